@@ -1,0 +1,32 @@
+// Ranges of bytes, and where bytes go.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace shoal {
+
+inline constexpr uint64_t kKiB = 1024;
+inline constexpr uint64_t kMiB = 1024 * kKiB;
+
+// Half-open: [offset, offset + length). Both in bytes.
+struct ByteRange {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+
+  [[nodiscard]] constexpr uint64_t end() const { return offset + length; }
+  friend constexpr bool operator==(ByteRange, ByteRange) = default;
+};
+
+// Receives the bytes of a range, in order, as they arrive. Called by one thread
+// at a time.
+class ByteSink {
+ public:
+  virtual ~ByteSink() = default;
+  // `bytes` is valid during the call only. False: the receiver wants no more,
+  // and the sender ends with Errc::kInterrupted.
+  virtual bool Append(std::span<const std::byte> bytes) = 0;
+};
+
+}  // namespace shoal

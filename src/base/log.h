@@ -1,0 +1,45 @@
+// The process's log: one line an event, to stderr in the foreground and to
+// syslog (which journald collects) in the background.
+//
+//   log::Warn("lost connection to {}: {}", host, reason);
+//
+// Logging is the one thing that is process-wide rather than handed down. Text
+// that comes from a bucket goes through Printable first. Thread-safe.
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+
+namespace shoal::log {
+
+enum class Target : uint8_t { kStderr, kSyslog };
+
+// `level`: trace, debug, info, warning, error. kInvalid, naming them, if it is another.
+Result<> Start(Target target, std::string_view level);
+
+// Control bytes and invalid UTF-8 as \xNN, so a key cannot forge a line or move a cursor.
+[[nodiscard]] std::string Printable(std::string_view text);
+
+template <class... Args>
+void Debug(fmt::format_string<Args...> format, Args&&... args) {
+  spdlog::debug(format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void Info(fmt::format_string<Args...> format, Args&&... args) {
+  spdlog::info(format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void Warn(fmt::format_string<Args...> format, Args&&... args) {
+  spdlog::warn(format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void Error(fmt::format_string<Args...> format, Args&&... args) {
+  spdlog::error(format, std::forward<Args>(args)...);
+}
+
+}  // namespace shoal::log

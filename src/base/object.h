@@ -1,0 +1,18 @@
+// The identity of bytes. Everything read or cached is named by an ObjectVersion,
+// so a changed object is a different name and never a stale hit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace shoal {
+
+struct ObjectVersion {
+  std::string key;   // whole key in the bucket, decoded
+  std::string etag;  // as the store returned it, quotes included
+  uint64_t size_bytes = 0;
+
+  friend bool operator==(const ObjectVersion&, const ObjectVersion&) = default;
+};
+
+}  // namespace shoal

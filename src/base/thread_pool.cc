@@ -1,0 +1,52 @@
+#include "base/thread_pool.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace shoal {
+
+ThreadPool::ThreadPool(std::string name, size_t thread_count_max)
+    : name_(std::move(name)), thread_count_max_(thread_count_max) {}
+
+ThreadPool::~ThreadPool() {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  work_came_.notify_all();
+  thread_ended_.wait(lock, [this] { return thread_count_ == 0; });
+}
+
+void ThreadPool::Run(Work work) {
+  const std::unique_lock lock(mutex_);
+  queue_.push_back(std::move(work));
+  if (idle_count_ < queue_.size() && thread_count_ < thread_count_max_) {
+    ++thread_count_;
+    std::thread([this] { Loop(); }).detach();  // the destructor waits for thread_count_
+  } else {
+    work_came_.notify_one();
+  }
+}
+
+void ThreadPool::Loop() {
+  pthread_setname_np(pthread_self(), name_.c_str());
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ++idle_count_;
+    const bool woken = work_came_.wait_for(lock, std::chrono::seconds(10),
+                                           [this] { return stopping_ || !queue_.empty(); });
+    --idle_count_;
+    if (queue_.empty() && (stopping_ || !woken)) break;
+    Work work = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    work();
+    work = nullptr;  // what it holds is let go before the lock is taken
+    lock.lock();
+  }
+  --thread_count_;
+  thread_ended_.notify_all();
+}
+
+}  // namespace shoal

@@ -1,0 +1,95 @@
+// The file system, without FUSE: what lookup, readdir, open and read mean over an
+// object store. fuse/ translates the kernel's requests to these calls and tests call
+// them directly.
+//
+// An inode is one version of one object, or one directory: an object that changes gets
+// a new inode number, so pages the kernel keeps for an inode are never stale. Numbers
+// are hashes of what they name, the same after a remount.
+//
+// Read-only: what would write is refused by fuse/ without asking here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "read/read_engine.h"
+
+namespace shoal {
+
+using InodeId = uint64_t;
+using HandleId = uint64_t;
+inline constexpr InodeId kRootInode = 1;
+
+struct Attributes {
+  InodeId inode = 0;
+  bool is_directory = false;
+  uint64_t size_bytes = 0;
+  int64_t modified_unix_seconds = 0;
+};
+
+// What a name leads to, and for how long the kernel may go on without asking again.
+struct Entry {
+  Attributes attributes;
+  Duration name_valid_for{};
+  Duration attributes_valid_for{};
+};
+
+struct DirectoryEntry {
+  std::string name;
+  Entry entry;
+  uint64_t next_cookie;  // where a reader that took this one goes on
+};
+
+struct Usage {
+  uint64_t total_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint64_t object_count = 0;
+};
+
+// Safe from any thread. "Waits" means: for the origin, until the deadline.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  // Waits. The kernel holds a reference on the inode from now on, given back by Forget.
+  // kNotFound: no such name.
+  virtual Result<Entry> Lookup(InodeId parent, std::string_view name, Deadline deadline) = 0;
+  // The same when it is known without waiting, else empty.
+  virtual std::optional<Result<Entry>> LookupIfKnown(InodeId parent, std::string_view name) = 0;
+  virtual void Forget(InodeId inode, uint64_t count) = 0;
+
+  // Does not wait. kChanged: an inode nobody remembers.
+  virtual Result<Entry> GetAttributes(InodeId inode) = 0;
+
+  // Waits. kChanged: the object is no longer this inode's version; a new lookup finds
+  // the new one (the kernel does so by itself when open answers ESTALE).
+  virtual Result<HandleId> Open(InodeId inode, Deadline deadline) = 0;
+  // Does not wait; ReadDone as in read_engine.h. kChanged: the object was replaced or
+  // deleted since it was opened and these bytes are gone.
+  virtual void Read(HandleId handle, ByteRange range, ReadDone done) = 0;
+
+  // Does not wait: the listing starts with the first ReadDirectory.
+  virtual Result<HandleId> OpenDirectory(InodeId directory) = 0;
+  // Waits. At most `count_max` entries from `cookie` (0: the start, with "." and "..");
+  // empty at the end. Entries keep their cookies while the handle is open.
+  virtual Result<std::vector<DirectoryEntry>> ReadDirectory(HandleId handle, uint64_t cookie,
+                                                            size_t count_max,
+                                                            Deadline deadline) = 0;
+  // The kernel was given these by READDIRPLUS and holds a reference on each ("." and
+  // ".." excepted, which the caller leaves out).
+  virtual void Remember(HandleId handle, const DirectoryEntry& entry) = 0;
+
+  // Ends a handle of either kind.
+  virtual void Release(HandleId handle) = 0;
+
+  // Does not wait: what the bucket held when last asked.
+  virtual Usage GetUsage() = 0;
+};
+
+}  // namespace shoal

@@ -1,0 +1,26 @@
+// Mounting and unmounting, by mount(2): needs CAP_SYS_ADMIN.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace shoal {
+
+struct MountRequest {
+  std::string source;       // shows as SOURCE in findmnt, e.g. "bucket.endpoint:/prefix"
+  std::string subtype;      // shows as fuse.SUBTYPE
+  std::string mount_point;  // absolute, existing directory
+  unsigned long flags = 0;  // MS_* beside MS_RDONLY|MS_NOSUID|MS_NODEV, which are always set
+};
+
+// Mounts and returns the /dev/fuse descriptor, close-on-exec. A dead FUSE mount left on
+// the path by a daemon that was killed is unmounted first, and the log says so.
+// kNotFound, kNotDirectory: the mount point; kBusy: already a live mount of ours;
+// kDenied: not root.
+Result<int> Mount(const MountRequest& request);
+
+// Idempotent. `lazy` detaches a mount that is in use.
+Result<> Unmount(const std::string& mount_point, bool lazy);
+
+}  // namespace shoal

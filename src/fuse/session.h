@@ -1,0 +1,78 @@
+// Serves a FileSystem to the kernel through libfuse's low-level decoder. Parses little
+// and decides nothing: one function an operation, each a few lines.
+//
+// What is known is answered on the thread that received the request; what would wait
+// goes to a bounded pool, or is parked with the fetch it waits for. FUSE_INTERRUPT
+// answers EINTR at once and lets the work end by itself.
+//
+// A session starts from a descriptor of /dev/fuse that is mounted. If the kernel's
+// FUSE_INIT was answered before, by a worker that is gone, the saved message is
+// replayed to libfuse and its answer swallowed; the kernel sees nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/option.h"
+#include "base/result.h"
+#include "fs/file_system.h"
+
+namespace shoal {
+
+struct SessionOptions {
+  std::string transport = "auto";
+  uint64_t readahead_kib = 4096;
+  // Not options of a mount: bounds.
+  uint32_t request_bytes_max = 1u << 20;
+  uint32_t waiter_count_max = 256;  // threads for calls that wait
+  uint64_t deadline_seconds = 30;   // of one call; from request_deadline
+};
+
+inline constexpr auto kSessionOptions = std::tuple{
+    Option{"transport", &SessionOptions::transport, Unit::kNone,
+           "How requests come from the kernel: io_uring, dev (cloned /dev/fuse descriptors), or "
+           "auto (io_uring where the kernel has it)"},
+    Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKiB,
+           "How far the kernel itself reads ahead"},
+};
+
+// What is in force, for the log and the tests.
+struct SessionFacts {
+  bool io_uring = false;
+  std::string io_uring_why_not;
+  bool passthrough = false;
+  std::string passthrough_why_not;
+  uint32_t request_bytes = 0;
+  uint32_t readahead_kib = 0;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // The kernel's FUSE_INIT message, to be kept for a later Start on the same descriptor.
+  [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
+  [[nodiscard]] virtual const SessionFacts& facts() const = 0;
+
+  // Serves until the file system is unmounted or Stop is called. Requests under way
+  // are answered before it returns.
+  virtual Result<> Serve() = 0;
+  // From any thread, or a signal handler: Serve returns soon. Does not unmount.
+  virtual void Stop() = 0;
+};
+
+// `device_fd` is an open /dev/fuse, mounted; it stays the caller's and open for the life
+// of the session. `saved_init` is empty for a new mount, else init_message() of an
+// earlier session on this descriptor. `mount_point` names the bdi whose readahead is
+// set; empty sets none. `file_system` and `clock` outlive the session.
+Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
+                                              const std::string& mount_point,
+                                              std::vector<std::byte> saved_init,
+                                              const SessionOptions& options, const Clock& clock);
+
+}  // namespace shoal

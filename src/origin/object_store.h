@@ -1,0 +1,74 @@
+// ObjectStore: what this project asks of an object store. OSS and S3 implement
+// it; so does testing/memory_object_store.h.
+//
+// All methods block until done or `deadline`, and are safe to call from any thread.
+//
+// Errors: kNotFound no such key (or bucket), kDenied the credentials lack a right,
+// kArchived the storage class cannot be read, kChanged the object is no longer the
+// version asked for, kBusy throttled, kUnreachable no or a broken answer, kTimedOut
+// past the deadline, kInterrupted the sink wanted no more, kInvalid anything else
+// the store refused. `detail` names operation, key, HTTP status, the store's code
+// and its request id.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/object.h"
+#include "base/result.h"
+
+namespace shoal {
+
+// Objects of any class but kReadable are listed, and cannot be read until restored.
+enum class StorageClass : uint8_t { kReadable, kArchive, kColdArchive, kDeepColdArchive };
+
+struct ObjectInfo {
+  ObjectVersion version;
+  int64_t modified_unix_seconds = 0;
+  StorageClass storage_class = StorageClass::kReadable;
+};
+
+struct ListQuery {
+  std::string prefix;
+  std::string delimiter;            // "/" for one directory, empty for everything below
+  std::optional<std::string> from;  // ListPage::next of the page before
+  uint32_t max_keys = 1000;         // 1 to 1000; objects and common prefixes together
+};
+
+// Both lists are in byte order of their keys, and all keys of a page sort before all
+// keys of the next.
+struct ListPage {
+  std::vector<ObjectInfo> objects;
+  std::vector<std::string> common_prefixes;
+  std::optional<std::string> next;  // pass back to continue; empty at the end
+};
+
+struct BucketUsage {
+  uint64_t stored_bytes = 0;
+  uint64_t object_count = 0;
+};
+
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  virtual Result<ObjectInfo> Head(std::string_view key, Deadline deadline) = 0;
+
+  // Sends exactly range.length bytes to `sink`, or fails having sent a prefix of them.
+  // REQUIRES: 0 < range.length, range.end() <= version.size_bytes.
+  virtual Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                       Deadline deadline) = 0;
+
+  virtual Result<ListPage> List(const ListQuery& query, Deadline deadline) = 0;
+
+  // What the whole bucket holds, as the store last counted it. kUnsupported where the
+  // store does not count (S3).
+  virtual Result<BucketUsage> Usage(Deadline deadline) = 0;
+};
+
+}  // namespace shoal

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "origin/object_store.h"
+#include "origin/options.h"
+
+namespace shoal {
+
+// The bucket that `options` names, with retries. Reads the credential file now (and
+// fails if it cannot be used) but makes no request. `clock` outlives the store.
+// Thread-safe. kInvalid for options that make no sense together, kDenied for a
+// credential file that is missing, unreadable or open to others.
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock);
+
+}  // namespace shoal

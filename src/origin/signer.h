@@ -1,0 +1,65 @@
+// Request signatures as pure functions of the request, the secret and the time: no
+// clock, no I/O. The client signs with them and the embedded origin checks with them;
+// that both agree with the providers is proved by the providers' published examples
+// (signer_test.cc) and by clients we did not write (tests/conformance).
+//
+//   OSS V1   help.aliyun.com/document_detail/31951  "Authorization: OSS id:signature"
+//   OSS V4   help.aliyun.com/document_detail/2633966 "OSS4-HMAC-SHA256 ..."
+//   AWS V4   docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace shoal {
+
+enum class SignatureScheme : uint8_t { kOssV1, kOssV4, kAwsV4 };
+
+struct AccessKeys {
+  std::string id;
+  std::string secret;
+  std::string security_token;        // empty unless temporary
+  int64_t expires_unix_seconds = 0;  // 0: never
+};
+
+struct SignableRequest {
+  std::string method;
+  std::string bucket;  // empty for a request to the service
+  std::string key;     // decoded; empty for a request to the bucket
+  // The path of the request line, percent-encoded, without the query. AWS signs this;
+  // OSS signs bucket and key.
+  std::string encoded_path;
+  std::vector<std::pair<std::string, std::string>> query;  // decoded
+  std::map<std::string, std::string> headers;              // names in lower case
+};
+
+// What the signature depends on beside the request and the secret.
+struct SigningScope {
+  std::string timestamp;  // V4: 20261121T043000Z. V1: the Date header, RFC 1123
+  std::string region;     // V4 only, e.g. "cn-hangzhou", "us-east-1"
+  std::string service;    // V4 only: "oss" or "s3"
+  // AWS V4: SignedHeaders. OSS V4: AdditionalHeaders (beyond x-oss-*, content-type and
+  // content-md5, which are always signed). Lower case, sorted.
+  std::vector<std::string> signed_headers;
+};
+
+// The signature itself: base64 for V1, lower-case hex for the others.
+[[nodiscard]] std::string Signature(SignatureScheme scheme, const SignableRequest& request,
+                                    const SigningScope& scope, std::string_view secret);
+
+// The headers to add to `request`: the date, the token and the content hash where the
+// scheme has them, and Authorization. The payload is signed as UNSIGNED-PAYLOAD.
+[[nodiscard]] std::map<std::string, std::string> Sign(SignatureScheme scheme,
+                                                      const SignableRequest& request,
+                                                      const AccessKeys& keys,
+                                                      std::string_view region,
+                                                      int64_t now_unix_seconds);
+
+// Percent-encodes every byte but the unreserved ones of RFC 3986; '/' too unless kept.
+[[nodiscard]] std::string PercentEncode(std::string_view text, bool keep_slash);
+
+}  // namespace shoal

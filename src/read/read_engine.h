@@ -1,0 +1,64 @@
+// Reading without a cache: ranges of open objects, fetched once, ahead of sequential
+// readers and exactly for random ones.
+//
+// A read is answered from segments: runs of bytes of one object version that are being
+// fetched or have been. Bytes nobody is fetching are asked for at once, rounded out to
+// `page_bytes`. Sequential streams, several in one object, get segments ahead of them.
+// A segment goes when its bytes were read, when its object is closed, or, oldest
+// first, when the budget needs room.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <tuple>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/object.h"
+#include "base/option.h"
+#include "base/result.h"
+#include "cache/range_source.h"
+
+namespace shoal {
+
+struct ReadOptions {
+  uint64_t memory_mib = 256;
+  uint64_t fetch_count_max = 64;    // GETs under way at once; from max_connections
+  uint32_t page_bytes = 16 * kKiB;  // what a random read is rounded out to
+  uint64_t deadline_seconds = 30;   // of one fetch; from request_deadline
+};
+
+inline constexpr auto kReadOptions = std::tuple{
+    Option{"read_memory_mb", &ReadOptions::memory_mib, Unit::kMiB,
+           "Most memory for bytes on their way to readers, over all open files"},
+};
+
+// The bytes of a read, as consecutive pieces, valid during the callback only. Fewer than
+// asked only at the end of the object. Called exactly once, from any thread, possibly
+// before Read returns; must not block.
+using ReadDone = std::function<void(Result<std::span<const std::span<const std::byte>>>)>;
+
+// One version of one object, shared by all its open handles. Thread-safe.
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;  // ends its fetches; reads under way fail with kInterrupted
+  // Does not block. kChanged when the object is no longer this version.
+  virtual void Read(ByteRange range, ReadDone done) = 0;
+};
+
+// Thread-safe. Outlives its readers.
+class ReadEngine {
+ public:
+  virtual ~ReadEngine() = default;  // waits for its threads
+  // The reader of `version`: the same one for as long as anybody holds it.
+  virtual std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) = 0;
+};
+
+// `source` and `clock` outlive the engine.
+std::unique_ptr<ReadEngine> MakeReadEngine(const ReadOptions& options, RangeSource& source,
+                                           const Clock& clock);
+
+}  // namespace shoal
