@@ -14,7 +14,7 @@
 
 namespace shoal {
 
-enum class Unit : uint8_t { kNone, kCount, kBytes, kKiB, kMiB, kSeconds, kPort, kPath };
+enum class Unit : uint8_t { kNone, kCount, kBytes, kKibibytes, kMebibytes, kSeconds, kPort, kPath };
 
 constexpr std::string_view UnitName(Unit unit) {
   constexpr std::string_view kNames[] = {"", "", "bytes", "KiB", "MiB", "s", "", "path"};

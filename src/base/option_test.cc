@@ -10,7 +10,7 @@ struct Sample {
   bool enabled = true;
 };
 constexpr auto kSampleOptions = std::tuple{
-    Option{"size", &Sample::size_mib, Unit::kMiB, "How much"},
+    Option{"size", &Sample::size_mib, Unit::kMebibytes, "How much"},
     Option{"enabled", &Sample::enabled, Unit::kNone, "Whether"},
 };
 

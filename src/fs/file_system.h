@@ -81,9 +81,10 @@ class FileSystem {
   virtual Result<std::vector<DirectoryEntry>> ReadDirectory(HandleId handle, uint64_t cookie,
                                                             size_t count_max,
                                                             Deadline deadline) = 0;
-  // The kernel was given these by READDIRPLUS and holds a reference on each ("." and
-  // ".." excepted, which the caller leaves out).
-  virtual void Remember(HandleId handle, const DirectoryEntry& entry) = 0;
+  // The kernel is being given this entry by READDIRPLUS and will hold a reference on it
+  // ("." and ".." excepted, which the caller leaves out). Answers the number to give,
+  // which differs from the entry's only where two names have one hash.
+  virtual InodeId Remember(HandleId handle, const DirectoryEntry& entry) = 0;
 
   // Ends a handle of either kind.
   virtual void Release(HandleId handle) = 0;

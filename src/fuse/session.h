@@ -37,7 +37,7 @@ inline constexpr auto kSessionOptions = std::tuple{
     Option{"transport", &SessionOptions::transport, Unit::kNone,
            "How requests come from the kernel: io_uring, dev (cloned /dev/fuse descriptors), or "
            "auto (io_uring where the kernel has it)"},
-    Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKiB,
+    Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKibibytes,
            "How far the kernel itself reads ahead"},
 };
 

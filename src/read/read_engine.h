@@ -32,7 +32,7 @@ struct ReadOptions {
 };
 
 inline constexpr auto kReadOptions = std::tuple{
-    Option{"read_memory_mb", &ReadOptions::memory_mib, Unit::kMiB,
+    Option{"read_memory_mb", &ReadOptions::memory_mib, Unit::kMebibytes,
            "Most memory for bytes on their way to readers, over all open files"},
 };
 

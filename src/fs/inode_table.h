@@ -1,0 +1,62 @@
+// What the kernel's inode numbers stand for.
+//
+// A number is a hash of what it names (a directory's prefix; an object's key, ETag and
+// size), so the same object has the same number after a remount, and a changed object
+// another one. An inode stays for as long as the kernel holds references on it.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "fs/file_system.h"
+#include "origin/object_store.h"
+
+namespace shoal {
+
+// Immutable.
+struct Inode {
+  InodeId id = 0;
+  bool is_directory = false;
+  std::string prefix;  // of a directory: "" or ending in '/'
+  ObjectInfo object;   // of a file
+
+  [[nodiscard]] Attributes attributes() const;
+};
+
+class InodeTable {
+ public:
+  // The root has number kRootInode and `root_prefix`, and is never forgotten.
+  explicit InodeTable(std::string root_prefix);
+
+  // The number a directory or object has or would have; takes no reference.
+  [[nodiscard]] static InodeId NumberOf(const std::string& directory_prefix);
+  [[nodiscard]] static InodeId NumberOf(const ObjectInfo& object);
+
+  // Adds a reference, making the inode if there is none. Two things whose hashes are
+  // the same get numbers next to each other.
+  std::shared_ptr<const Inode> ReferenceDirectory(const std::string& prefix);
+  std::shared_ptr<const Inode> ReferenceFile(const ObjectInfo& object);
+
+  // Null for a number nobody references.
+  [[nodiscard]] std::shared_ptr<const Inode> Find(InodeId id) const;
+
+  void Forget(InodeId id, uint64_t count);
+
+  [[nodiscard]] size_t size() const;
+
+ private:
+  struct Slot {
+    std::shared_ptr<const Inode> inode;
+    uint64_t references = 0;
+  };
+  std::shared_ptr<const Inode> Reference(Inode wanted);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<InodeId, Slot> slots_;  // guarded by mutex_
+};
+
+}  // namespace shoal

@@ -1,0 +1,59 @@
+#include "fs/latest_listings.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace shoal {
+namespace {
+
+// A walk over a deep tree begins listings faster than they age.
+constexpr size_t kListingsMax = 1024;
+
+}  // namespace
+
+void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing) {
+  Sweep();
+  std::shared_ptr<DirectoryListing> replaced;  // freed after the lock
+  const std::unique_lock lock(mutex_);
+  if (rows_.size() >= kListingsMax) {
+    rows_.erase(std::min_element(rows_.begin(), rows_.end(), [](const auto& a, const auto& b) {
+      return a.second.used < b.second.used;
+    }));
+  }
+  Row& row = rows_[prefix];
+  replaced = std::exchange(row.listing, std::move(listing));
+  row.used = clock_.Now();
+}
+
+std::optional<DirectoryListing::Found> LatestListings::Find(const std::string& prefix,
+                                                            std::string_view name) {
+  std::shared_ptr<DirectoryListing> listing;
+  const Instant now = clock_.Now();
+  {
+    const std::unique_lock lock(mutex_);
+    const auto row = rows_.find(prefix);
+    if (row == rows_.end()) return std::nullopt;
+    listing = row->second.listing;
+  }
+  std::optional<DirectoryListing::Found> found = listing->Find(name);
+  if (found && now - found->as_of > kTrustedFor) return std::nullopt;
+  return found;
+}
+
+void LatestListings::Sweep() {
+  const Instant now = clock_.Now();
+  std::vector<std::shared_ptr<DirectoryListing>> old;  // freed after the lock
+  const std::unique_lock lock(mutex_);
+  for (auto row = rows_.begin(); row != rows_.end();) {
+    if (row->second.listing.use_count() > 1) row->second.used = now;  // still being read
+    if (now - row->second.used <= kTrustedFor) {
+      ++row;
+    } else {
+      old.push_back(std::move(row->second.listing));
+      row = rows_.erase(row);
+    }
+  }
+}
+
+}  // namespace shoal

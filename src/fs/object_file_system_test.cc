@@ -1,0 +1,349 @@
+#include "fs/object_file_system.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <set>
+
+#include "fs/errno.h"
+#include "testing/adjustable_clock.h"
+#include "testing/memory_object_store.h"
+
+namespace shoal {
+namespace {
+
+using ::testing::UnorderedElementsAre;
+
+// Reads straight from the store: what reading ahead does is not these tests' business.
+class DirectEngine final : public ReadEngine {
+ public:
+  explicit DirectEngine(ObjectStore& store) : store_(store) {}
+  std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) override {
+    return std::make_shared<Reader>(store_, version);
+  }
+
+ private:
+  struct Text final : ByteSink {
+    std::string text;
+    bool Append(std::span<const std::byte> bytes) override {
+      text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      return true;
+    }
+  };
+  struct Reader final : ObjectReader {
+    Reader(ObjectStore& s, ObjectVersion v) : store(s), version(std::move(v)) {}
+    void Read(ByteRange range, ReadDone done) override {
+      Text text;
+      const Result<> got = store.Get(version, range, text, {});
+      if (!got) return done(tl::unexpected(got.error()));
+      const std::span<const std::byte> piece = std::as_bytes(std::span(text.text));
+      done(std::span(&piece, 1));
+    }
+    ObjectStore& store;
+    ObjectVersion version;
+  };
+  ObjectStore& store_;
+};
+
+class ObjectFileSystemTest : public ::testing::Test {
+ protected:
+  void Mount(FileSystemOptions options = {}) {
+    file_system_ = MakeObjectFileSystem(options, store_, engine_, clock_);
+  }
+  Deadline Soon() { return Deadline::After(clock_, std::chrono::seconds(30)); }
+
+  Result<Entry> Walk(const std::string& path) {
+    Result<Entry> entry = file_system_->GetAttributes(kRootInode);
+    for (size_t start = 0; entry && start < path.size();) {
+      const size_t end = std::min(path.find('/', start), path.size());
+      entry =
+          file_system_->Lookup(entry->attributes.inode, path.substr(start, end - start), Soon());
+      start = end + 1;
+    }
+    return entry;
+  }
+  // As open(2): told that the inode is stale, the kernel walks the path once more.
+  Result<HandleId> OpenPath(const std::string& path) {
+    Result<HandleId> handle;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const Result<Entry> entry = Walk(path);
+      if (!entry) return tl::unexpected(entry.error());
+      handle = file_system_->Open(entry->attributes.inode, Soon());
+      if (handle || handle.error().code != Errc::kChanged) break;
+    }
+    return handle;
+  }
+  Result<std::string> ReadAll(HandleId handle, uint64_t size) {
+    Result<std::string> out;
+    file_system_->Read(handle, {0, size}, [&](auto pieces) {
+      if (!pieces) {
+        out = tl::unexpected(pieces.error());
+        return;
+      }
+      for (const auto& piece : *pieces)
+        out->append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    });
+    return out;
+  }
+  // "name" for files, "name/" for directories; "." and ".." left out.
+  Result<std::set<std::string>> ListPath(const std::string& path) {
+    const Result<Entry> entry = Walk(path);
+    if (!entry) return tl::unexpected(entry.error());
+    ASSIGN_OR_RETURN(const HandleId handle, file_system_->OpenDirectory(entry->attributes.inode));
+    std::set<std::string> names;
+    uint64_t cookie = 0;
+    while (true) {
+      ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries,
+                       file_system_->ReadDirectory(handle, cookie, 7, Soon()));
+      if (entries.empty()) break;
+      for (const DirectoryEntry& found : entries) {
+        cookie = found.next_cookie;
+        if (found.name != "." && found.name != "..")
+          names.insert(found.name + (found.entry.attributes.is_directory ? "/" : ""));
+      }
+    }
+    file_system_->Release(handle);
+    return names;
+  }
+
+  AdjustableClock clock_;
+  MemoryObjectStore store_;
+  DirectEngine engine_{store_};
+  std::unique_ptr<FileSystem> file_system_;
+};
+
+TEST_F(ObjectFileSystemTest, ShowsFilesMarkersAndImpliedDirectories) {
+  store_.Put("file", "12345");
+  store_.Put("marked/", "");
+  store_.Put("implied/deep/leaf", "x");
+  Mount();
+  EXPECT_THAT(*ListPath(""), UnorderedElementsAre("file", "marked/", "implied/"));
+  EXPECT_THAT(*ListPath("marked"), UnorderedElementsAre());
+  EXPECT_THAT(*ListPath("implied/deep"), UnorderedElementsAre("leaf"));
+  EXPECT_EQ(Walk("file")->attributes.size_bytes, 5u);
+  EXPECT_TRUE(Walk("marked")->attributes.is_directory);
+  EXPECT_EQ(Walk("nothing").error().code, Errc::kNotFound);
+}
+
+TEST_F(ObjectFileSystemTest, ShowsOnlyWhatIsBelowItsPrefix) {
+  store_.Put("models/a/weights", "w");
+  store_.Put("other", "o");
+  Mount({.prefix = "models/"});
+  EXPECT_THAT(*ListPath(""), UnorderedElementsAre("a/"));
+  EXPECT_EQ(Walk("other").error().code, Errc::kNotFound);
+  EXPECT_EQ(*ReadAll(*OpenPath("a/weights"), 1), "w");
+}
+
+TEST_F(ObjectFileSystemTest, ADirectoryHidesTheFileOfItsName) {
+  store_.Put("a/b", "file");
+  store_.Put("a/b/c", "leaf");
+  Mount();
+  EXPECT_TRUE(Walk("a/b")->attributes.is_directory);
+  EXPECT_THAT(*ListPath("a"), UnorderedElementsAre("b/"));
+  EXPECT_EQ(*ReadAll(*OpenPath("a/b/c"), 4), "leaf");
+}
+
+TEST_F(ObjectFileSystemTest, AnOpenOfAPathNobodyListedCostsOneHead) {
+  store_.Put("file", "12345");
+  Mount();
+  store_.ResetCalls();
+  ASSERT_TRUE(OpenPath("file"));
+  EXPECT_EQ(store_.calls().head, 1);
+}
+
+TEST_F(ObjectFileSystemTest, AnOpenOfAListedFileCostsOneHeadAndItsLookupNothing) {
+  store_.Put("d/file", "12345");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  store_.ResetCalls();
+  const Result<Entry> entry = file_system_->Lookup(directory, "file", Soon());
+  EXPECT_EQ(store_.calls().head + store_.calls().list, 0);
+  ASSERT_TRUE(file_system_->Open(entry->attributes.inode, Soon()));
+  EXPECT_EQ(store_.calls().head, 1);
+  EXPECT_EQ(store_.calls().list, 0);
+}
+
+TEST_F(ObjectFileSystemTest, LookingUpEveryEntryOfAListingCostsNoRequest) {
+  for (int i = 0; i < 5000; ++i) store_.Put("d/" + std::to_string(i), "x");
+  Mount();
+  const InodeId directory = Walk("d")->attributes.inode;
+  store_.ResetCalls();
+  EXPECT_EQ(ListPath("d")->size(), 5000u);
+  EXPECT_LE(store_.calls().list, 6);  // 5 pages, and the look-up of d itself
+  EXPECT_LE(store_.calls().head, 1);
+  store_.ResetCalls();
+  for (int i = 0; i < 5000; ++i)
+    ASSERT_TRUE(file_system_->Lookup(directory, std::to_string(i), Soon()));
+  EXPECT_EQ(store_.calls().head + store_.calls().list, 0);
+}
+
+TEST_F(ObjectFileSystemTest, AReplacedObjectIsSeenByTheNextOpen) {
+  store_.Put("file", "old");
+  Mount();
+  const HandleId old_handle = *OpenPath("file");
+  store_.Put("file", "newer");
+  const Result<HandleId> handle = OpenPath("file");
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(*ReadAll(*handle, 5), "newer");
+  EXPECT_EQ(ReadAll(old_handle, 3).error().code, Errc::kChanged);
+}
+
+// The kernel may go from a name it still trusts straight to OPEN; told ESTALE, it looks
+// the name up again and opens what it finds.
+TEST_F(ObjectFileSystemTest, OpeningTheInodeOfAReplacedObjectSaysChangedAndTheNextLookupHasTheNew) {
+  store_.Put("d/file", "old");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  const InodeId old_inode = file_system_->Lookup(directory, "file", Soon())->attributes.inode;
+  store_.Put("d/file", "newer");
+  EXPECT_EQ(file_system_->Open(old_inode, Soon()).error().code, Errc::kChanged);
+  store_.ResetCalls();
+  const Result<Entry> entry = file_system_->Lookup(directory, "file", Soon());
+  EXPECT_NE(entry->attributes.inode, old_inode);
+  const Result<HandleId> handle = file_system_->Open(entry->attributes.inode, Soon());
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(store_.calls().head, 0) << "the refused open had asked already";
+  EXPECT_EQ(*ReadAll(*handle, 5), "newer");
+}
+
+TEST_F(ObjectFileSystemTest, AStatDoesNotLetALaterOpenSkipItsHead) {
+  store_.Put("file", "old");
+  Mount();
+  ASSERT_TRUE(Walk("file"));  // stat(2): asks
+  store_.Put("file", "newer");
+  // open(2): its look-up is answered from what stat learnt, so its OPEN has to ask.
+  const Result<Entry> entry = Walk("file");
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(file_system_->Open(entry->attributes.inode, Soon()).error().code, Errc::kChanged);
+}
+
+TEST_F(ObjectFileSystemTest, InodeNumbersAreTheSameAfterARemountAndDifferForAChangedObject) {
+  store_.Put("a/file", "1");
+  Mount();
+  const InodeId before = Walk("a/file")->attributes.inode;
+  const InodeId directory_before = Walk("a")->attributes.inode;
+  Mount();
+  EXPECT_EQ(Walk("a/file")->attributes.inode, before);
+  EXPECT_EQ(Walk("a")->attributes.inode, directory_before);
+  store_.Put("a/file", "2");
+  clock_.Advance(std::chrono::seconds(20));
+  EXPECT_NE(Walk("a/file")->attributes.inode, before);
+}
+
+TEST_F(ObjectFileSystemTest, AListingIsTrustedForSecondsOnly) {
+  store_.Put("d/file", "old");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  store_.Put("d/file", "newer");
+  EXPECT_EQ(file_system_->Lookup(directory, "file", Soon())->attributes.size_bytes, 3u);
+  clock_.Advance(std::chrono::seconds(6));
+  EXPECT_EQ(file_system_->Lookup(directory, "file", Soon())->attributes.size_bytes, 5u);
+}
+
+TEST_F(ObjectFileSystemTest, ArchivedObjectsAreListedAndRefuseToOpen) {
+  store_.Put("cold", "x", StorageClass::kDeepColdArchive);
+  Mount();
+  EXPECT_THAT(*ListPath(""), UnorderedElementsAre("cold"));
+  const Result<HandleId> handle = OpenPath("cold");
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, Errc::kArchived);
+  EXPECT_EQ(ToErrno(handle.error().code), EACCES);
+  EXPECT_NE(handle.error().detail.find("Deep Cold Archive"), std::string::npos);
+}
+
+TEST_F(ObjectFileSystemTest, AnObjectRestoredSinceItWasListedOpens) {
+  store_.Put("cold", "x", StorageClass::kArchive);
+  Mount();
+  ASSERT_TRUE(ListPath(""));
+  const Result<Entry> entry = Walk("cold");
+  // A restore changes the class a HEAD reports, not the object.
+  MemoryObjectStore restored;
+  restored.Put("cold", "x");
+  const auto again = MakeObjectFileSystem({}, restored, engine_, clock_);
+  const Result<Entry> found = again->Lookup(kRootInode, "cold", Soon());
+  EXPECT_EQ(found->attributes.inode, entry->attributes.inode);
+  EXPECT_TRUE(again->Open(found->attributes.inode, Soon()));
+}
+
+TEST_F(ObjectFileSystemTest, AnUnreachableOriginIsNeverTakenForAMissingFile) {
+  store_.Put("file", "x");
+  Mount();
+  for (const Errc code : {Errc::kUnreachable, Errc::kTimedOut, Errc::kDenied, Errc::kBusy}) {
+    store_.FailWith(Error{code, "as told"});
+    EXPECT_EQ(Walk("file").error().code, code);
+    EXPECT_EQ(ListPath("").error().code, code);
+  }
+  store_.FailWith(std::nullopt);
+  EXPECT_TRUE(Walk("file")) << "and it comes back by itself";
+}
+
+TEST_F(ObjectFileSystemTest, AListingThatFailedInTheMiddleGoesOnWhereItStopped) {
+  for (int i = 0; i < 100; ++i) store_.Put("d/" + std::to_string(i), "x");
+  store_.set_page_keys_max(10);
+  Mount();
+  const HandleId handle = *file_system_->OpenDirectory(Walk("d")->attributes.inode);
+  std::set<std::string> names;
+  uint64_t cookie = 0;
+  bool failed = false;
+  while (true) {
+    store_.FailWith(names.size() > 40 && !failed
+                        ? std::optional(Error{Errc::kUnreachable, "as told"})
+                        : std::nullopt);
+    const auto entries = file_system_->ReadDirectory(handle, cookie, 3, Soon());
+    if (!entries) {
+      failed = true;
+      continue;
+    }
+    if (entries->empty()) break;
+    for (const DirectoryEntry& entry : *entries) {
+      EXPECT_TRUE(names.insert(entry.name).second) << entry.name << " came twice";
+      cookie = entry.next_cookie;
+    }
+  }
+  EXPECT_EQ(names.size(), 102u);
+}
+
+TEST_F(ObjectFileSystemTest, StatfsShowsTheBucketsUseAndNeverWaitsForIt) {
+  store_.set_usage({.stored_bytes = 123'000'000, .object_count = 7});
+  Mount();
+  Usage usage;
+  while ((usage = file_system_->GetUsage()).object_count == 0) std::this_thread::yield();
+  EXPECT_EQ(usage.used_bytes, 123'000'000u);
+  EXPECT_EQ(usage.object_count, 7u);
+  EXPECT_GT(usage.total_bytes, usage.used_bytes);
+  EXPECT_EQ(store_.calls().usage, 1);
+}
+
+TEST_F(ObjectFileSystemTest, AForgottenInodeIsGoneAndItsNameStillWorks) {
+  store_.Put("file", "x");
+  Mount();
+  const InodeId inode = Walk("file")->attributes.inode;
+  file_system_->Forget(inode, 1);
+  EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
+  EXPECT_TRUE(Walk("file"));
+}
+
+TEST_F(ObjectFileSystemTest, ManyThreadsListingLookingUpAndOpeningAgree) {
+  for (int i = 0; i < 300; ++i) store_.Put("d/" + std::to_string(i), std::to_string(i));
+  store_.set_page_keys_max(50);
+  Mount();
+  std::vector<std::future<void>> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.push_back(std::async(std::launch::async, [&, t] {
+      for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(ListPath("d")->size(), 300u);
+        const std::string name = std::to_string((t * 37 + round * 11) % 300);
+        const Result<HandleId> handle = OpenPath("d/" + name);
+        ASSERT_TRUE(handle);
+        EXPECT_EQ(*ReadAll(*handle, name.size()), name);
+        file_system_->Release(*handle);
+      }
+    }));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,68 @@
+#include "fs/verified_names.h"
+
+namespace shoal {
+namespace {
+
+// Rows are useful for seconds; past this many the old ones are swept out.
+constexpr size_t kRowsMax = 4096;
+
+}  // namespace
+
+VerifiedNames::Row& VerifiedNames::Put(const ObjectInfo& object) {
+  const Instant now = clock_.Now();
+  if (rows_.size() >= kRowsMax) {
+    std::erase_if(rows_,
+                  [&](const auto& row) { return now - row.second.verified.as_of > kKeptFor; });
+    if (rows_.size() >= kRowsMax) rows_.clear();  // costs requests, never truth
+  }
+  Row& row = rows_[object.version.key];
+  if (row.verified.object.version != object.version) row.credits = 0;
+  row.verified = {object, now};
+  return row;
+}
+
+void VerifiedNames::AddWithCredit(const ObjectInfo& object) {
+  const std::unique_lock lock(mutex_);
+  ++Put(object).credits;
+}
+
+void VerifiedNames::AddReplaced(const ObjectInfo& object) {
+  const std::unique_lock lock(mutex_);
+  Row& row = Put(object);
+  ++row.credits;
+  row.keep_credit_once = true;
+}
+
+std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::string& key) {
+  const std::unique_lock lock(mutex_);
+  const auto found = rows_.find(key);
+  if (found == rows_.end()) return std::nullopt;
+  Row& row = found->second;
+  if (clock_.Now() - row.verified.as_of > kKeptFor) {
+    rows_.erase(found);
+    return std::nullopt;
+  }
+  if (!row.keep_credit_once) row.credits = 0;
+  row.keep_credit_once = false;
+  return row.verified;
+}
+
+bool VerifiedNames::SpendCredit(const ObjectVersion& version) {
+  const std::unique_lock lock(mutex_);
+  const auto found = rows_.find(version.key);
+  if (found == rows_.end()) return false;
+  Row& row = found->second;
+  if (row.credits == 0 || row.verified.object.version != version ||
+      clock_.Now() - row.verified.as_of > kCreditValidFor)
+    return false;
+  --row.credits;
+  return true;
+}
+
+void VerifiedNames::DropCredits(const std::string& key) {
+  const std::unique_lock lock(mutex_);
+  const auto found = rows_.find(key);
+  if (found != rows_.end()) found->second.credits = 0;
+}
+
+}  // namespace shoal

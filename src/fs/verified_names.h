@@ -1,0 +1,63 @@
+// What HEAD requests have just said about keys, so that the look-up and the open of
+// one open(2) cost one request between them.
+//
+// The kernel sends LOOKUP then OPEN for one open(2). Close-to-open wants the object
+// asked after open(2) began. A look-up that asked the store leaves one *credit*; the
+// OPEN that follows spends it instead of asking again. A look-up answered from here
+// takes the credits away, because the OPEN that follows it has seen no request of its
+// own. Names answered from here are given to the kernel with no validity, so every
+// open(2) does send its LOOKUP. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "origin/object_store.h"
+
+namespace shoal {
+
+class VerifiedNames {
+ public:
+  struct Verified {
+    ObjectInfo object;
+    Instant as_of;
+  };
+
+  // `clock` outlives this.
+  explicit VerifiedNames(const Clock& clock) : clock_(clock) {}
+
+  // A look-up asked the store and this was the answer: one more credit for it.
+  void AddWithCredit(const ObjectInfo& object);
+  // An open asked the store and found another version than it was asked to open. The
+  // kernel looks the name up again and opens that: the credit is for then, and the
+  // look-up on the way does not take it.
+  void AddReplaced(const ObjectInfo& object);
+  // What was said last, if that is at most kKeptFor ago. Takes the credits away.
+  std::optional<Verified> TakeForLookup(const std::string& key);
+  // A listing gave the kernel this name with some validity: an open may come without a
+  // look-up of its own.
+  void DropCredits(const std::string& key);
+  // True, once a credit: the store said `version` is the newest, in the last kCreditValidFor.
+  bool SpendCredit(const ObjectVersion& version);
+
+  static constexpr Duration kCreditValidFor = std::chrono::seconds(1);
+  static constexpr Duration kKeptFor = std::chrono::seconds(10);
+
+ private:
+  struct Row {
+    Verified verified;
+    uint32_t credits = 0;
+    bool keep_credit_once = false;
+  };
+  Row& Put(const ObjectInfo& object);  // REQUIRES: mutex_ held
+
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, Row> rows_;  // guarded by mutex_
+};
+
+}  // namespace shoal

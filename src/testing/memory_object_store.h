@@ -1,0 +1,137 @@
+// A bucket in memory, with a switch for trouble: every call can be made to fail, and
+// all calls are counted. Lists as the real stores do, a page at a time. Thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "origin/object_store.h"
+
+namespace shoal {
+
+class MemoryObjectStore final : public ObjectStore {
+ public:
+  struct Calls {
+    int head = 0;
+    int get = 0;
+    int list = 0;
+    int usage = 0;
+  };
+
+  void Put(const std::string& key, std::string body,
+           StorageClass storage_class = StorageClass::kReadable) {
+    const std::unique_lock lock(mutex_);
+    Object& object = objects_[key];
+    object.info.version = {.key = key,
+                           .etag = "\"" + std::to_string(++version_count_) + "\"",
+                           .size_bytes = body.size()};
+    object.info.modified_unix_seconds = 1'700'000'000 + version_count_;
+    object.info.storage_class = storage_class;
+    object.body = std::move(body);
+  }
+  void Delete(const std::string& key) {
+    const std::unique_lock lock(mutex_);
+    objects_.erase(key);
+  }
+  // Every later call fails with this, until given nothing.
+  void FailWith(std::optional<Error> error) {
+    const std::unique_lock lock(mutex_);
+    error_ = std::move(error);
+  }
+  void set_usage(BucketUsage usage) {
+    const std::unique_lock lock(mutex_);
+    usage_ = usage;
+  }
+  void set_page_keys_max(uint32_t keys) {
+    const std::unique_lock lock(mutex_);
+    page_keys_max_ = keys;
+  }
+  [[nodiscard]] Calls calls() const {
+    const std::unique_lock lock(mutex_);
+    return calls_;
+  }
+  void ResetCalls() {
+    const std::unique_lock lock(mutex_);
+    calls_ = {};
+  }
+
+  Result<ObjectInfo> Head(std::string_view key, Deadline) override {
+    const std::unique_lock lock(mutex_);
+    ++calls_.head;
+    if (error_) return tl::unexpected(*error_);
+    const auto found = objects_.find(std::string(key));
+    if (found == objects_.end()) return Fail(Errc::kNotFound, "HeadObject: HTTP 404");
+    return found->second.info;
+  }
+
+  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
+    std::string body;
+    {
+      const std::unique_lock lock(mutex_);
+      ++calls_.get;
+      if (error_) return tl::unexpected(*error_);
+      const auto found = objects_.find(version.key);
+      if (found == objects_.end()) return Fail(Errc::kNotFound, "GetObject: HTTP 404");
+      if (found->second.info.version != version) return Fail(Errc::kChanged, "GetObject: HTTP 412");
+      body = found->second.body.substr(range.offset, range.length);
+    }
+    if (!sink.Append(std::as_bytes(std::span(body)))) return Fail(Errc::kInterrupted, "GetObject");
+    return {};
+  }
+
+  Result<ListPage> List(const ListQuery& query, Deadline) override {
+    const std::unique_lock lock(mutex_);
+    ++calls_.list;
+    if (error_) return tl::unexpected(*error_);
+    const uint32_t keys_max = std::min(query.max_keys, page_keys_max_);
+    ListPage page;
+    std::string last = query.from.value_or("");
+    for (auto at = objects_.lower_bound(query.prefix); at != objects_.end(); ++at) {
+      const std::string& key = at->first;
+      if (!key.starts_with(query.prefix)) break;
+      const size_t cut = query.delimiter.empty() ? std::string::npos
+                                                 : key.find(query.delimiter, query.prefix.size());
+      const std::string name = cut == std::string::npos ? key : key.substr(0, cut + 1);
+      if (query.from && name <= last) continue;
+      if (!page.common_prefixes.empty() && page.common_prefixes.back() == name) continue;
+      if (page.objects.size() + page.common_prefixes.size() == keys_max) {
+        page.next = last;
+        break;
+      }
+      if (cut == std::string::npos) {
+        page.objects.push_back(at->second.info);
+      } else {
+        page.common_prefixes.push_back(name);
+      }
+      last = name;
+    }
+    return page;
+  }
+
+  Result<BucketUsage> Usage(Deadline) override {
+    const std::unique_lock lock(mutex_);
+    ++calls_.usage;
+    if (error_) return tl::unexpected(*error_);
+    return usage_;
+  }
+
+ private:
+  struct Object {
+    ObjectInfo info;
+    std::string body;
+  };
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<std::string, Object> objects_;
+  int version_count_ = 0;
+  std::optional<Error> error_;
+  BucketUsage usage_;
+  uint32_t page_keys_max_ = 1000;
+  Calls calls_;
+};
+
+}  // namespace shoal
