@@ -1,0 +1,134 @@
+"""When the origin is slow, wrong or gone: the truth or an error, in time, and never wrong bytes."""
+import concurrent.futures
+import errno
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import KEY_ID, KEY_SECRET, WAIT_SECONDS, MountTest, pattern, sha256
+
+MIB = 1 << 20
+
+
+class Faults(MountTest):
+    def test_a_tenth_of_requests_failing_fails_no_read(self):
+        origin = self.origin()
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(3 * MIB + i, i)))
+                   for i in range(30)}
+        mount = self.mount(origin)
+        origin.configure(faults=[{"kind": "status503", "probability": 0.05},
+                                 {"kind": "reset", "probability": 0.05}])
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            read = dict(zip(written, pool.map(lambda key: sha256(mount / key), written)))
+        self.assertEqual(read, written)
+        self.assertGreater(origin.control("stats")["faults"], 0)
+
+    def test_connections_cut_in_the_middle_of_a_body_fail_no_read(self):
+        origin = self.origin()
+        expected = sha256(origin.put("file", pattern(32 * MIB)))
+        mount = self.mount(origin)
+        origin.configure(faults=[{"kind": "cut_after_bytes", "bytes": 300_000,
+                                  "match": {"op": "Get"}, "probability": 0.3}])
+        self.assertEqual(sha256(mount / "file"), expected)
+        self.assertGreater(origin.control("stats")["faults"], 0)
+
+    def test_answers_that_are_not_what_was_asked_for_are_never_data(self):
+        for kind in ("wrong_etag", "wrong_content_range"):
+            with self.subTest(kind):
+                origin = self.origin()
+                origin.put("file", pattern(MIB))
+                mount = self.mount(origin, "request_deadline=2")
+                origin.configure(faults=[{"kind": kind, "match": {"op": "Get"}}])
+                with self.assertRaises(OSError) as raised:
+                    sha256(mount / "file")
+                self.assertIn(raised.exception.errno, (errno.EIO, errno.ETIMEDOUT, errno.ESTALE))
+
+    def test_a_mangled_list_document_is_an_error_and_not_an_empty_directory(self):
+        origin = self.origin()
+        origin.put("d/file", b"x")
+        mount = self.mount(origin, "request_deadline=2")
+        os.stat(mount / "d")
+        origin.configure(faults=[{"kind": "mangled_list", "match": {"op": "List"}}])
+        with self.assertRaises(OSError) as raised:
+            os.listdir(mount / "d")
+        self.assertIn(raised.exception.errno, (errno.EIO, errno.ETIMEDOUT))
+        origin.configure(faults=[])
+        self.assertEqual(os.listdir(mount / "d"), ["file"])
+
+    def test_an_origin_that_is_gone_is_an_error_in_time_and_works_when_it_is_back(self):
+        origin = self.origin()
+        expected = sha256(origin.put("d/file", pattern(MIB)))
+        mount = self.mount(origin, "request_deadline=2")
+        os.stat(mount / "d/file")
+        origin.stop()
+        for call in (lambda: os.stat(mount / "d/other"), lambda: sha256(mount / "d/file"),
+                     lambda: os.listdir(mount / "d")):
+            begun = time.monotonic()
+            with self.assertRaises(OSError) as raised:
+                call()
+            self.assertIn(raised.exception.errno, (errno.EIO, errno.ETIMEDOUT))
+            self.assertLess(time.monotonic() - begun, 10)
+        os.stat(mount.point)
+        os.statvfs(mount.point)
+        origin.start()
+        self.assertEqual(sha256(mount / "d/file"), expected)
+
+    def test_an_origin_that_hangs_does_not_hold_up_the_root_or_df(self):
+        origin = self.origin()
+        origin.put("file", pattern(MIB))
+        mount = self.mount(origin, "request_deadline=5")
+        origin.configure(faults=[{"kind": "hang"}])
+        with concurrent.futures.ThreadPoolExecutor(80) as pool:
+            waiting = [pool.submit(os.stat, mount / f"missing-{i}") for i in range(80)]
+            while origin.control("stats")["faults"] < 10:
+                pass
+            begun = time.monotonic()
+            os.stat(mount.point)
+            os.statvfs(mount.point)
+            self.assertLess(time.monotonic() - begun, 1)
+            for call in waiting:
+                self.assertIn(call.exception().errno, (errno.ETIMEDOUT, errno.EIO))
+
+    def test_a_reader_that_is_killed_ends_at_once_though_the_origin_hangs(self):
+        origin = self.origin()
+        origin.put("file", pattern(MIB))
+        mount = self.mount(origin, "request_deadline=30")
+        origin.configure(faults=[{"kind": "hang"}])
+        for command in (["stat", mount / "missing"], ["cat", mount / "file"]):
+            seen = origin.control("stats")["faults"]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            while origin.control("stats")["faults"] == seen:
+                pass
+            begun = time.monotonic()
+            process.send_signal(signal.SIGKILL)
+            process.wait(WAIT_SECONDS)
+            self.assertLess(time.monotonic() - begun, 5)
+
+    def test_rights_that_are_missing_are_eacces_and_named_in_the_log(self):
+        origin = self.origin()
+        origin.put("d/file", pattern(MIB))
+        mount = self.mount(origin)
+        os.stat(mount / "d/file")
+        origin.write_credentials([{"id": KEY_ID, "secret": KEY_SECRET,
+                                   "deny": ["GetObject", "GetBucketStat"]}])
+        self.assert_errno(errno.EACCES, os.open, mount / "d/file", os.O_RDONLY)
+        self.assertIn("oss:GetObject", mount.log())
+        self.assertEqual(os.listdir(mount / "d"), ["file"])
+
+    def test_an_error_in_the_log_names_operation_key_status_code_and_request(self):
+        origin = self.origin()
+        origin.put("file", pattern(MIB))
+        mount = self.mount(origin, "request_deadline=2")
+        descriptor = os.open(mount / "file", os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        origin.configure(faults=[{"kind": "status500", "match": {"op": "Get"}}])
+        self.assert_errno(errno.EIO, os.pread, descriptor, 4096, 0)
+        for word in ("GetObject", "'file'", "HTTP 500", "InternalError", "request"):
+            self.assertIn(word, mount.log())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

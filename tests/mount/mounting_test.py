@@ -1,0 +1,300 @@
+"""Mounting and unmounting: what people type, and what they are told when it fails."""
+import datetime
+import errno
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from harness import (KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, MountTest, mounted, pattern, sha256,
+                     wait_for_mount_table)
+
+
+class MountCommand(MountTest):
+    """`shoal mount` and mount.alinas in the background, as people use them."""
+
+    def setUp(self):
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix="shoal-mounting-"))
+        self.addCleanup(subprocess.run, ["rm", "-rf", self.base], check=True)
+        self.point = self.base / "mnt"
+        self.point.mkdir()
+        self.addCleanup(self.unmount_all)
+        self.password = self.write_secret("passwd", f"{KEY_ID}:{KEY_SECRET}\n")
+
+    def unmount_all(self):
+        while mounted(self.point):
+            subprocess.run(["umount", "-l", self.point], check=True)
+
+    def write_secret(self, name, text, mode=0o600):
+        path = self.base / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def run_mount(self, *options, source="data:/", point=None, helper=False, plain=()):
+        program = [SHOAL, "mount"]
+        if helper:
+            link = self.base / "mount.alinas"
+            if not link.exists():
+                link.symlink_to(os.path.abspath(SHOAL))
+            program = [link]
+        return subprocess.run([*program, source, point or self.point, *plain,
+                               *(w for o in options for w in ("-o", o))],
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+    def basic(self, origin):
+        return f"efc,protocol=oss,passwd_file={self.password},endpoint={origin.endpoint}"
+
+    def assert_refused(self, result, status, *words):
+        self.assertEqual(result.returncode, status, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertNotIn(KEY_SECRET, result.stderr)
+        self.assertIsNone(mounted(self.point))
+
+    def test_the_helper_mounts_in_the_background_and_umount_ends_it(self):
+        origin = self.origin()
+        origin.put("file", b"hello")
+        result = self.run_mount(self.basic(origin), helper=True, plain=["-n"])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(mounted(self.point), ("data:/", "fuse.alinas"))
+        self.assertEqual((self.point / "file").read_bytes(), b"hello")
+        subprocess.run(["umount", self.point], check=True)
+        self.assertIsNone(mounted(self.point))
+
+    def test_the_helper_takes_the_words_of_fstab(self):
+        origin = self.origin()
+        result = self.run_mount("rw,_netdev,nofail,noauto,nosuid,nodev,noatime,x-systemd.automount",
+                                self.basic(origin), helper=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_errno(errno.EROFS, os.mkdir, self.point / "new")
+
+    def test_shoal_mount_shows_its_own_type_and_what_was_mounted(self):
+        origin = self.origin()
+        origin.put("a/file", b"x")
+        self.assertEqual(self.run_mount(self.basic(origin), source="data:/a").returncode, 0)
+        self.assertEqual(mounted(self.point), ("data:/a", "fuse.shoal"))
+        self.assertEqual(os.listdir(self.point), ["file"])
+
+    def test_a_wrong_secret_is_said_with_the_stores_code(self):
+        origin = self.origin()
+        wrong = self.write_secret("wrong", f"{KEY_ID}:not-the-secret")
+        result = self.run_mount(f"efc,protocol=oss,passwd_file={wrong},endpoint={origin.endpoint}")
+        self.assert_refused(result, 32, "SignatureDoesNotMatch")
+
+    def test_an_unknown_key_is_said_with_the_stores_code(self):
+        origin = self.origin()
+        wrong = self.write_secret("wrong", "nobody:secret")
+        result = self.run_mount(f"efc,protocol=oss,passwd_file={wrong},endpoint={origin.endpoint}")
+        self.assert_refused(result, 32, "InvalidAccessKeyId")
+
+    def test_an_expired_token_is_said_with_its_file(self):
+        origin = self.origin()
+        sts = self.write_secret("sts", json.dumps(
+            {"SecurityToken": "token", "AccessKeyId": KEY_ID, "AccessKeySecret": KEY_SECRET,
+             "Expiration": "2020-01-01T00:00:00Z"}))
+        result = self.run_mount(f"efc,protocol=oss,g_oss_STSFile={sts},endpoint={origin.endpoint}")
+        self.assert_refused(result, 32, str(sts), "expired")
+
+    def test_a_credential_file_others_can_read_is_refused(self):
+        origin = self.origin()
+        loose = self.write_secret("loose", f"{KEY_ID}:{KEY_SECRET}", 0o644)
+        result = self.run_mount(f"efc,protocol=oss,passwd_file={loose},endpoint={origin.endpoint}")
+        self.assert_refused(result, 32, str(loose), "chmod 600")
+
+    def test_a_missing_credential_file_is_named(self):
+        origin = self.origin()
+        result = self.run_mount(f"efc,passwd_file=/nonexistent/p,endpoint={origin.endpoint}")
+        self.assert_refused(result, 32, "/nonexistent/p")
+
+    def test_a_missing_bucket_is_named(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin), source="no-such-bucket:/")
+        self.assert_refused(result, 32, "no-such-bucket")
+
+    def test_an_unreachable_endpoint_is_named_within_the_deadline(self):
+        origin = self.origin()
+        options = self.basic(origin) + ",request_deadline=3"
+        origin.stop()
+        result = self.run_mount(options)
+        self.assert_refused(result, 32, f"127.0.0.1:{origin.port}")
+
+    def test_a_missing_right_is_named(self):
+        origin = self.origin(keys=[{"id": KEY_ID, "secret": KEY_SECRET, "deny": ["ListObjects"]}])
+        self.assert_refused(self.run_mount(self.basic(origin)), 32, "oss:ListObjects")
+
+    def test_a_file_or_nothing_as_mount_point_is_refused(self):
+        origin = self.origin()
+        file = self.base / "file"
+        file.touch()
+        result = self.run_mount(self.basic(origin), point=file)
+        self.assertEqual(result.returncode, 32)
+        self.assertIn("not a directory", result.stderr)
+        result = self.run_mount(self.basic(origin), point=self.base / "nothing")
+        self.assertEqual(result.returncode, 32)
+        self.assertIn(str(self.base / "nothing"), result.stderr)
+
+    def test_a_mount_point_in_use_is_refused(self):
+        origin = self.origin()
+        self.assertEqual(self.run_mount(self.basic(origin)).returncode, 0)
+        result = self.run_mount(self.basic(origin))
+        self.assertEqual(result.returncode, 32, result.stderr)
+        self.assertIn("already", result.stderr)
+        subprocess.run(["umount", self.point], check=True)
+        self.assertIsNone(mounted(self.point), "the first mount was the only one")
+
+    def test_an_unknown_option_suggests_the_nearest(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin) + ",g_tier_DadiMemCacheCapacity=1")
+        self.assert_refused(result, 1, "g_tier_DadiMemCacheCapacity",
+                            "g_tier_DadiMemCacheCapacityMB")
+
+    def test_a_bad_value_names_its_option(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin) + ",request_deadline=soon")
+        self.assert_refused(result, 1, "request_deadline", "soon")
+
+    def test_a_source_that_is_none_shows_the_right_form(self):
+        origin = self.origin()
+        self.assert_refused(self.run_mount(self.basic(origin), source="data"), 1, "BUCKET")
+
+    def test_secrets_are_not_in_the_command_line_of_the_daemon(self):
+        origin = self.origin()
+        self.assertEqual(self.run_mount(self.basic(origin)).returncode, 0)
+        found = 0
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(self.point).encode() in command:
+                found += 1
+                self.assertNotIn(KEY_SECRET.encode(), command)
+        self.assertGreater(found, 0)
+
+
+class Ending(MountTest):
+    """However a mount ends, the daemon ends with 0 and nothing is left behind."""
+
+    def end(self, how):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin)
+        self.assertEqual((mount / "file").read_bytes(), b"x")
+        how(mount)
+        self.assertEqual(mount.wait(), 0, mount.log())
+        self.assertIsNone(mounted(mount.point))
+
+    def test_sigterm(self):
+        self.end(lambda mount: mount.process.send_signal(signal.SIGTERM))
+
+    def test_umount(self):
+        self.end(lambda mount: subprocess.run(["umount", mount.point], check=True))
+
+    def test_lazy_umount(self):
+        self.end(lambda mount: subprocess.run(["umount", "-l", mount.point], check=True))
+
+    def test_fusermount(self):
+        self.end(lambda mount: subprocess.run(["fusermount3", "-u", mount.point], check=True))
+
+    def test_sigterm_while_a_file_is_open(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin)
+        with open(mount / "file", "rb"):
+            mount.process.send_signal(signal.SIGTERM)
+            self.assertEqual(mount.wait(), 0, mount.log())
+        self.assertIsNone(mounted(mount.point))
+
+    def test_sigterm_while_the_origin_hangs(self):
+        origin = self.origin()
+        origin.put("file", pattern(1 << 20))
+        mount = self.mount(origin, "request_deadline=5")
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        while origin.control("stats")["faults"] == 0:
+            pass
+        mount.process.send_signal(signal.SIGTERM)
+        self.assertEqual(mount.wait(), 0, mount.log())
+        reader.wait(WAIT_SECONDS)
+
+    def test_after_kill_9_the_next_mount_on_the_path_works_and_says_so(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin)
+        mount.process.kill()
+        mount.wait()
+        self.assert_errno(errno.ENOTCONN, os.stat, mount.point)
+        again = self.mount(origin, point=mount.point)
+        self.assertEqual((again / "file").read_bytes(), b"x")
+        self.assertIn("dead", again.log())
+
+
+class Credentials(MountTest):
+    def sts(self, path, token, expires):
+        temporary = path.with_suffix(".new")
+        temporary.touch(0o600)
+        temporary.write_text(json.dumps(
+            {"SecurityToken": token, "AccessKeyId": "sts-id", "AccessKeySecret": KEY_SECRET,
+             "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}))
+        os.rename(temporary, path)
+
+    def test_a_new_token_in_the_file_is_used_without_a_remount(self):
+        later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+        expires = later.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+        def key(token):
+            return {"id": "sts-id", "secret": KEY_SECRET, "token": token, "expiration": expires}
+
+        origin = self.origin(keys=[key("first")])
+        origin.put("d/file", b"x")
+        path = origin.root / "sts"
+        self.sts(path, "first", later)
+        mount = self.mount(origin, f"g_oss_STSFile={path}")
+        self.assertEqual((mount / "d/file").read_bytes(), b"x")
+        origin.write_credentials([key("second")])
+        self.sts(path, "second", later)
+        origin.put("d/new", b"y")
+        wait_for_mount_table(lambda: self.reads(mount / "d/new", b"y"))
+
+    def reads(self, path, expected):
+        try:
+            return path.read_bytes() == expected
+        except PermissionError:
+            return False  # until the file is looked at again, a second at most
+
+    def test_secrets_reach_no_log_even_at_its_most_talkative(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin, "log_level=trace")
+        self.assertEqual((mount / "file").read_bytes(), b"x")
+        origin.configure(faults=[{"kind": "status503", "match": {"op": "Head"}, "count": 2}])
+        os.stat(mount.point / "file")
+        self.assertNotIn(KEY_SECRET, mount.log())
+        self.assertNotIn("Authorization", mount.log())
+
+
+class Facts(MountTest):
+    def test_the_log_says_which_transport_passthrough_and_request_size_are_in_force(self):
+        origin = self.origin()
+        for transport in ("auto", "dev"):
+            mount = self.mount(origin, f"transport={transport}")
+            os.stat(mount.point)
+            for word in ("io_uring", "passthrough", "1048576"):
+                self.assertIn(word, mount.log())
+
+    def test_an_idle_daemon_is_small(self):
+        origin = self.origin()
+        mount = self.mount(origin)
+        os.listdir(mount.point)
+        status = pathlib.Path(f"/proc/{mount.process.pid}/status").read_text()
+        resident = int(status.split("VmRSS:")[1].split()[0])
+        self.assertLess(resident, 64 * 1024)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

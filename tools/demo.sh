@@ -1,0 +1,71 @@
+#!/bin/sh
+# Mounts sample data with the real mount helper, reads it back, and shows what happened.
+set -eu
+cd "$(dirname "$0")/.."
+shoal=$PWD/build/release/bin/shoal
+[ "$(id -u)" = 0 ] || exec sudo "$0"
+
+base=$(mktemp -d)
+mount_point=$base/mnt
+helper=/sbin/mount.alinas
+origin=
+made_helper=
+finish() {
+  mountpoint -q "$mount_point" && umount "$mount_point"
+  [ -z "$origin" ] || kill "$origin"
+  [ -z "$made_helper" ] || rm -f "$helper"
+  rm -rf "$base"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+run() { printf '$ %s\n' "$*"; "$@"; }
+
+say "1. Sample data: a bucket called 'demo', on this machine"
+mkdir -p "$mount_point" "$base/store/demo/models/tiny" "$base/store/demo/data"
+head -c 256M /dev/urandom > "$base/store/demo/models/tiny/weights.bin"
+for i in 1 2 3 4 5 6 7 8; do head -c 100K /dev/urandom > "$base/store/demo/data/sample-$i.bin"; done
+echo "Hello from an object." > "$base/store/demo/hello.txt"
+(cd "$base/store/demo" && find . -type f -exec sha256sum {} + | sort -k 2) > "$base/written"
+
+say "2. An origin that speaks OSS and S3, 20 ms from each first byte"
+printf '{"keys": [{"id": "demo-id", "secret": "demo-secret"}]}' > "$base/credentials"
+printf 'demo-id:demo-secret' > "$base/passwd-oss"
+chmod 600 "$base/credentials" "$base/passwd-oss"
+"$shoal" origin --root "$base/store" --bucket demo --credentials "$base/credentials" \
+  --listen 127.0.0.1:0 --latency-ms 20 > "$base/origin.out" &
+origin=$!
+until grep -q 'listening on' "$base/origin.out"; do kill -0 "$origin"; done
+endpoint=$(sed -n 's/.*listening on //p' "$base/origin.out")
+echo "$endpoint"
+
+say "3. Mount it, as with the real service"
+if [ ! -e "$helper" ]; then ln -s "$shoal" "$helper"; made_helper=1; fi
+run mount -t alinas -o "efc,protocol=oss,passwd_file=$base/passwd-oss,endpoint=$endpoint" \
+  demo:/ "$mount_point"
+run findmnt -o SOURCE,TARGET,FSTYPE,OPTIONS "$mount_point"
+
+say "4. Look"
+run ls -lR "$mount_point"
+run cat "$mount_point/hello.txt"
+run df -h "$mount_point"
+
+say "5. Read 256 MiB, cold and then from the kernel's pages"
+for pass in cold warm; do
+  printf '%s: ' "$pass"
+  dd if="$mount_point/models/tiny/weights.bin" of=/dev/null bs=1M 2>&1 | tail -n 1
+done
+
+say "6. Every byte, against the checksums of what was written"
+(cd "$mount_point" && find . -type f -exec sha256sum {} + | sort -k 2) > "$base/read"
+diff "$base/written" "$base/read"
+echo "all $(wc -l < "$base/read") files have the checksums they were written with"
+
+say "7. What the origin was asked"
+curl -s "$endpoint/__origin/stats" 2>/dev/null || python3 -c "
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1] + '/__origin/stats').read().decode())" "$endpoint"
+
+say "8. Unmount"
+run umount "$mount_point"
+echo "done: the mount, the origin and the data are gone again"
