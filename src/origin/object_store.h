@@ -28,16 +28,16 @@ namespace shoal {
 enum class StorageClass : uint8_t { kReadable, kArchive, kColdArchive, kDeepColdArchive };
 
 struct ObjectInfo {
-  ObjectVersion version;
+  ObjectVersion version{};
   int64_t modified_unix_seconds = 0;
   StorageClass storage_class = StorageClass::kReadable;
 };
 
 struct ListQuery {
-  std::string prefix;
-  std::string delimiter;            // "/" for one directory, empty for everything below
-  std::optional<std::string> from;  // ListPage::next of the page before
-  uint32_t max_keys = 1000;         // 1 to 1000; objects and common prefixes together
+  std::string prefix{};
+  std::string delimiter{};            // "/" for one directory, empty for everything below
+  std::optional<std::string> from{};  // ListPage::next of the page before
+  uint32_t max_keys = 1000;           // 1 to 1000; objects and common prefixes together
 };
 
 // Both lists are in byte order of their keys, and all keys of a page sort before all

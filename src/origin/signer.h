@@ -20,39 +20,45 @@ namespace shoal {
 enum class SignatureScheme : uint8_t { kOssV1, kOssV4, kAwsV4 };
 
 struct AccessKeys {
-  std::string id;
-  std::string secret;
-  std::string security_token;        // empty unless temporary
+  std::string id{};
+  std::string secret{};
+  std::string security_token{};      // empty unless temporary
   int64_t expires_unix_seconds = 0;  // 0: never
+
+  friend bool operator==(const AccessKeys&, const AccessKeys&) = default;
 };
 
 struct SignableRequest {
-  std::string method;
-  std::string bucket;  // empty for a request to the service
-  std::string key;     // decoded; empty for a request to the bucket
+  std::string method{};
+  std::string bucket{};  // empty for a request to the service
+  std::string key{};     // decoded; empty for a request to the bucket
   // The path of the request line, percent-encoded, without the query. AWS signs this;
   // OSS signs bucket and key.
-  std::string encoded_path;
-  std::vector<std::pair<std::string, std::string>> query;  // decoded
-  std::map<std::string, std::string> headers;              // names in lower case
+  std::string encoded_path{};
+  std::vector<std::pair<std::string, std::string>> query{};  // decoded
+  std::map<std::string, std::string> headers{};              // names in lower case
 };
 
 // What the signature depends on beside the request and the secret.
 struct SigningScope {
-  std::string timestamp;  // V4: 20261121T043000Z. V1: the Date header, RFC 1123
-  std::string region;     // V4 only, e.g. "cn-hangzhou", "us-east-1"
-  std::string service;    // V4 only: "oss" or "s3"
+  // V4: 20261121T043000Z. V1: the x-oss-date header, or without one the Date header.
+  std::string timestamp{};
+  std::string region{};   // V4 only, e.g. "cn-hangzhou", "us-east-1"
+  std::string service{};  // V4 only: "oss" or "s3"
   // AWS V4: SignedHeaders. OSS V4: AdditionalHeaders (beyond x-oss-*, content-type and
   // content-md5, which are always signed). Lower case, sorted.
-  std::vector<std::string> signed_headers;
+  std::vector<std::string> signed_headers{};
 };
 
-// The signature itself: base64 for V1, lower-case hex for the others.
+// The signature itself: base64 for V1, lower-case hex for the others. V4 signs the
+// payload's hash that x-oss-content-sha256 (x-amz-content-sha256) names, and
+// UNSIGNED-PAYLOAD without one.
 [[nodiscard]] std::string Signature(SignatureScheme scheme, const SignableRequest& request,
                                     const SigningScope& scope, std::string_view secret);
 
 // The headers to add to `request`: the date, the token and the content hash where the
 // scheme has them, and Authorization. The payload is signed as UNSIGNED-PAYLOAD.
+// AWS V4 signs every header of `request`, which must include host.
 [[nodiscard]] std::map<std::string, std::string> Sign(SignatureScheme scheme,
                                                       const SignableRequest& request,
                                                       const AccessKeys& keys,

@@ -1,0 +1,59 @@
+// CurlHandles: a bounded stack of libcurl easy handles, each keeping one connection.
+//
+// The handle that came back last goes out first, so that few connections stay warm
+// rather than many go cold. The handles share resolved names and TLS sessions.
+// Thread-safe.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace shoal {
+
+class CurlHandles {
+ public:
+  explicit CurlHandles(size_t count_max);
+  // Every lease has ended.
+  ~CurlHandles();
+  CurlHandles(const CurlHandles&) = delete;
+  CurlHandles& operator=(const CurlHandles&) = delete;
+
+  class GiveBack {
+   public:
+    explicit GiveBack(CurlHandles& owner) : owner_(&owner) {}
+    void operator()(CURL* handle) const { owner_->Release(handle); }
+
+   private:
+    CurlHandles* owner_;
+  };
+  using Lease = std::unique_ptr<CURL, GiveBack>;
+
+  // Waits while `count_max` are out. kTimedOut if none came back in time. A handle keeps
+  // the options that its user before set.
+  Result<Lease> Acquire(const Clock& clock, Deadline deadline);
+
+ private:
+  static void LockShared(CURL*, curl_lock_data data, curl_lock_access, void* self);
+  static void UnlockShared(CURL*, curl_lock_data data, void* self);
+  void Release(CURL* handle);
+
+  const size_t count_max_;
+  std::array<std::mutex, CURL_LOCK_DATA_LAST> shared_mutexes_;  // libcurl takes them
+  CURLSH* shared_ = nullptr;  // constant after construction; synchronized by those
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable came_back_;
+  std::vector<CURL*> idle_;
+  size_t out_count_ = 0;
+};
+
+}  // namespace shoal

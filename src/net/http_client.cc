@@ -1,0 +1,205 @@
+#include "net/http_client.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "base/log.h"
+#include "net/curl_handles.h"
+
+namespace shoal {
+namespace {
+
+// What one recv() may bring. Larger saves system calls; an idle connection keeps it.
+constexpr long kReceiveBufferBytes = 256 * kKiB;
+constexpr size_t kHeadBytesMax = 64 * kKiB;
+
+struct FreeHeaders {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeHeaders>;
+
+bool HasControlByte(std::string_view text) {
+  return std::ranges::any_of(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+Result<HeaderList> MakeHeaders(const HttpRequest& request) {
+  HeaderList list;
+  for (const auto& [name, value] : request.headers) {
+    if (HasControlByte(name) || HasControlByte(value))
+      return Fail(Errc::kInvalid, "a control byte in header '" + log::Printable(name) + "'");
+    // libcurl takes "name:" for "do not send it", and "name;" for an empty one.
+    const std::string line = value.empty() ? name + ";" : name + ": " + value;
+    curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+    static_cast<void>(list.release());
+    list.reset(longer);
+  }
+  return list;
+}
+
+// Feeds one answer to a receiver.
+class Answer {
+ public:
+  explicit Answer(HttpReceiver& receiver) : receiver_(receiver) {}
+
+  // libcurl calls these with a whole header line, and with a piece of the body. An answer
+  // other than `count` ends the transfer.
+  static size_t OnHeader(char* data, size_t, size_t count, void* self) {
+    return static_cast<Answer*>(self)->Header({data, count}) ? count : count + 1;
+  }
+  static size_t OnBody(char* data, size_t, size_t count, void* self) {
+    return static_cast<Answer*>(self)->Body({data, count}) ? count : count + 1;
+  }
+
+  [[nodiscard]] bool stopped() const { return stopped_; }
+  [[nodiscard]] bool head_too_long() const { return head_bytes_ > kHeadBytesMax; }
+  [[nodiscard]] bool has_head() const { return begun_; }
+
+ private:
+  bool Header(std::string_view line) {
+    if (begun_) return true;  // a trailer
+    head_bytes_ += line.size();
+    if (head_too_long()) return false;
+    while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) return EndHead();
+    if (line.starts_with("HTTP/")) {
+      head_ = {};
+      const size_t space = line.find(' ');
+      if (space != std::string_view::npos)
+        std::from_chars(line.data() + space + 1, line.data() + line.size(), head_.status);
+      return true;
+    }
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return true;
+    std::string name(line.substr(0, colon));
+    std::ranges::transform(name, name.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c;
+    });
+    std::string_view value = line.substr(colon + 1);
+    while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
+    while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+    head_.headers.insert_or_assign(std::move(name), std::string(value));
+    return true;
+  }
+
+  bool EndHead() {
+    if (head_.status < 200) return true;  // "100 Continue": the answer is still to come
+    begun_ = true;
+    sink_ = receiver_.Begin(head_);
+    stopped_ = sink_ == nullptr;
+    return !stopped_;
+  }
+
+  bool Body(std::string_view piece) {
+    stopped_ = !sink_->Append(std::as_bytes(std::span(piece)));
+    return !stopped_;
+  }
+
+  HttpReceiver& receiver_;
+  ByteSink* sink_ = nullptr;
+  HttpHead head_;
+  size_t head_bytes_ = 0;
+  bool begun_ = false;
+  bool stopped_ = false;
+};
+
+Errc CodeOf(CURLcode code) {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return Errc::kTimedOut;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
+      return Errc::kDenied;
+    case CURLE_URL_MALFORMAT:
+      return Errc::kInvalid;
+    default:
+      return Errc::kUnreachable;
+  }
+}
+
+long Milliseconds(Duration wait) {
+  return static_cast<long>(
+      std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(wait).count()));
+}
+
+void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
+  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
+  curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_MAXCONNECTS, 1L);
+  curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(options.connect_timeout));
+  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(
+      handle, CURLOPT_LOW_SPEED_TIME,
+      static_cast<long>(std::chrono::ceil<std::chrono::seconds>(options.stall_timeout).count()));
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, options.verify_certificate ? 1L : 0L);
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options.verify_certificate ? 2L : 0L);
+  if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
+  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &Answer::OnHeader);
+  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Answer::OnBody);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HttpClient>> HttpClient::Create(const HttpClientOptions& options,
+                                                       const Clock& clock) {
+  if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0)
+    return Fail(Errc::kInvalid, "CA file " + options.ca_file + ": " + std::strerror(errno));
+  return std::unique_ptr<HttpClient>(new HttpClient(options, clock));
+}
+
+HttpClient::HttpClient(const HttpClientOptions& options, const Clock& clock)
+    : options_(options),
+      clock_(clock),
+      handles_(std::make_unique<CurlHandles>(options.connection_count_max)) {}
+
+HttpClient::~HttpClient() = default;
+
+Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline) {
+  ASSIGN_OR_RETURN(const HeaderList headers, MakeHeaders(request));
+  ASSIGN_OR_RETURN(const CurlHandles::Lease lease, handles_->Acquire(clock_, deadline));
+  CURL* handle = lease.get();
+  const Duration remaining = deadline.Remaining(clock_);
+  if (remaining == Duration::zero()) return Fail(Errc::kTimedOut, "the deadline passed");
+
+  Answer answer(receiver);
+  std::array<char, CURL_ERROR_SIZE> reason{};
+  curl_easy_reset(handle);  // keeps the connection and what is shared; forgets the request before
+  SetConstantOptions(handle, options_);
+  const std::string url = request.origin + request.target;
+  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
+  if (request.method == "HEAD") curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+  if (remaining != Duration::max())
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, Milliseconds(remaining));
+  curl_easy_setopt(handle, CURLOPT_HEADERDATA, &answer);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer);
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason.data());
+  const CURLcode code = curl_easy_perform(handle);
+  curl_easy_reset(handle);  // nothing of this call is pointed to any more
+
+  if (answer.stopped()) return Fail(Errc::kInterrupted, "the receiver wanted no more");
+  if (answer.head_too_long())
+    return Fail(Errc::kUnreachable, request.origin + ": the answer's head is too long");
+  if (code != CURLE_OK)
+    return Fail(CodeOf(code),
+                request.origin + ": " +
+                    log::Printable(reason[0] != '\0' ? reason.data() : curl_easy_strerror(code)));
+  if (!answer.has_head())
+    return Fail(Errc::kUnreachable, request.origin + ": the answer is not HTTP");
+  return {};
+}
+
+}  // namespace shoal

@@ -1,0 +1,53 @@
+// HttpClient: blocking HTTP/1.1 over kept-alive connections. Thread-safe.
+//
+// HTTP and HTTPS, IPv4 and IPv6, through the proxies that the environment names
+// (http_proxy, https_proxy, no_proxy). Follows no redirect, keeps no cookie, decodes no
+// Content-Encoding. Nothing it returns or logs holds a header of the request.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http_message.h"
+
+namespace shoal {
+
+struct HttpClientOptions {
+  size_t connection_count_max = 64;  // at one time; the next caller waits
+  Duration connect_timeout = std::chrono::seconds(5);
+  // With no byte at all; whole seconds, to which libcurl's averaging adds about three.
+  Duration stall_timeout = std::chrono::seconds(10);
+  std::string ca_file{};  // PEM; empty: the system's authorities
+  bool verify_certificate = true;
+};
+
+class CurlHandles;
+
+class HttpClient {
+ public:
+  // kInvalid if the CA file cannot be read. `clock` outlives the client.
+  static Result<std::unique_ptr<HttpClient>> Create(const HttpClientOptions& options,
+                                                    const Clock& clock);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // Success: a whole answer came, of whatever status, and `receiver` has all of it. The
+  // receiver is called on this thread, with no lock held.
+  //
+  // kInterrupted the receiver wanted no more; kTimedOut no connection, no byte or no end in
+  // time; kUnreachable no answer, or one cut short or not HTTP; kDenied the server's
+  // certificate does not verify; kInvalid a header of the request holds a control byte.
+  Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
+
+ private:
+  HttpClient(const HttpClientOptions& options, const Clock& clock);
+
+  const HttpClientOptions options_;
+  const Clock& clock_;
+  const std::unique_ptr<CurlHandles> handles_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,251 @@
+#include "net/http_client.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <latch>
+#include <thread>
+
+#include "testing/scripted_http_server.h"
+
+namespace shoal {
+namespace {
+
+using Then = ScriptedReply::Then;
+
+class Keep final : public HttpReceiver {
+ public:
+  ByteSink* Begin(const HttpHead& answer) override {
+    head = answer;
+    return wants_body ? &body : nullptr;
+  }
+  bool wants_body = true;
+  HttpHead head;
+  DocumentSink body{kMiB};
+};
+
+class HttpClientTest : public testing::Test {
+ protected:
+  std::unique_ptr<HttpClient> Client(const HttpClientOptions& options = {}) {
+    return HttpClient::Create(options, clock_).value();
+  }
+  [[nodiscard]] Deadline Soon() const { return Deadline::After(clock_, std::chrono::seconds(20)); }
+
+  SystemClock clock_;
+  Keep kept_;
+};
+
+TEST_F(HttpClientTest, GivesStatusHeadersAndBody) {
+  ScriptedHttpServer server(
+      [](const auto&) { return Answer("404 Not Found", "ETag: \"a\"\r\nX-Odd:  b \r\n", "body"); });
+  const auto outcome = Client()->Send(
+      {.origin = server.origin(), .target = "/a?b=c", .headers = {{"range", "x"}}}, kept_, Soon());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().detail;
+  EXPECT_EQ(kept_.head.status, 404);
+  EXPECT_EQ(kept_.head.headers, (std::map<std::string, std::string, std::less<>>{
+                                    {"content-length", "4"}, {"etag", "\"a\""}, {"x-odd", "b"}}));
+  EXPECT_EQ(kept_.body.text(), "body");
+  EXPECT_EQ(server.requests()[0].target, "/a?b=c");
+  EXPECT_EQ(server.requests()[0].headers.at("range"), "x");
+  EXPECT_EQ(server.requests()[0].headers.count("accept-encoding"), 0u);
+}
+
+TEST_F(HttpClientTest, SendsThePathAsItIs) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", ""); });
+  ASSERT_TRUE(Client()->Send({.origin = server.origin(), .target = "/a/../b//./%2e%00?x=%2F"},
+                             kept_, Soon()));
+  EXPECT_EQ(server.requests()[0].target, "/a/../b//./%2e%00?x=%2F");
+}
+
+TEST_F(HttpClientTest, UsesOneConnectionForRequestsInARow) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "x"); });
+  const auto client = Client();
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+  for (const auto& request : server.requests()) EXPECT_EQ(request.connection, 0);
+}
+
+TEST_F(HttpClientTest, SendsAgainOnANewConnectionWhenTheOldOneWasClosed) {
+  ScriptedHttpServer server([](const auto&) {
+    auto reply = Answer("200 OK", "", "x");
+    reply.then = Then::kClose;
+    return reply;
+  });
+  const auto client = Client();
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+  EXPECT_EQ(server.requests().size(), 3u);
+}
+
+TEST_F(HttpClientTest, AnswersAHeadRequestWithoutABody) {
+  ScriptedHttpServer server([](const auto&) {
+    return ScriptedReply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"};
+  });
+  ASSERT_TRUE(
+      Client()->Send({.method = "HEAD", .origin = server.origin(), .target = "/"}, kept_, Soon()));
+  EXPECT_EQ(kept_.head.headers.at("content-length"), "1000");
+  EXPECT_EQ(server.requests()[0].method, "HEAD");
+}
+
+TEST_F(HttpClientTest, ReadsAChunkedBody) {
+  ScriptedHttpServer server([](const auto&) {
+    return ScriptedReply{.bytes =
+                             "HTTP/1.1 100 Continue\r\n\r\n"
+                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: t\r\n\r\n"};
+  });
+  ASSERT_TRUE(Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+  EXPECT_EQ(kept_.head.status, 200);
+  EXPECT_EQ(kept_.body.text(), "abcde");
+}
+
+TEST_F(HttpClientTest, ABodyCutShortIsUnreachable) {
+  ScriptedHttpServer server([](const auto&) {
+    return ScriptedReply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+                         .then = Then::kClose};
+  });
+  const auto outcome = Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kUnreachable);
+  EXPECT_EQ(kept_.body.text(), "abc");
+}
+
+TEST_F(HttpClientTest, AnAnswerThatIsNotHttpIsUnreachable) {
+  ScriptedHttpServer server(
+      [](const auto&) { return ScriptedReply{.bytes = "hello\r\n\r\n", .then = Then::kClose}; });
+  const auto outcome = Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kUnreachable);
+}
+
+TEST_F(HttpClientTest, AnEndlessHeadIsUnreachable) {
+  ScriptedHttpServer server([](const auto&) {
+    std::string bytes = "HTTP/1.1 200 OK\r\n";
+    for (int i = 0; i < 100; ++i)
+      bytes += "X-" + std::to_string(i) + ": " + std::string(1000, 'x') + "\r\n";
+    return ScriptedReply{.bytes = bytes + "\r\n"};
+  });
+  const auto outcome = Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(),
+            (Error{Errc::kUnreachable, server.origin() + ": the answer's head is too long"}));
+}
+
+TEST_F(HttpClientTest, NobodyListeningIsUnreachable) {
+  std::string origin;
+  {
+    ScriptedHttpServer server([](const auto&) { return ScriptedReply{}; });
+    origin = server.origin();
+  }
+  const auto outcome = Client()->Send({.origin = origin, .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kUnreachable);
+  EXPECT_TRUE(outcome.error().detail.starts_with(origin + ": ")) << outcome.error().detail;
+}
+
+TEST_F(HttpClientTest, AServerThatStallsTimesOut) {
+  ScriptedHttpServer server([](const auto&) {
+    return ScriptedReply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+                         .then = Then::kHang};
+  });
+  const auto outcome = Client({.stall_timeout = std::chrono::seconds(1)})
+                           ->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kTimedOut);
+}
+
+TEST_F(HttpClientTest, TheDeadlineEndsAnExchange) {
+  ScriptedHttpServer server([](const auto&) { return ScriptedReply{.then = Then::kHang}; });
+  const auto outcome = Client()->Send({.origin = server.origin(), .target = "/"}, kept_,
+                                      Deadline::After(clock_, std::chrono::milliseconds(50)));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kTimedOut);
+}
+
+TEST_F(HttpClientTest, AReceiverThatWantsNoMoreInterrupts) {
+  ScriptedHttpServer server(
+      [](const auto&) { return Answer("200 OK", "", std::string(2 * kMiB, 'x')); });
+  const auto client = Client();
+  const auto too_long = client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  ASSERT_FALSE(too_long);
+  EXPECT_EQ(too_long.error().code, Errc::kInterrupted);
+
+  Keep unwilling;
+  unwilling.wants_body = false;
+  const auto refused = client->Send({.origin = server.origin(), .target = "/"}, unwilling, Soon());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kInterrupted);
+  EXPECT_EQ(unwilling.body.text(), "");
+}
+
+TEST_F(HttpClientTest, FollowsNoRedirect) {
+  ScriptedHttpServer other([](const auto&) { return Answer("200 OK", "", "stolen"); });
+  ScriptedHttpServer server([&](const auto&) {
+    return Answer("307 Temporary Redirect", "Location: " + other.origin() + "/\r\n", "");
+  });
+  ASSERT_TRUE(Client()->Send(
+      {.origin = server.origin(), .target = "/", .headers = {{"authorization", "secret"}}}, kept_,
+      Soon()));
+  EXPECT_EQ(kept_.head.status, 307);
+  EXPECT_TRUE(other.requests().empty());
+}
+
+TEST_F(HttpClientTest, RefusesAHeaderWithAControlByteAndDoesNotRepeatItsValue) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", ""); });
+  const auto outcome = Client()->Send({.origin = server.origin(),
+                                       .target = "/",
+                                       .headers = {{"if-match", "secret\r\nX-Injected: 1"}}},
+                                      kept_, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), (Error{Errc::kInvalid, "a control byte in header 'if-match'"}));
+  EXPECT_TRUE(server.requests().empty());
+}
+
+TEST_F(HttpClientTest, MakesNoMoreConnectionsThanItsBound) {
+  std::latch both_sent(2);
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "x"); });
+  const auto client = Client({.connection_count_max = 1});
+  const auto send_many = [&] {
+    both_sent.arrive_and_wait();
+    for (int i = 0; i < 50; ++i) {
+      Keep kept;
+      EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept, Soon()));
+    }
+  };
+  std::thread one(send_many);
+  std::thread two(send_many);
+  one.join();
+  two.join();
+  EXPECT_EQ(server.requests().size(), 100u);
+  for (const auto& request : server.requests()) EXPECT_EQ(request.connection, 0);
+}
+
+TEST_F(HttpClientTest, ACallerGivesUpWaitingForAConnectionAtItsDeadline) {
+  std::latch asked(1);
+  ScriptedHttpServer server([&](const auto&) {
+    asked.count_down();
+    return ScriptedReply{.then = Then::kHang};
+  });
+  const auto client = Client({.connection_count_max = 1});
+  std::thread first([&] {
+    Keep kept;
+    EXPECT_FALSE(client->Send({.origin = server.origin(), .target = "/"}, kept,
+                              Deadline::After(clock_, std::chrono::milliseconds(300))));
+  });
+  asked.wait();
+  const auto outcome = client->Send({.origin = server.origin(), .target = "/"}, kept_,
+                                    Deadline::After(clock_, std::chrono::milliseconds(20)));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), (Error{Errc::kTimedOut, "all 1 connections stayed in use"}));
+  first.join();
+}
+
+TEST_F(HttpClientTest, AMissingCaFileIsToldAtOnce) {
+  const auto client = HttpClient::Create({.ca_file = "/nowhere/ca.pem"}, clock_);
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.error(),
+            (Error{Errc::kInvalid, "CA file /nowhere/ca.pem: No such file or directory"}));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,54 @@
+// One HTTP exchange, as the client sees it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace shoal {
+
+struct HttpRequest {
+  std::string method = "GET";  // GET or HEAD
+  std::string origin{};        // "https://host", "http://[::1]:9000": no path, no last slash
+  std::string target{};        // path and query as they go on the wire: percent-encoded
+  std::vector<std::pair<std::string, std::string>> headers{};
+};
+
+struct HttpHead {
+  int status = 0;
+  // Names in lower case; of a repeated header, the last.
+  std::map<std::string, std::string, std::less<>> headers{};
+};
+
+// Decides from the head of an answer where its body goes.
+class HttpReceiver {
+ public:
+  virtual ~HttpReceiver() = default;
+  // Called once, before any of the body. The sink that takes the body, and stays valid
+  // until the exchange ends; null for none of it: the connection is closed.
+  virtual ByteSink* Begin(const HttpHead& head) = 0;
+};
+
+// Keeps a document of at most `size_bytes_max`; wants no more after that.
+class DocumentSink final : public ByteSink {
+ public:
+  explicit DocumentSink(size_t size_bytes_max) : size_bytes_max_(size_bytes_max) {}
+  bool Append(std::span<const std::byte> bytes) override {
+    if (bytes.size() > size_bytes_max_ - text_.size()) return false;
+    text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  const size_t size_bytes_max_;
+  std::string text_;
+};
+
+}  // namespace shoal

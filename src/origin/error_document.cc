@@ -1,0 +1,96 @@
+#include "origin/error_document.h"
+
+#include <array>
+#include <pugixml.hpp>
+
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+constexpr size_t kFieldBytesMax = 256;
+
+struct CredentialCode {
+  std::string_view code;
+  std::string_view hint;
+};
+constexpr std::string_view kTokenHint = "the security token has expired or is not valid";
+constexpr auto kCredentialCodes = std::to_array<CredentialCode>({
+    {"SecurityTokenExpired", kTokenHint},
+    {"InvalidSecurityToken", kTokenHint},
+    {"ExpiredToken", kTokenHint},
+    {"InvalidToken", kTokenHint},
+    {"TokenRefreshRequired", kTokenHint},
+    {"InvalidAccessKeyId", "the store does not know this AccessKeyId"},
+    {"SignatureDoesNotMatch",
+     "the AccessKeySecret is wrong, or the region is not the bucket's (option region)"},
+    {"AuthorizationHeaderMalformed", "the region is not the bucket's (option region)"},
+    {"RequestTimeTooSkewed", "this machine's clock and the store's are too far apart"},
+});
+
+std::string_view CredentialHint(std::string_view code) {
+  for (const auto& known : kCredentialCodes)
+    if (known.code == code) return known.hint;
+  return {};
+}
+
+Errc CodeOf(int status, std::string_view code) {
+  // S3 answers 400 for some of these, 403 for others.
+  if (!CredentialHint(code).empty()) return Errc::kDenied;
+  if (code == "InvalidObjectState") return Errc::kArchived;
+  if (status == 401 || status == 403) return Errc::kDenied;
+  if (status == 404) return Errc::kNotFound;
+  if (status == 412) return Errc::kChanged;
+  if (status == 429 || status == 503) return Errc::kBusy;
+  if (status == 408 || status >= 500) return Errc::kUnreachable;
+  return Errc::kInvalid;
+}
+
+std::string HintOf(const Operation& operation, Errc code, int status,
+                   const ErrorDocument& document) {
+  if (const auto hint = CredentialHint(document.code); !hint.empty()) return std::string(hint);
+  if (!document.endpoint.empty() && (status == 403 || (status >= 300 && status < 400)))
+    return "the bucket is at another endpoint: " + document.endpoint;
+  if (status >= 300 && status < 400) return "redirects are not followed; check the endpoint";
+  if (document.code == "NoSuchBucket") return "there is no such bucket";
+  switch (code) {
+    case Errc::kDenied:
+      return "the credentials lack the right " + std::string(operation.right);
+    case Errc::kArchived:
+      return "the object is archived and must be restored before it can be read";
+    default:
+      return document.message;
+  }
+}
+
+}  // namespace
+
+ErrorDocument ParseErrorDocument(std::string_view text) {
+  pugi::xml_document xml;
+  if (!xml.load_buffer(text.data(), text.size(), pugi::parse_default, pugi::encoding_utf8))
+    return {};
+  const pugi::xml_node error = xml.child("Error");
+  const auto field = [&](const char* name) {
+    return std::string(std::string_view(error.child_value(name)).substr(0, kFieldBytesMax));
+  };
+  return {.code = field("Code"),
+          .message = field("Message"),
+          .request_id = field("RequestId"),
+          .endpoint = field("Endpoint")};
+}
+
+std::string Describe(const Operation& operation, std::string_view what) {
+  return fmt::format("{} '{}': {}", operation.name, log::Printable(operation.key), what);
+}
+
+Error FailureOf(const Operation& operation, int status, const ErrorDocument& document) {
+  const Errc code = CodeOf(status, document.code);
+  std::string what = fmt::format("HTTP {}", status);
+  if (!document.code.empty()) what += ", " + log::Printable(document.code);
+  if (!document.request_id.empty()) what += ", request " + log::Printable(document.request_id);
+  const std::string hint = HintOf(operation, code, status, document);
+  if (!hint.empty()) what += ": " + log::Printable(hint);
+  return {code, Describe(operation, what)};
+}
+
+}  // namespace shoal

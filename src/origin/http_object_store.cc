@@ -1,0 +1,298 @@
+#include "origin/http_object_store.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "origin/error_document.h"
+#include "origin/list_document.h"
+#include "origin/text_values.h"
+
+namespace shoal {
+namespace {
+
+// A store that asks for more than this is not waited for; deadlines are shorter anyway.
+constexpr Duration kRetryAfterMax = std::chrono::minutes(5);
+
+std::string_view Header(const HttpHead& head, std::string_view name) {
+  const auto found = head.headers.find(name);
+  return found == head.headers.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// OSS and S3 name their headers alike, but for the prefix.
+std::string_view VendorHeader(const HttpHead& head, std::string_view suffix) {
+  for (const std::string_view prefix : {"x-oss-", "x-amz-"}) {
+    const auto value = Header(head, std::string(prefix).append(suffix));
+    if (!value.empty()) return value;
+  }
+  return {};
+}
+
+auto Wrong(std::string what) {
+  return Fail(Errc::kUnreachable, std::move(what));
+}
+
+// OSS sends the error document of a HEAD, which has no body, as base64 in a header.
+std::string DecodeBase64(std::string_view text) {
+  std::string bytes(text.size(), '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  bytes.resize(size < 0 ? 0 : static_cast<size_t>(size));
+  return bytes;
+}
+
+// Passes on `size_bytes` and no more.
+class ExactSink final : public ByteSink {
+ public:
+  ExactSink(ByteSink& next, uint64_t size_bytes) : next_(next), missing_bytes_(size_bytes) {}
+  bool Append(std::span<const std::byte> bytes) override {
+    if (bytes.size() > missing_bytes_) {
+      overflowed_ = true;
+      return false;
+    }
+    missing_bytes_ -= bytes.size();
+    return next_.Append(bytes);
+  }
+  [[nodiscard]] uint64_t missing_bytes() const { return missing_bytes_; }
+  [[nodiscard]] bool overflowed() const { return overflowed_; }
+
+ private:
+  ByteSink& next_;
+  uint64_t missing_bytes_;
+  bool overflowed_ = false;
+};
+
+Result<> CheckRange(const HttpHead& head, const ObjectVersion& version, ByteRange range) {
+  const std::string_view etag = Header(head, "etag");
+  if (!etag.empty() && etag != version.etag) return Wrong("another ETag than was asked for");
+  const std::string_view length = Header(head, "content-length");
+  if (!length.empty() && ParseNumber(length) != range.length)
+    return Wrong("Content-Length " + std::string(length) + " for " + std::to_string(range.length) +
+                 " bytes");
+  if (head.status == 200) {
+    if (range == ByteRange{0, version.size_bytes} && !length.empty()) return {};
+    return Wrong("HTTP 200 to a request for a range");
+  }
+  if (head.status != 206) return Wrong("HTTP " + std::to_string(head.status));
+  const auto sent = ParseContentRange(Header(head, "content-range"));
+  if (!sent || sent->first != range.offset || sent->last != range.end() - 1 ||
+      sent->object_size_bytes.value_or(version.size_bytes) != version.size_bytes)
+    return Wrong("Content-Range '" + std::string(Header(head, "content-range")) + "' for " +
+                 std::to_string(range.length) + " bytes at " + std::to_string(range.offset));
+  return {};
+}
+
+Result<ObjectInfo> InfoOf(std::string_view key, const HttpHead& head) {
+  const auto size_bytes = ParseNumber(Header(head, "content-length"));
+  const auto modified = ParseHttpDate(std::string(Header(head, "last-modified")));
+  const std::string_view etag = Header(head, "etag");
+  if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+  if (!size_bytes || *size_bytes > INT64_MAX) return Wrong("no Content-Length");
+  if (etag.empty()) return Wrong("no ETag");
+  if (!modified) return Wrong("no Last-Modified");
+  return ObjectInfo{
+      .version = {.key = std::string(key), .etag = std::string(etag), .size_bytes = *size_bytes},
+      .modified_unix_seconds = *modified,
+      .storage_class =
+          ParseStorageClass(VendorHeader(head, "storage-class"), VendorHeader(head, "restore"))};
+}
+
+// Sends the body of a success where `accept` says, and keeps the document of a failure.
+class StoreReceiver final : public HttpReceiver {
+ public:
+  explicit StoreReceiver(const std::function<Result<ByteSink*>(const HttpHead&)>& accept)
+      : accept_(accept) {}
+
+  ByteSink* Begin(const HttpHead& head) override {
+    head_ = head;
+    if (failed()) return &document_;
+    const auto sink = accept_(head);
+    if (sink) return *sink;
+    wrong_ = sink.error().detail;
+    return nullptr;
+  }
+  [[nodiscard]] const HttpHead& head() const { return head_; }
+  [[nodiscard]] bool failed() const { return head_.status >= 300; }
+  [[nodiscard]] const std::string& wrong() const { return wrong_; }
+
+  [[nodiscard]] ErrorDocument document() const {
+    ErrorDocument document = ParseErrorDocument(
+        document_.text().empty() ? DecodeBase64(Header(head_, "x-oss-err")) : document_.text());
+    if (document.code.empty()) document.code = Header(head_, "x-oss-ec");
+    if (document.request_id.empty()) document.request_id = VendorHeader(head_, "request-id");
+    return document;
+  }
+
+ private:
+  const std::function<Result<ByteSink*>(const HttpHead&)>& accept_;
+  HttpHead head_;
+  std::string wrong_;
+  DocumentSink document_{kErrorDocumentBytesMax};
+};
+
+}  // namespace
+
+struct HttpObjectStore::Call {
+  Operation operation;
+  std::string method = "GET";
+  std::string key{};  // empty for the bucket itself
+  std::vector<std::pair<std::string, std::string>> query{};
+  std::map<std::string, std::string> headers{};
+};
+
+HttpObjectStore::HttpObjectStore(BucketAddress address, SignatureScheme scheme,
+                                 std::unique_ptr<CredentialSource> credentials,
+                                 std::unique_ptr<HttpClient> client,
+                                 std::shared_ptr<QuietTime> quiet_time, const Clock& clock)
+    : address_(std::move(address)),
+      scheme_(scheme),
+      oss_(scheme != SignatureScheme::kAwsV4),
+      credentials_(std::move(credentials)),
+      client_(std::move(client)),
+      quiet_time_(std::move(quiet_time)),
+      clock_(clock) {}
+
+Result<HttpRequest> HttpObjectStore::Signed(const Call& call) {
+  auto keys = credentials_->Current();
+  if (!keys) return Fail(keys.error().code, Describe(call.operation, keys.error().detail));
+  SignableRequest signable{.method = call.method,
+                           .bucket = address_.bucket,
+                           .key = call.key,
+                           .encoded_path = address_.base_path + PercentEncode(call.key, true),
+                           .query = call.query,
+                           .headers = call.headers};
+  signable.headers["host"] = address_.host;
+  signable.headers.merge(Sign(scheme_, signable, *keys, address_.region, clock_.UnixSeconds()));
+
+  HttpRequest request{
+      .method = call.method, .origin = address_.origin, .target = signable.encoded_path};
+  char separator = '?';
+  for (const auto& [name, value] : call.query) {
+    request.target.append(1, separator).append(PercentEncode(name, false));
+    if (!value.empty()) request.target.append("=").append(PercentEncode(value, false));
+    separator = '&';
+  }
+  request.headers.assign(signable.headers.begin(), signable.headers.end());
+  return request;
+}
+
+Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadline deadline) {
+  ASSIGN_OR_RETURN(const HttpRequest request, Signed(call));
+  StoreReceiver receiver(accept);
+  const auto sent = client_->Send(request, receiver, deadline);
+  if (!receiver.wrong().empty())
+    return Wrong(Describe(call.operation, "answered wrongly: " + log::Printable(receiver.wrong())));
+  if (receiver.failed()) {  // whether or not its document came whole
+    HearRetryAfter(receiver.head());
+    return tl::unexpected(FailureOf(call.operation, receiver.head().status, receiver.document()));
+  }
+  if (!sent) return Fail(sent.error().code, Describe(call.operation, sent.error().detail));
+  return {};
+}
+
+void HttpObjectStore::HearRetryAfter(const HttpHead& head) {
+  const std::string text(Header(head, "retry-after"));
+  int64_t seconds = 0;
+  if (const auto number = ParseNumber(text)) {
+    seconds = static_cast<int64_t>(std::min<uint64_t>(*number, INT32_MAX));
+  } else if (const auto date = ParseHttpDate(text)) {
+    seconds = *date - clock_.UnixSeconds();
+  }
+  if (seconds > 0)
+    quiet_time_->AskedUntil(clock_.Now() +
+                            std::min<Duration>(kRetryAfterMax, std::chrono::seconds(seconds)));
+}
+
+Result<ObjectInfo> HttpObjectStore::Head(std::string_view key, Deadline deadline) {
+  const Call call{.operation = {.name = "HeadObject",
+                                .right = oss_ ? "oss:GetObject" : "s3:GetObject",
+                                .key = key},
+                  .method = "HEAD",
+                  .key = std::string(key)};
+  ObjectInfo info;
+  DocumentSink nothing(0);
+  RETURN_IF_ERROR(Exchange(
+      call,
+      [&](const HttpHead& head) -> Result<ByteSink*> {
+        ASSIGN_OR_RETURN(info, InfoOf(key, head));
+        return &nothing;
+      },
+      deadline));
+  return info;
+}
+
+Result<> HttpObjectStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                              Deadline deadline) {
+  assert(range.length > 0 && range.end() <= version.size_bytes);
+  Call call{.operation = {.name = "GetObject",
+                          .right = oss_ ? "oss:GetObject" : "s3:GetObject",
+                          .key = version.key},
+            .key = version.key,
+            .headers = {{"range", fmt::format("bytes={}-{}", range.offset, range.end() - 1)},
+                        {"if-match", version.etag}}};
+  // Without it, OSS answers a range it does not like with the whole object.
+  if (oss_) call.headers["x-oss-range-behavior"] = "standard";
+
+  ExactSink exact(sink, range.length);
+  auto outcome = Exchange(
+      call,
+      [&](const HttpHead& head) -> Result<ByteSink*> {
+        RETURN_IF_ERROR(CheckRange(head, version, range));
+        return &exact;
+      },
+      deadline);
+  if (exact.overflowed())
+    return Wrong(Describe(call.operation, "answered wrongly: too many bytes"));
+  if (outcome && exact.missing_bytes() > 0)
+    return Wrong(Describe(call.operation, "answered wrongly: too few bytes"));
+  return outcome;
+}
+
+Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline) {
+  Call call{.operation = {.name = "ListObjects",
+                          .right = oss_ ? "oss:ListObjects" : "s3:ListBucket",
+                          .key = query.prefix},
+            .query = {{"list-type", "2"},
+                      {"encoding-type", "url"},
+                      {"max-keys", std::to_string(query.max_keys)}}};
+  if (!query.prefix.empty()) call.query.emplace_back("prefix", query.prefix);
+  if (!query.delimiter.empty()) call.query.emplace_back("delimiter", query.delimiter);
+  if (query.from) call.query.emplace_back("continuation-token", *query.from);
+  DocumentSink document(kListDocumentBytesMax);
+  RETURN_IF_ERROR(Exchange(
+      call,
+      [&](const HttpHead& head) -> Result<ByteSink*> {
+        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+        return &document;
+      },
+      deadline));
+  auto page = ParseListDocument(document.text(), query);
+  if (!page) return Wrong(Describe(call.operation, "answered wrongly: " + page.error().detail));
+  return page;
+}
+
+Result<BucketUsage> HttpObjectStore::Usage(Deadline deadline) {
+  if (!oss_) return Fail(Errc::kUnsupported, "S3 does not count what a bucket holds");
+  const Call call{
+      .operation = {.name = "GetBucketStat", .right = "oss:GetBucketStat", .key = address_.bucket},
+      .query = {{"stat", ""}}};
+  DocumentSink document(kErrorDocumentBytesMax);
+  RETURN_IF_ERROR(Exchange(
+      call,
+      [&](const HttpHead& head) -> Result<ByteSink*> {
+        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+        return &document;
+      },
+      deadline));
+  auto usage = ParseStatDocument(document.text());
+  if (!usage) return Wrong(Describe(call.operation, "answered wrongly: " + usage.error().detail));
+  return usage;
+}
+
+}  // namespace shoal

@@ -1,0 +1,75 @@
+#include "origin/open_store.h"
+
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "net/http_client.h"
+#include "origin/bucket_address.h"
+#include "origin/credentials.h"
+#include "origin/http_object_store.h"
+#include "origin/quiet_time.h"
+#include "origin/retrying_store.h"
+
+namespace shoal {
+namespace {
+
+Result<SignatureScheme> SchemeOf(const OriginOptions& options) {
+  if (options.signature_version != "v4" && options.signature_version != "v1")
+    return Fail(Errc::kInvalid,
+                "signature_version '" + options.signature_version + "' is not v4 or v1");
+  const bool v1 = options.signature_version == "v1";
+  if (options.protocol == "oss") return v1 ? SignatureScheme::kOssV1 : SignatureScheme::kOssV4;
+  if (options.protocol != "s3")
+    return Fail(Errc::kInvalid, "protocol '" + options.protocol + "' is not oss or s3");
+  if (v1) return Fail(Errc::kInvalid, "signature_version v1 is for protocol=oss");
+  return SignatureScheme::kAwsV4;
+}
+
+Result<std::unique_ptr<CredentialSource>> CredentialsOf(const OriginOptions& options,
+                                                        const Clock& clock) {
+  if (options.passwd_file.empty() == options.sts_file.empty())
+    return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
+  return options.sts_file.empty()
+             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
+             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
+}
+
+double Chance() {
+  thread_local std::minstd_rand engine{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(engine);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock) {
+  ASSIGN_OR_RETURN(const SignatureScheme scheme, SchemeOf(options));
+  ASSIGN_OR_RETURN(BucketAddress address, AddressOf(options));
+  for (const auto& [name, value] : {std::pair{"connect_timeout", options.connect_timeout_seconds},
+                                    {"request_deadline", options.request_deadline_seconds},
+                                    {"max_connections", options.connection_count_max}}) {
+    if (value < 1 || value > 10'000)
+      return Fail(Errc::kInvalid, std::string(name) + ": not from 1 to 10000");
+  }
+  ASSIGN_OR_RETURN(auto credentials, CredentialsOf(options, clock));
+  ASSIGN_OR_RETURN(auto client,
+                   HttpClient::Create({.connection_count_max = options.connection_count_max,
+                                       .connect_timeout = std::chrono::seconds(
+                                           static_cast<int64_t>(options.connect_timeout_seconds)),
+                                       .ca_file = options.ca_file,
+                                       .verify_certificate = options.verify_certificate},
+                                      clock));
+  auto quiet_time = std::make_shared<QuietTime>();
+  auto bucket = std::make_unique<HttpObjectStore>(
+      std::move(address), scheme, std::move(credentials), std::move(client), quiet_time, clock);
+  return std::make_unique<RetryingStore>(
+      std::move(bucket),
+      RetryPolicy{.call_max =
+                      std::chrono::seconds(static_cast<int64_t>(options.request_deadline_seconds))},
+      RetryingStore::Waiting{.sleep = [](Duration wait) { std::this_thread::sleep_for(wait); },
+                             .chance = &Chance},
+      std::move(quiet_time), clock);
+}
+
+}  // namespace shoal

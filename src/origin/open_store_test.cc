@@ -1,0 +1,78 @@
+#include "origin/open_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "testing/scripted_http_server.h"
+
+namespace shoal {
+namespace {
+
+class OpenStoreTest : public testing::Test {
+ protected:
+  OpenStoreTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "shoal-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+    options_.bucket = "data";
+    options_.endpoint = "http://127.0.0.1:9";
+    options_.passwd_file = directory_ / "passwd";
+    std::ofstream(options_.passwd_file) << "ak:sk\n";
+    chmod(options_.passwd_file.c_str(), 0600);
+  }
+  ~OpenStoreTest() override { std::filesystem::remove_all(directory_); }
+
+  Error Refusal() {
+    const auto store = OpenStore(options_, clock_);
+    return store ? Error{Errc::kInvalid, "was accepted"} : store.error();
+  }
+
+  SystemClock clock_;
+  std::filesystem::path directory_;
+  OriginOptions options_;
+};
+
+TEST_F(OpenStoreTest, OpensAStoreThatTriesAgain) {
+  int count = 0;
+  ScriptedHttpServer server([&](const auto&) {
+    return ++count == 1 ? Answer("500 Oh", "", "")
+                        : Answer("200 OK", "",
+                                 "<BucketStat><Storage>1</Storage><ObjectCount>2</ObjectCount>"
+                                 "</BucketStat>");
+  });
+  options_.endpoint = server.origin();
+  const auto store = OpenStore(options_, clock_).value();
+  EXPECT_EQ(store->Usage({}).value().object_count, 2u);
+  EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST_F(OpenStoreTest, RefusesOptionsThatMakeNoSenseTogether) {
+  const OriginOptions good = options_;
+  options_.protocol = "ftp";
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "protocol 'ftp' is not oss or s3"}));
+  options_ = good;
+  options_.signature_version = "v2";
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "signature_version 'v2' is not v4 or v1"}));
+  options_ = good;
+  options_.protocol = "s3";
+  options_.signature_version = "v1";
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "signature_version v1 is for protocol=oss"}));
+  options_ = good;
+  options_.sts_file = "/x";
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "give one of passwd_file and g_oss_STSFile"}));
+  options_ = good;
+  options_.passwd_file.clear();
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "give one of passwd_file and g_oss_STSFile"}));
+  options_ = good;
+  options_.connection_count_max = 0;
+  EXPECT_EQ(Refusal(), (Error{Errc::kInvalid, "max_connections: not from 1 to 10000"}));
+  options_ = good;
+  options_.passwd_file = directory_ / "none";
+  EXPECT_EQ(Refusal(), (Error{Errc::kDenied, "credential file " + options_.passwd_file +
+                                                 ": No such file or directory"}));
+}
+
+}  // namespace
+}  // namespace shoal
