@@ -1,0 +1,29 @@
+// The composition root: the one place that names every concrete class of a mount.
+// Reading it top to bottom is reading the architecture.
+#pragma once
+
+#include <memory>
+
+#include "app/mount_options.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/range_source.h"
+#include "fs/file_system.h"
+#include "origin/object_store.h"
+#include "read/read_engine.h"
+
+namespace shoal {
+
+// Each member uses those above it.
+struct Node {
+  std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<RangeSource> source;
+  std::unique_ptr<ReadEngine> read_engine;
+  std::unique_ptr<FileSystem> file_system;
+};
+
+// Starts threads; makes no request that anybody waits for. `clock` outlives the node.
+// Errors are OpenStore's.
+Result<Node> Assemble(const MountOptions& options, const Clock& clock);
+
+}  // namespace shoal

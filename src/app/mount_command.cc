@@ -1,0 +1,123 @@
+#include "app/mount_command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "app/background.h"
+#include "app/exit_status.h"
+#include "app/mount_options.h"
+#include "app/mount_point.h"
+#include "app/mount_source.h"
+#include "app/serve_mount.h"
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+// More than the probe of the bucket, and of a mount that is there already, may take.
+constexpr std::chrono::seconds kComeUpMax{60};
+
+void Say(std::string_view name, std::string_view reason) {
+  fmt::print(stderr, "{}: {}\n", name, reason);
+}
+
+Result<MountOptions> OptionsOf(const MountArguments& arguments) {
+  ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(arguments.options, arguments.sloppy));
+  if (!arguments.log_level.empty()) options.command.log_level = arguments.log_level;
+  ASSIGN_OR_RETURN(MountSource source, ParseMountSource(arguments.source, options.command.endpoint,
+                                                        options.origin.protocol));
+  options.origin.bucket = std::move(source.bucket);
+  options.origin.endpoint = std::move(source.endpoint);
+  options.origin.path_style = source.path_style;
+  options.file_system.prefix = std::move(source.prefix);
+  return options;
+}
+
+// mount(8) calls its helper from the namespace it was started in, and leaves this to it.
+Result<> EnterNamespace(const std::string& name) {
+  const bool is_process_id = std::ranges::all_of(
+      name, [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; });
+  const std::string path = is_process_id ? "/proc/" + name + "/ns/mnt" : name;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool entered = fd >= 0 && setns(fd, CLONE_NEWNS) == 0;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  if (!entered)
+    return Fail(Errc::kInvalid,
+                fmt::format("mount namespace {}: {}", log::Printable(path), std::strerror(error)));
+  return {};
+}
+
+int ServeInForeground(const MountPlan& plan, std::string_view name) {
+  return ServeMount(plan, [&](const Verdict& verdict) {
+    if (verdict.exit_status != kExitSuccess) Say(name, verdict.reason);
+    return true;
+  });
+}
+
+int ServeInBackground(const MountPlan& plan, std::string_view name) {
+  const SystemClock clock;
+  const Verdict verdict = RunInBackground(
+      [&plan](const ReportVerdict& tell) {
+        const auto started = log::Start(log::Target::kSyslog, plan.options.command.log_level);
+        if (!started) {
+          tell({kExitUsage, started.error().detail});
+          return kExitUsage;
+        }
+        // For whoever reads the log of a boot, and not the output of mount.
+        return ServeMount(plan, [&tell](const Verdict& said) {
+          if (said.exit_status != kExitSuccess) log::Error("{}", said.reason);
+          return tell(said);
+        });
+      },
+      kComeUpMax, clock);
+  if (verdict.exit_status != kExitSuccess) Say(name, verdict.reason);
+  return verdict.exit_status;
+}
+
+}  // namespace
+
+int RunMountCommand(int argc, const char* const* argv, const MountCommandName& name) {
+  const auto arguments = ParseMountArguments(argc, argv, name);
+  if (!arguments) return arguments.error();
+  const auto fail = [&](int status, const Error& error) {
+    Say(name.text, error.detail);
+    return status;
+  };
+  auto options = OptionsOf(*arguments);
+  if (!options) return fail(kExitUsage, options.error());
+  if (const auto started = log::Start(log::Target::kStderr, options->command.log_level); !started)
+    return fail(kExitUsage, started.error());
+  if (geteuid() != 0)
+    return fail(kExitUsage, {Errc::kDenied, "only root can mount; use sudo, or an fstab entry"});
+  if (!arguments->mount_namespace.empty())
+    if (const auto entered = EnterNamespace(arguments->mount_namespace); !entered)
+      return fail(kExitFailure, entered.error());
+  auto mount_point = ResolveMountPoint(arguments->mount_point);
+  if (!mount_point) return fail(kExitFailure, mount_point.error());
+  if (const auto checked = CheckMountPoint(*mount_point); !checked)
+    return fail(kExitFailure, checked.error());
+  if (arguments->fake) return kExitSuccess;
+
+  const MountPlan plan{.source = arguments->source,
+                       .subtype = arguments->subtype,
+                       .mount_point = *std::move(mount_point),
+                       .options = *std::move(options)};
+  if (arguments->foreground) return ServeInForeground(plan, name.text);
+  const int status = ServeInBackground(plan, name.text);
+  if (status == kExitSuccess && arguments->verbose)
+    fmt::print("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point);
+  return status;
+}
+
+}  // namespace shoal

@@ -1,0 +1,44 @@
+#include "app/option_list.h"
+
+#include <gtest/gtest.h>
+
+namespace shoal {
+namespace {
+
+using Options = std::vector<ListedOption>;
+
+Options Split(std::string_view text) {
+  auto result = SplitOptionList(text);
+  EXPECT_TRUE(result) << text;
+  return result ? *result : Options{};
+}
+
+TEST(OptionList, TakesWordsAndValuesApartAtCommas) {
+  EXPECT_EQ(Split("efc,protocol=oss,ro"), (Options{{"efc", {}}, {"protocol", "oss"}, {"ro", {}}}));
+}
+
+TEST(OptionList, OnlyTheFirstEqualsSignSeparates) {
+  EXPECT_EQ(Split("endpoint=http://h/?a=b"), (Options{{"endpoint", "http://h/?a=b"}}));
+}
+
+TEST(OptionList, AValueMayBeEmptyAndEmptyItemsAreNothing) {
+  EXPECT_EQ(Split(",region=,,ro,"), (Options{{"region", ""}, {"ro", {}}}));
+  EXPECT_EQ(Split(""), Options{});
+  EXPECT_EQ(Split("=x"), (Options{{"", "x"}}));
+}
+
+TEST(OptionList, ACommaOfAValueIsEscapedOrQuoted) {
+  EXPECT_EQ(Split("passwd_file=/a\\,b,ro"), (Options{{"passwd_file", "/a,b"}, {"ro", {}}}));
+  EXPECT_EQ(Split("passwd_file=\"/a,b\",ro"), (Options{{"passwd_file", "/a,b"}, {"ro", {}}}));
+  EXPECT_EQ(Split("a=\\\"x\\\\,b=c\\d"), (Options{{"a", "\"x\\"}, {"b", "c\\d"}}));
+  EXPECT_EQ(Split("a=x\\"), (Options{{"a", "x\\"}}));
+}
+
+TEST(OptionList, AQuoteThatDoesNotEndIsRefused) {
+  auto result = SplitOptionList("a=\"x,b");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error(), (Error{Errc::kInvalid, "-o: a double quote does not end"}));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,135 @@
+#include "app/origin_command.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/log.h"
+#include "testing/origin_server.h"
+
+namespace shoal {
+namespace {
+
+constexpr int kExitCannotStart = 1;
+constexpr int kExitUsage = 2;
+
+constexpr const char* kFooter = R"(
+Control path, from this host only:
+  curl URL/__origin/stats                     requests and bytes by kind
+  curl -X POST URL/__origin/stats/reset
+  curl URL/__origin/config                    latency, rates and faults in force
+  curl -X POST URL/__origin/config -d '{"latency_ms": 20}'
+
+Faults are a JSON list, here or as "faults" in a config:
+  [{"match": {"op": "Get", "key_prefix": "a/"}, "kind": "cut_after_bytes",
+    "bytes": 1000, "probability": 0.1, "count": 3}]
+Kinds: status503, status429 ("retry_after": seconds), status500, cut_after_bytes
+("bytes"), wrong_etag, wrong_content_range, mangled_list, hang, reset.
+
+Credentials: a JSON list of {"id", "secret"[, "token", "expiration"][, "deny": [RIGHT]]},
+or lines of ID:SECRET; read again when the file changes.)";
+
+struct OriginCommandOptions {
+  OriginServerOptions server;
+  uint64_t latency_ms = 0;
+  uint64_t bytes_per_second = 0;
+  uint64_t bytes_per_second_per_connection = 0;
+  uint64_t seed = 1;
+  std::string faults;
+  std::string log_level = "info";
+};
+
+void Declare(CLI::App& app, OriginCommandOptions& options) {
+  app.add_option("--root", options.server.root, "Directory to serve: one directory a bucket")
+      ->required();
+  app.add_option("--listen", options.server.listen, "ADDRESS:PORT; port 0 takes a free one")
+      ->default_val("127.0.0.1:9000");
+  app.add_option("--bucket", options.server.buckets, "Bucket to make if it is missing");
+  app.add_option("--credentials", options.server.credentials_file,
+                 "File with the access keys to accept");
+  app.add_option("--max-connections", options.server.connection_count_max,
+                 "Most connections at one time");
+  app.add_option("--latency-ms", options.latency_ms, "Wait before each answer, milliseconds");
+  app.add_option("--bytes-per-second", options.bytes_per_second,
+                 "Rate of all connections together; 0 for none");
+  app.add_option("--bytes-per-second-per-connection", options.bytes_per_second_per_connection,
+                 "Rate of each connection; 0 for none");
+  app.add_option("--faults", options.faults, "Faults to inject: JSON, or @FILE");
+  app.add_option("--seed", options.seed, "Seed of the faults' chances");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warning or error");
+  app.footer(kFooter);
+}
+
+Result<std::string> TroubleOf(const OriginCommandOptions& options) {
+  nlohmann::json trouble = {
+      {"latency_ms", options.latency_ms},
+      {"bytes_per_second", options.bytes_per_second},
+      {"bytes_per_second_per_connection", options.bytes_per_second_per_connection},
+      {"seed", options.seed}};
+  if (options.faults.empty()) return trouble.dump();
+  std::string text = options.faults;
+  if (text.starts_with('@')) {
+    std::ifstream file(text.substr(1));
+    if (!file) return Fail(Errc::kNotFound, "cannot read " + text.substr(1));
+    std::stringstream content;
+    content << file.rdbuf();
+    text = content.str();
+  }
+  trouble["faults"] = nlohmann::json::parse(text, nullptr, false);
+  if (trouble["faults"].is_discarded()) return Fail(Errc::kInvalid, "--faults is not JSON");
+  return trouble.dump();
+}
+
+// SIGTERM and SIGINT are taken from every thread that follows, to be waited for.
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+Result<> Serve(OriginCommandOptions& options) {
+  RETURN_IF_ERROR(log::Start(log::Target::kStderr, options.log_level));
+  ASSIGN_OR_RETURN(options.server.trouble, TroubleOf(options));
+  const sigset_t signals = BlockEndSignals();
+  const SystemClock clock;
+  ASSIGN_OR_RETURN(const std::unique_ptr<OriginServer> server,
+                   OriginServer::Start(options.server, clock));
+  fmt::print("shoal origin: listening on {}\n", server->url());
+  if (options.server.credentials_file.empty())
+    fmt::print("shoal origin: AccessKeyId {} AccessKeySecret {}\n", OriginServer::kKeyId,
+               OriginServer::kKeySecret);
+  std::fflush(stdout);
+  int received = 0;
+  sigwait(&signals, &received);
+  log::Info("stopping");
+  return {};
+}
+
+}  // namespace
+
+int RunOriginCommand(int argc, char** argv) {
+  CLI::App app("An OSS- and S3-compatible server over a local directory", "shoal origin");
+  OriginCommandOptions options;
+  Declare(app, options);
+  // CLI11 reports a bad command line by throwing; this is the border.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (const auto served = Serve(options); !served) {
+    fmt::print(stderr, "shoal origin: {}\n", served.error().detail);
+    return kExitCannotStart;
+  }
+  return 0;
+}
+
+}  // namespace shoal

@@ -1,0 +1,81 @@
+#include "app/probe_bucket.h"
+
+#include <gtest/gtest.h>
+
+namespace shoal {
+namespace {
+
+// Answers every listing with what it was given, and keeps the last query.
+class AnsweringStore final : public ObjectStore {
+ public:
+  explicit AnsweringStore(Result<ListPage> answer) : answer_(std::move(answer)) {}
+
+  Result<ListPage> List(const ListQuery& query, Deadline) override {
+    query_ = query;
+    return answer_;
+  }
+  Result<ObjectInfo> Head(std::string_view, Deadline) override {
+    return Fail(Errc::kUnsupported, "Head");
+  }
+  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override {
+    return Fail(Errc::kUnsupported, "Get");
+  }
+  Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kUnsupported, "Usage"); }
+
+  [[nodiscard]] const ListQuery& query() const { return query_; }
+
+ private:
+  Result<ListPage> answer_;
+  ListQuery query_;
+};
+
+OriginOptions Options() {
+  OriginOptions options;
+  options.bucket = "data";
+  options.endpoint = "https://e.com";
+  options.passwd_file = "/etc/passwd-oss";
+  return options;
+}
+
+Error Refusal(Errc code, const OriginOptions& options = Options()) {
+  AnsweringStore store(Fail(code, "List: HTTP 4xx Code RequestId"));
+  auto result = ProbeBucket(store, options, "", Deadline{});
+  return result ? Error{} : result.error();
+}
+
+TEST(ProbeBucket, AsksForOneKeyOfOneDirectory) {
+  AnsweringStore store(ListPage{});
+  EXPECT_TRUE(ProbeBucket(store, Options(), "a/b/", Deadline{}));
+  EXPECT_EQ(store.query().prefix, "a/b/");
+  EXPECT_EQ(store.query().delimiter, "/");
+  EXPECT_EQ(store.query().max_keys, 1u);
+}
+
+TEST(ProbeBucket, TellsTheReasonsApartAndPassesOnWhatTheStoreSaid) {
+  EXPECT_EQ(Refusal(Errc::kDenied),
+            (Error{Errc::kDenied,
+                   "https://e.com refuses the credentials in /etc/passwd-oss for bucket 'data': "
+                   "List: HTTP 4xx Code RequestId"}));
+  EXPECT_EQ(Refusal(Errc::kNotFound),
+            (Error{Errc::kNotFound,
+                   "https://e.com has no bucket 'data': List: HTTP 4xx Code RequestId"}));
+  EXPECT_EQ(Refusal(Errc::kUnreachable),
+            (Error{Errc::kUnreachable,
+                   "no usable answer from https://e.com: List: HTTP 4xx Code RequestId"}));
+  EXPECT_EQ(Refusal(Errc::kTimedOut).detail,
+            "no usable answer from https://e.com: List: HTTP 4xx Code RequestId");
+  EXPECT_EQ(Refusal(Errc::kInvalid).detail,
+            "https://e.com does not list bucket 'data': List: HTTP 4xx Code RequestId");
+}
+
+TEST(ProbeBucket, NamesTheTokenFileWhenThatIsWhatIsUsed) {
+  OriginOptions options = Options();
+  options.passwd_file.clear();
+  options.sts_file = "/etc/passwd-sts";
+  EXPECT_EQ(Refusal(Errc::kDenied, options).detail,
+            "https://e.com refuses the credentials in /etc/passwd-sts for bucket 'data': "
+            "List: HTTP 4xx Code RequestId");
+}
+
+}  // namespace
+}  // namespace shoal

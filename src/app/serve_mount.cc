@@ -1,0 +1,139 @@
+#include "app/serve_mount.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+#include "app/assemble.h"
+#include "app/exit_status.h"
+#include "app/probe_bucket.h"
+#include "app/stop_signals.h"
+#include "app/version.h"
+#include "base/log.h"
+#include "fuse/mount.h"
+#include "fuse/ring_transport.h"
+#include "fuse/session.h"
+
+namespace shoal {
+namespace {
+
+constexpr rlim_t kDescriptorCountMax = 1 << 20;
+constexpr uint64_t kProbeSecondsMax = 15;
+
+void PrepareProcess() {
+  prctl(PR_SET_DUMPABLE, 0);
+  signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = std::min(limit.rlim_max, kDescriptorCountMax);
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+void LogStart(const MountPlan& plan) {
+  log::Info("shoal {}: {} on {}", kVersion, log::Printable(plan.source), plan.mount_point);
+  for (const Notice& notice : plan.options.notices) {
+    if (notice.is_warning)
+      log::Warn("{}", notice.text);
+    else
+      log::Info("{}", notice.text);
+  }
+}
+
+Result<> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
+  const OriginOptions& origin = plan.options.origin;
+  const uint64_t seconds = std::min(origin.request_deadline_seconds, kProbeSecondsMax);
+  return ProbeBucket(*node.store, origin, plan.options.file_system.prefix,
+                     Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
+}
+
+Result<int> MountPlanned(const MountPlan& plan) {
+  if (plan.options.session.transport != "dev") {
+    const auto enabled = EnableIoUring();
+    if (!enabled && enabled.error().code != Errc::kUnsupported)
+      log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
+  }
+  return Mount({.source = plan.source,
+                .subtype = plan.subtype,
+                .mount_point = plan.mount_point,
+                .flags = plan.options.mount_flags});
+}
+
+// Only after the descriptor is closed, which fails what programs still wait for. A mount
+// that is in use is gone from the path, and ends when they let go of it.
+void RemoveMount(const std::string& mount_point) {
+  if (Unmount(mount_point, /*lazy=*/false)) return;
+  const auto detached = Unmount(mount_point, /*lazy=*/true);
+  if (!detached) log::Error("{}", detached.error().detail);
+}
+
+// Asks the mount something, as a program would, and reports what came of it.
+void ReportAnswer(const std::string& mount_point, const ReportVerdict& report) {
+  struct statfs unused;
+  const bool answered = statfs(mount_point.c_str(), &unused) == 0;
+  const std::string reason =
+      answered ? "" : mount_point + " was mounted, but does not answer: " + std::strerror(errno);
+  if (answered) log::Info("{} answers", mount_point);
+  const bool heard = report({answered ? kExitSuccess : kExitFailure, reason});
+  // Nobody would know of this mount. A signal, since it ends the session in the one way
+  // there is.
+  if (!answered || !heard) kill(getpid(), SIGTERM);
+}
+
+int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& signals,
+                 const ReportVerdict& report, const Clock& clock) {
+  auto session = StartSession(*node.file_system, device_fd, plan.mount_point, /*saved_init=*/{},
+                              plan.options.session, clock);
+  if (!session) {
+    close(device_fd);
+    RemoveMount(plan.mount_point);
+    report({kExitFailure, session.error().detail});
+    return kExitFailure;
+  }
+  signals.StopOn([&session] { (*session)->Stop(); });
+  std::thread answer([&] { ReportAnswer(plan.mount_point, report); });
+  const Result<> served = (*session)->Serve();
+  signals.Finish();
+  session->reset();
+  close(device_fd);
+  // Otherwise somebody unmounted it, and what is at the path now is not ours.
+  if (signals.came() || !served) RemoveMount(plan.mount_point);
+  answer.join();
+  if (!served) {
+    log::Error("the mount ends: {}", served.error().detail);
+    return kExitFailure;
+  }
+  log::Info("{} is unmounted{}", plan.mount_point, signals.came() ? ", as a signal asked" : "");
+  return kExitSuccess;
+}
+
+}  // namespace
+
+int ServeMount(const MountPlan& plan, const ReportVerdict& report) {
+  PrepareProcess();
+  StopSignals signals;
+  LogStart(plan);
+  const auto fail = [&](int status, const Error& error) {
+    report({status, error.detail});
+    return status;
+  };
+  const SystemClock clock;
+  auto node = Assemble(plan.options, clock);
+  if (!node)
+    return fail(node.error().code == Errc::kInvalid ? kExitUsage : kExitFailure, node.error());
+  if (const auto probed = Probe(plan, *node, clock); !probed)
+    return fail(kExitFailure, probed.error());
+  signals.Keep();
+  const auto device_fd = MountPlanned(plan);
+  if (!device_fd) return fail(kExitFailure, device_fd.error());
+  return ServeMounted(plan, *node, *device_fd, signals, report, clock);
+}
+
+}  // namespace shoal

@@ -1,0 +1,52 @@
+// SIGTERM, SIGINT and SIGHUP, as "end this mount".
+//
+//   StopSignals signals;           a signal ends the process: nothing is mounted yet
+//   signals.Keep();                from here on it is kept
+//   signals.StopOn([&] { session.Stop(); });
+//   session.Serve();
+//   signals.Finish();              `session` may go; a signal changes nothing any more
+//
+// Blocks the signals in the thread that makes it, and so in every thread made after: make
+// it before any other. Its own thread waits for them. The methods are for one thread.
+#pragma once
+
+#include <signal.h>
+
+#include <functional>
+#include <thread>
+
+#include "base/mutex.h"
+
+namespace shoal {
+
+class StopSignals {
+ public:
+  StopSignals();
+  ~StopSignals();  // as Finish, and unblocks the signals
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  // Until this, a signal ends the process with kExitInterrupted.
+  void Keep();
+  // Calls `stop`, at once if a signal was kept, and again at each one that comes.
+  void StopOn(std::function<void()> stop);
+  void Finish();
+  // Whether a signal came since Keep.
+  [[nodiscard]] bool came() const;
+
+ private:
+  void Watch();
+
+  sigset_t mask_before_;
+  int signal_fd_;
+  int finish_fd_;
+
+  mutable Mutex mutex_;
+  bool keep_ GUARDED_BY(mutex_) = false;
+  bool came_ GUARDED_BY(mutex_) = false;
+  std::function<void()> stop_ GUARDED_BY(mutex_);
+
+  std::thread watcher_;  // last: it uses all of the above
+};
+
+}  // namespace shoal

@@ -1,0 +1,66 @@
+#include "app/stop_signals.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <semaphore>
+
+#include "app/exit_status.h"
+
+namespace shoal {
+namespace {
+
+TEST(StopSignals, ASignalStopsWhatServes) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    StopSignals signals;
+    signals.Keep();
+    std::binary_semaphore stopped{0};
+    signals.StopOn([&] { stopped.release(); });
+    EXPECT_FALSE(signals.came());
+    kill(getpid(), number);
+    stopped.acquire();
+    EXPECT_TRUE(signals.came());
+  }
+}
+
+TEST(StopSignals, ASignalThatCameBeforeThereWasWhatToStopIsKept) {
+  StopSignals signals;
+  signals.Keep();
+  std::counting_semaphore<2> first{0};
+  kill(getpid(), SIGTERM);
+  signals.StopOn([&] { first.release(); });
+  first.acquire();
+  EXPECT_TRUE(signals.came());
+}
+
+TEST(StopSignals, AfterFinishASignalReachesNobody) {
+  StopSignals signals;
+  signals.Keep();
+  bool stopped = false;
+  signals.StopOn([&] { stopped = true; });
+  signals.Finish();
+  kill(getpid(), SIGTERM);
+  EXPECT_FALSE(stopped);
+  EXPECT_FALSE(signals.came());
+  // Taken from the queue, so that unblocking does not end the test.
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  int number = 0;
+  EXPECT_EQ(sigwait(&term, &number), 0);
+}
+
+TEST(StopSignalsDeathTest, BeforeAnythingIsMountedASignalEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        StopSignals signals;
+        kill(getpid(), SIGTERM);
+        pause();
+      },
+      testing::ExitedWithCode(kExitInterrupted), "");
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,55 @@
+#include "app/umount_command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "app/exit_status.h"
+#include "app/mount_point.h"
+#include "base/log.h"
+#include "fuse/mount.h"
+#include "fuse/mount_table.h"
+
+namespace shoal {
+namespace {
+
+Result<> UnmountBucket(const std::string& path, bool lazy) {
+  ASSIGN_OR_RETURN(const std::string mount_point, ResolveMountPoint(path));
+  ASSIGN_OR_RETURN(const auto mounts, MountsAt(mount_point));
+  if (mounts.empty()) return Fail(Errc::kNotFound, mount_point + " is not mounted");
+  const MountEntry& top = mounts.back();
+  if (!top.type.starts_with("fuse."))
+    return Fail(Errc::kInvalid, fmt::format("{} is a mount of type {}, not of a bucket; use umount",
+                                            mount_point, log::Printable(top.type)));
+  auto unmounted = Unmount(mount_point, lazy);
+  if (!unmounted && unmounted.error().code == Errc::kBusy)
+    return Fail(Errc::kBusy, mount_point +
+                                 " is in use; end the programs that use it, or give -l to take "
+                                 "it from its path now and let them finish");
+  return unmounted;
+}
+
+}  // namespace
+
+int RunUmountCommand(int argc, const char* const* argv) {
+  std::string mount_point;
+  bool lazy = false;
+  CLI::App app("Unmounts a bucket.", "shoal umount");
+  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
+  app.add_flag("-l,--lazy", lazy, "Also if it is in use: programs finish with what they opened");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "shoal umount: {}; see shoal umount --help\n", error.what());
+    return kExitUsage;
+  }
+  const auto unmounted = UnmountBucket(mount_point, lazy);
+  if (unmounted) return kExitSuccess;
+  fmt::print(stderr, "shoal umount: {}\n", unmounted.error().detail);
+  return kExitFailure;
+}
+
+}  // namespace shoal
