@@ -1,0 +1,27 @@
+#include "read/fetch.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace shoal {
+
+bool FetchSink::Append(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (segment_index_ == fetch_.segments.size()) return false;  // more than was asked for
+    const Segment& segment = *fetch_.segments[segment_index_];
+    const size_t count = std::min<size_t>(bytes.size(), segment.range.length - filled_bytes_);
+    std::memcpy(segment.buffer.data() + filled_bytes_, bytes.data(), count);
+    bytes = bytes.subspan(count);
+    filled_bytes_ += count;
+    const size_t filled_index = segment_index_;
+    const uint64_t filled_bytes = filled_bytes_;
+    if (filled_bytes_ == segment.range.length) {  // the listener lets it go
+      ++segment_index_;
+      filled_bytes_ = 0;
+    }
+    if (!listener_.OnFilled(fetch_, filled_index, filled_bytes)) return false;
+  }
+  return true;
+}
+
+}  // namespace shoal

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "cache/range_source.h"
+#include "origin/object_store.h"
+
+namespace shoal {
+
+// The end of every chain: one ranged Get a request. Thread-safe.
+class OriginSource final : public RangeSource {
+ public:
+  explicit OriginSource(ObjectStore& store) : store_(store) {}  // `store` outlives it
+  Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override;
+
+ private:
+  ObjectStore& store_;
+};
+
+}  // namespace shoal

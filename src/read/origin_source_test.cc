@@ -1,0 +1,54 @@
+#include "read/origin_source.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace shoal {
+namespace {
+
+class OneObjectStore final : public ObjectStore {
+ public:
+  Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kInvalid, ""); }
+  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
+    if (version.key != "fish") return Fail(Errc::kNotFound, version.key);
+    const std::string_view part =
+        std::string_view("a shoal of fish").substr(range.offset, range.length);
+    if (!sink.Append(std::as_bytes(std::span(part)))) return Fail(Errc::kInterrupted, "sink");
+    return {};
+  }
+  Result<ListPage> List(const ListQuery&, Deadline) override { return Fail(Errc::kInvalid, ""); }
+  Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kInvalid, ""); }
+};
+
+class StringSink final : public ByteSink {
+ public:
+  bool Append(std::span<const std::byte> bytes) override {
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  }
+  std::string text;
+};
+
+TEST(OriginSource, BringsTheRangeAndSaysWhereItWas) {
+  OneObjectStore store;
+  OriginSource source(store);
+  const ObjectVersion fish{.key = "fish", .etag = "", .size_bytes = 15};
+  StringSink sink;
+  const auto found = source.Read({.object = fish, .range = {2, 5}, .deadline = {}}, sink);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, ServedBy::kOrigin);
+  EXPECT_EQ(sink.text, "shoal");
+}
+
+TEST(OriginSource, PassesErrorsOn) {
+  OneObjectStore store;
+  OriginSource source(store);
+  const ObjectVersion gone{.key = "gone", .etag = "", .size_bytes = 15};
+  StringSink sink;
+  EXPECT_EQ(source.Read({.object = gone, .range = {0, 5}, .deadline = {}}, sink).error(),
+            (Error{Errc::kNotFound, "gone"}));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,156 @@
+// The engine's second half: what fetches bring, and the answers to reads.
+#include <algorithm>
+#include <span>
+
+#include "read/segment_engine.h"
+
+namespace shoal {
+
+// --- A fetch, on its thread
+
+void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
+  Purpose purpose = Purpose::kReadahead;
+  bool wanted = false;
+  {
+    const MutexLock lock(mutex_);
+    wanted = !fetch->object->closed;
+    for (const SegmentPointer& segment : fetch->segments)
+      if (!segment->waiters.empty()) purpose = Purpose::kRead;
+  }
+  Result<ServedBy> result = Fail(Errc::kInterrupted, "closed");
+  FetchSink sink(*fetch, *this);
+  if (wanted) {
+    const RangeRequest request{.object = fetch->object->version,
+                               .range = fetch->range,
+                               .purpose = purpose,
+                               .deadline = Deadline::After(clock_, fetch_deadline_)};
+    fetch->began_at = clock_.Now();
+    result = source_.Read(request, sink);
+  }
+  std::optional<Error> error;
+  if (!result) {
+    error = result.error();
+    // An object that was open and is no more is another version of what was opened.
+    if (error->code == Errc::kNotFound) error->code = Errc::kChanged;
+  } else if (sink.segment_index() < fetch->segments.size()) {
+    error = Error{Errc::kUnreachable, "fewer bytes than asked for: " + fetch->object->version.key};
+  }
+  EndFetch(*fetch, sink.segment_index(), error);
+}
+
+bool SegmentEngine::OnFilled(Fetch& fetch, size_t segment_index, uint64_t filled_bytes) {
+  const SegmentPointer& segment = fetch.segments[segment_index];
+  if (fetch.first_byte_at < fetch.began_at) fetch.first_byte_at = clock_.Now();
+  Answers answers;
+  bool wanted = false;
+  {
+    const MutexLock lock(mutex_);
+    segment->filled_bytes = filled_bytes;
+    std::erase_if(segment->waiters, [&](const Segment::Waiter& waiter) {
+      if (waiter.filled_needed_bytes > filled_bytes) return false;
+      if (--waiter.read->missing_count == 0 && !waiter.read->settled) {
+        waiter.read->settled = true;
+        answers.push_back(waiter.read);
+      }
+      return true;
+    });
+    if (segment->complete()) {
+      if (fetch.stream != nullptr)
+        fetch.stream->stream.window().OnArrived(segment->range.length, clock_.Now());
+      store_.LetGo(segment);
+      AdmitFromLine(answers);  // it may be evicted now
+    }
+    wanted = !fetch.object->closed;
+  }
+  Deliver(std::move(answers));
+  return wanted;
+}
+
+void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
+                             const std::optional<Error>& error) {
+  Answers answers;
+  {
+    const MutexLock lock(mutex_);
+    if (!error && fetch.stream != nullptr) {
+      fetch.stream->stream.window().OnFetched(fetch.range.length,
+                                              fetch.first_byte_at - fetch.began_at,
+                                              clock_.Now() - fetch.first_byte_at);
+    }
+    for (size_t i = filled_count; i < fetch.segments.size(); ++i) {
+      const SegmentPointer& segment = fetch.segments[i];
+      if (error) {
+        FailWaiters(*segment, *error, answers);
+        if (segment->stream != nullptr && error->code == Errc::kBusy)
+          segment->stream->setback = true;
+      }
+      store_.Forget(segment);
+      store_.LetGo(segment);
+    }
+    AdmitFromLine(answers);
+    TrimIfIdle();
+  }
+  Deliver(std::move(answers));
+}
+
+// --- Answers
+
+void SegmentEngine::FailWaiters(Segment& segment, const Error& error, Answers& answers) {
+  for (const Segment::Waiter& waiter : segment.waiters) {
+    if (std::exchange(waiter.read->settled, true)) continue;
+    waiter.read->error = error;
+    answers.push_back(waiter.read);
+  }
+  segment.waiters.clear();
+}
+
+void SegmentEngine::Deliver(Answers answers) {
+  while (!answers.empty()) {
+    for (const ReadPointer& read : answers) Answer(*read);
+    Answers next;
+    {
+      const MutexLock lock(mutex_);
+      for (const ReadPointer& read : answers) Release(*read);
+      AdmitFromLine(next);
+      TrimIfIdle();
+    }
+    answers = std::move(next);
+  }
+}
+
+void SegmentEngine::Answer(PendingRead& read) {
+  const ReadDone done = std::move(read.done);
+  if (read.error) {
+    done(tl::unexpected(*read.error));
+    return;
+  }
+  std::vector<std::span<const std::byte>> pieces;
+  pieces.reserve(read.segments.size());
+  for (const SegmentPointer& segment : read.segments) {
+    const uint64_t begin = std::max(read.range.offset, segment->range.offset);
+    const uint64_t end = std::min(read.range.end(), segment->range.end());
+    pieces.emplace_back(segment->buffer.data() + (begin - segment->range.offset), end - begin);
+  }
+  done(std::span<const std::span<const std::byte>>(pieces));
+}
+
+void SegmentEngine::Release(PendingRead& read) {
+  for (const SegmentPointer& segment : read.segments) {
+    if (!read.error) segment->MarkServed(read.range.offset, read.range.end());
+    store_.LetGo(segment);
+  }
+  read.segments.clear();
+  if (!read.error && read.stream != nullptr)
+    read.stream->stream.window().OnServed(read.range.length, read.waited);
+}
+
+// First come, first served: one that must wait keeps all behind it waiting, or a large
+// read would never find room among small ones.
+void SegmentEngine::AdmitFromLine(Answers& answers) {
+  while (!line_.empty() && Start(line_.front(), true, answers)) line_.pop_front();
+}
+
+void SegmentEngine::TrimIfIdle() {
+  if (readers_.empty() && store_.pool().used_bytes() == 0) store_.Trim();
+}
+
+}  // namespace shoal

@@ -1,0 +1,406 @@
+#include "read/segment_engine.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <latch>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "testing/fake_clock.h"
+#include "testing/memory_range_source.h"
+
+namespace shoal {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+using Outcome = Result<Bytes>;
+
+Bytes Expected(const ObjectVersion& object, ByteRange range) {
+  Bytes bytes(range.length);
+  MemoryRangeSource::Generate(object, range.offset, bytes);
+  return bytes;
+}
+
+std::future<Outcome> Start(ObjectReader& reader, ByteRange range) {
+  auto promise = std::make_shared<std::promise<Outcome>>();
+  std::future<Outcome> future = promise->get_future();
+  reader.Read(range, [promise](auto result) {
+    if (!result) {
+      promise->set_value(tl::unexpected(result.error()));
+      return;
+    }
+    Bytes bytes;
+    for (const std::span<const std::byte> piece : *result)
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+    promise->set_value(std::move(bytes));
+  });
+  return future;
+}
+
+Outcome ReadNow(ObjectReader& reader, ByteRange range) {
+  return Start(reader, range).get();
+}
+
+bool Ready(const std::future<Outcome>& future) {
+  return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+class SegmentEngineTest : public testing::Test {
+ protected:
+  static ObjectVersion Object(uint64_t size_bytes, std::string key = "data/weights.bin") {
+    return {.key = std::move(key), .etag = "\"e1\"", .size_bytes = size_bytes};
+  }
+  // Reads the object from front to back and compares every byte.
+  static void ReadThrough(ObjectReader& reader, const ObjectVersion& object, uint64_t step) {
+    for (uint64_t offset = 0; offset < object.size_bytes; offset += step) {
+      const ByteRange range{offset, std::min(step, object.size_bytes - offset)};
+      const Outcome read = ReadNow(reader, range);
+      ASSERT_TRUE(read) << read.error().detail;
+      ASSERT_TRUE(*read == Expected(object, range)) << "at " << offset;
+    }
+  }
+  SegmentEngine& Engine(uint64_t memory_mib = 64, uint64_t fetch_count_max = 16) {
+    engine_ = std::make_unique<SegmentEngine>(
+        ReadOptions{.memory_mib = memory_mib, .fetch_count_max = fetch_count_max}, source_, clock_);
+    return *engine_;
+  }
+
+  // Reads 13 MiB of a new object, so that 8 MiB ahead of there lie in memory and nothing
+  // is under way: reads that are made to wait open the window as far as waiting can.
+  void ReadUntilWindowIsOpen(ObjectReader& reader) {
+    source_.HoldFetches();
+    std::vector<std::future<Outcome>> reads;
+    for (uint64_t mib = 0; mib < 4; ++mib) reads.push_back(Start(reader, {mib * kMiB, kMiB}));
+    source_.ReleaseFetches();
+    for (auto& read : reads) ASSERT_TRUE(read.get());
+    for (uint64_t mib = 4; mib < 13; ++mib) ASSERT_TRUE(ReadNow(reader, {mib * kMiB, kMiB}));
+    source_.WaitForSent(21 * kMiB);
+  }
+
+  FakeClock clock_;
+  MemoryRangeSource source_;
+  std::unique_ptr<SegmentEngine> engine_;
+};
+
+TEST_F(SegmentEngineTest, ReadsTheEndOfAnObjectShortAndPastItNothing) {
+  const ObjectVersion object = Object(100'000);
+  SegmentEngine& engine = Engine();
+  const auto reader = engine.Open(object);
+  EXPECT_TRUE(*ReadNow(*reader, {90'000, 50'000}) == Expected(object, {90'000, 10'000}));
+  EXPECT_TRUE(ReadNow(*reader, {100'000, 10})->empty());
+  EXPECT_TRUE(ReadNow(*reader, {1'000'000, 10})->empty());
+  EXPECT_TRUE(ReadNow(*reader, {10, 0})->empty());
+  EXPECT_TRUE(ReadNow(*engine.Open(Object(0, "empty")), {0, 4096})->empty());
+}
+
+TEST_F(SegmentEngineTest, SequentialPassFetchesEveryByteOnce) {
+  for (const uint64_t step : {64 * kKiB, 128 * kKiB, kMiB, 3 * kMiB + 4096, 1000 * kKiB}) {
+    MemoryRangeSource source;
+    SegmentEngine engine({.memory_mib = 64, .fetch_count_max = 8}, source, clock_);
+    const ObjectVersion object = Object(12 * kMiB + 12'345);
+    const auto reader = engine.Open(object);
+    ReadThrough(*reader, object, step);
+    EXPECT_EQ(source.asked_bytes(), object.size_bytes) << "step " << step;
+    EXPECT_LE(engine.memory_use().peak_bytes, 64 * kMiB);
+  }
+}
+
+TEST_F(SegmentEngineTest, KernelReadAheadInAnyOrderFetchesEveryByteOnce) {
+  const ObjectVersion object = Object(32 * kMiB);
+  const auto reader = Engine().Open(object);
+  std::mt19937_64 random(7);
+  for (uint64_t window = 0; window < object.size_bytes; window += 4 * kMiB) {
+    std::vector<uint64_t> offsets{window, window + kMiB, window + 2 * kMiB, window + 3 * kMiB};
+    std::shuffle(offsets.begin() + (window == 0 ? 1 : 0), offsets.end(), random);
+    std::vector<std::future<Outcome>> reads;
+    for (const uint64_t offset : offsets) reads.push_back(Start(*reader, {offset, kMiB}));
+    for (size_t i = 0; i < reads.size(); ++i)
+      ASSERT_TRUE(*reads[i].get() == Expected(object, {offsets[i], kMiB}));
+  }
+  EXPECT_EQ(source_.asked_bytes(), object.size_bytes);
+}
+
+TEST_F(SegmentEngineTest, RandomReadsFetchTheirPagesOnly) {
+  const ObjectVersion object = Object(1024 * kMiB);
+  const auto reader = Engine(256).Open(object);
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 200; ++i) {
+    const ByteRange range{random() % (object.size_bytes / 4096) * 4096, 4096};
+    ASSERT_TRUE(*ReadNow(*reader, range) == Expected(object, range));
+  }
+  EXPECT_LE(source_.asked_bytes(), 33 * kMiB / 10);
+  for (const auto& request : source_.requests()) {
+    EXPECT_EQ(request.range.offset % (16 * kKiB), 0);
+    EXPECT_EQ(request.purpose, Purpose::kRead);
+  }
+}
+
+TEST_F(SegmentEngineTest, SmallFileIsFetchedWholeByItsFirstRead) {
+  const ObjectVersion object = Object(700'001);
+  const auto reader = Engine().Open(object);
+  ReadThrough(*reader, object, 128 * kKiB);
+  ASSERT_EQ(source_.fetch_count(), 1);
+  EXPECT_EQ(source_.requests()[0].range, (ByteRange{0, 700'001}));
+}
+
+TEST_F(SegmentEngineTest, SixtyFourReadersOfOneColdRangeCauseOneFetch) {
+  const ObjectVersion object = Object(10 * kMiB);
+  SegmentEngine& engine = Engine();
+  source_.HoldFetches();
+  const ByteRange range{5 * kMiB + 5000, 100'000};
+  std::vector<std::shared_ptr<ObjectReader>> readers(64);
+  std::vector<std::future<Outcome>> reads(64);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 64; ++i)
+    threads.emplace_back([&, i] {
+      readers[i] = engine.Open(object);
+      reads[i] = Start(*readers[i], range);
+    });
+  for (std::thread& thread : threads) thread.join();
+  source_.WaitForHeld(1);
+  source_.ReleaseFetches();
+  for (auto& read : reads) EXPECT_TRUE(*read.get() == Expected(object, range));
+  EXPECT_EQ(source_.fetch_count(), 1);
+}
+
+TEST_F(SegmentEngineTest, SameVersionHasOneReaderAndAnotherVersionAnother) {
+  SegmentEngine& engine = Engine();
+  const auto first = engine.Open(Object(100));
+  EXPECT_EQ(first, engine.Open(Object(100)));
+  ObjectVersion changed = Object(100);
+  changed.etag = "\"e2\"";
+  const auto second = engine.Open(changed);
+  EXPECT_NE(first, second);
+  EXPECT_TRUE(*ReadNow(*first, {0, 100}) == Expected(Object(100), {0, 100}));
+  EXPECT_TRUE(*ReadNow(*second, {0, 100}) == Expected(changed, {0, 100}));
+}
+
+TEST_F(SegmentEngineTest, ReadIsAnsweredBeforeItsFetchEnds) {
+  const ObjectVersion object = Object(10 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.HoldFetches(256 * kKiB);
+  // The first read of a file makes its fetch as long as a segment.
+  EXPECT_TRUE(*ReadNow(*reader, {0, 128 * kKiB}) == Expected(object, {0, 128 * kKiB}));
+  auto rest = Start(*reader, {128 * kKiB, 256 * kKiB});
+  source_.WaitForHeld(1);
+  EXPECT_FALSE(Ready(rest));
+  source_.ReleaseFetches();
+  EXPECT_TRUE(*rest.get() == Expected(object, {128 * kKiB, 256 * kKiB}));
+}
+
+TEST_F(SegmentEngineTest, InterleavedStreamsAreEachReadAhead) {
+  const ObjectVersion object = Object(32 * kMiB);
+  const auto reader = Engine(64).Open(object);
+  constexpr uint64_t kSlice = 8 * kMiB;
+  for (uint64_t at = 0; at < kSlice; at += 256 * kKiB)
+    for (uint64_t slice = 0; slice < 4; ++slice) {
+      const ByteRange range{slice * kSlice + at, 256 * kKiB};
+      ASSERT_TRUE(*ReadNow(*reader, range) == Expected(object, range));
+    }
+  // Each stream but the last looks a little into the slice of the next.
+  EXPECT_LE(source_.asked_bytes(), object.size_bytes + 3 * kMiB);
+  EXPECT_LE(source_.fetch_count(), 64);
+}
+
+TEST_F(SegmentEngineTest, FailedFetchFailsItsReadersAndIsForgotten) {
+  const ObjectVersion object = Object(10 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.FailNext({Errc::kUnreachable, "cut"}, 20'000);
+  source_.HoldFetches();
+  auto inside = Start(*reader, {4 * kMiB, 64 * kKiB});
+  auto front = Start(*reader, {4 * kMiB, 10'000});
+  source_.WaitForHeld(1);
+  source_.ReleaseFetches();
+  EXPECT_EQ(inside.get().error(), (Error{Errc::kUnreachable, "cut"}));
+  EXPECT_TRUE(*front.get() == Expected(object, {4 * kMiB, 10'000}));  // its bytes had come
+  EXPECT_TRUE(*ReadNow(*reader, {4 * kMiB, 64 * kKiB}) == Expected(object, {4 * kMiB, 64 * kKiB}));
+}
+
+TEST_F(SegmentEngineTest, ObjectThatIsGoneHasChanged) {
+  const auto reader = Engine().Open(Object(10 * kMiB));
+  source_.FailNext({Errc::kNotFound, "no such key"});
+  EXPECT_EQ(ReadNow(*reader, {2 * kMiB, 4096}).error().code, Errc::kChanged);
+}
+
+TEST_F(SegmentEngineTest, SourceThatEndsEarlyIsNotBelieved) {
+  const auto reader = Engine().Open(Object(10 * kMiB));
+  source_.CutShortNext(100);
+  EXPECT_EQ(ReadNow(*reader, {2 * kMiB, 4096}).error().code, Errc::kUnreachable);
+}
+
+TEST_F(SegmentEngineTest, ReadOverSeveralFetchesFailsOnceWhenOneFails) {
+  const ObjectVersion object = Object(20 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.HoldFetches();
+  auto first = Start(*reader, {8 * kMiB, 16 * kKiB});
+  auto second = Start(*reader, {9 * kMiB, 16 * kKiB});
+  source_.WaitForHeld(2);
+  source_.FailNext({Errc::kUnreachable, "the gap"});
+  auto all = Start(*reader, {8 * kMiB, kMiB + 16 * kKiB});
+  source_.WaitForHeld(3);
+  source_.ReleaseFetches();
+  EXPECT_TRUE(first.get());
+  EXPECT_TRUE(second.get());
+  EXPECT_EQ(all.get().error().detail, "the gap");
+}
+
+TEST_F(SegmentEngineTest, ClosingEndsReadsAndFetches) {
+  const ObjectVersion object = Object(100 * kMiB);
+  SegmentEngine& engine = Engine();
+  auto reader = engine.Open(object);
+  source_.HoldFetches(64 * kKiB);
+  auto read = Start(*reader, {0, kMiB});
+  source_.WaitForHeld(2);  // the read's fetch, and one ahead of it
+  reader.reset();
+  EXPECT_EQ(read.get().error().code, Errc::kInterrupted);
+  source_.ReleaseFetches();
+  source_.WaitForNone();
+  EXPECT_LE(source_.sent_bytes(), 2 * 64 * kKiB);
+  engine_.reset();  // waits for the threads
+}
+
+TEST_F(SegmentEngineTest, NothingOpenHoldsNoMemory) {
+  const ObjectVersion object = Object(64 * kMiB);
+  SegmentEngine& engine = Engine();
+  auto reader = engine.Open(object);
+  ReadUntilWindowIsOpen(*reader);
+  EXPECT_EQ(engine.memory_use().used_bytes, 8 * kMiB);
+  reader.reset();
+  EXPECT_EQ(engine.memory_use().used_bytes, 0);
+  EXPECT_LE(engine.memory_use().kept_bytes, 4 * kMiB);
+}
+
+TEST_F(SegmentEngineTest, DemandDoesNotWaitBehindReadAhead) {
+  const ObjectVersion object = Object(100 * kMiB);
+  const ObjectVersion other = Object(100 * kMiB, "other");
+  SegmentEngine& engine = Engine(64, 4);
+  const auto stream = engine.Open(object);
+  const auto random = engine.Open(other);
+  ReadUntilWindowIsOpen(*stream);
+  source_.HoldFetches();
+  // What was read ahead is read, and more asked for: all the threads it may have, and a queue.
+  for (uint64_t offset = 13 * kMiB; offset < 21 * kMiB; offset += kMiB)
+    ASSERT_TRUE(ReadNow(*stream, {offset, kMiB}));
+  source_.WaitForHeld(3);
+  auto read = Start(*random, {50 * kMiB, 4096});
+  source_.WaitForHeld(4);
+  EXPECT_EQ(source_.requests().back().purpose, Purpose::kRead);
+  source_.ReleaseFetches();
+  EXPECT_TRUE(*read.get() == Expected(other, {50 * kMiB, 4096}));
+}
+
+TEST_F(SegmentEngineTest, SixtyFourFilesAtOnceStayInsideASmallBudget) {
+  constexpr uint64_t kFileBytes = 4 * kMiB + 777;
+  SegmentEngine& engine = Engine(16, 16);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 64; ++i)
+    threads.emplace_back([&, i] {
+      const ObjectVersion object = Object(kFileBytes, "file" + std::to_string(i));
+      const auto reader = engine.Open(object);
+      ReadThrough(*reader, object, i % 2 == 0 ? 128 * kKiB : kMiB);
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(engine.memory_use().peak_bytes, 16 * kMiB);
+  EXPECT_LE(source_.asked_bytes(), 64 * kFileBytes * 5 / 4);
+}
+
+TEST_F(SegmentEngineTest, ReadsWaitInLineWhenMemoryIsOut) {
+  const ObjectVersion object = Object(200 * kMiB);
+  SegmentEngine& engine = Engine(8, 16);
+  const auto reader = engine.Open(object);
+  source_.HoldFetches();
+  std::vector<std::future<Outcome>> reads;
+  for (uint64_t i = 0; i < 40; ++i) reads.push_back(Start(*reader, {i * 5 * kMiB + 99, kMiB}));
+  source_.WaitForHeld(7);
+  EXPECT_LE(engine.memory_use().used_bytes, 8 * kMiB);
+  source_.ReleaseFetches();
+  for (uint64_t i = 0; i < 40; ++i)
+    EXPECT_TRUE(*reads[i].get() == Expected(object, {i * 5 * kMiB + 99, kMiB}));
+  EXPECT_LE(engine.memory_use().peak_bytes, 8 * kMiB);
+}
+
+TEST_F(SegmentEngineTest, ClosingEndsReadsThatWaitInLine) {
+  SegmentEngine& engine = Engine(8, 16);
+  auto reader = engine.Open(Object(200 * kMiB));
+  const auto survivor = engine.Open(Object(200 * kMiB, "survivor"));
+  source_.HoldFetches();
+  std::vector<std::future<Outcome>> reads;
+  for (uint64_t i = 0; i < 20; ++i) reads.push_back(Start(*reader, {i * 5 * kMiB + 99, kMiB}));
+  auto other = Start(*survivor, {kMiB, kMiB});
+  reader.reset();
+  for (auto& read : reads) EXPECT_EQ(read.get().error().code, Errc::kInterrupted);
+  source_.ReleaseFetches();
+  EXPECT_TRUE(other.get());
+}
+
+TEST_F(SegmentEngineTest, ReadLargerThanHalfTheMemoryIsRefused) {
+  const auto reader = Engine(16).Open(Object(200 * kMiB));
+  EXPECT_EQ(ReadNow(*reader, {0, 8 * kMiB + 1}).error().code, Errc::kInvalid);
+  EXPECT_TRUE(ReadNow(*reader, {4097, 8 * kMiB}));
+}
+
+TEST_F(SegmentEngineTest, PausedStreamsGiveWayToOthers) {
+  SegmentEngine& engine = Engine(32, 16);
+  std::vector<std::shared_ptr<ObjectReader>> paused;
+  for (int i = 0; i < 8; ++i) {
+    paused.push_back(engine.Open(Object(100 * kMiB, "paused" + std::to_string(i))));
+    for (uint64_t offset = 0; offset < 8 * kMiB; offset += kMiB)
+      ASSERT_TRUE(ReadNow(*paused.back(), {offset, kMiB}));
+  }
+  const ObjectVersion object = Object(32 * kMiB, "running");
+  const auto reader = engine.Open(object);
+  const size_t before = source_.fetch_count();
+  ReadThrough(*reader, object, 128 * kKiB);
+  EXPECT_LE(source_.fetch_count() - before, 64);  // far fewer than its 256 reads: read ahead
+  EXPECT_LE(engine.memory_use().peak_bytes, 32 * kMiB);
+}
+
+// Sixteen threads read at random, openly and in runs, while fetches fail at random and
+// handles come and go. Every answer is right or an error that was injected.
+TEST_F(SegmentEngineTest, RandomReadsUnderFailuresMatchTheObject) {
+  SegmentEngine& engine = Engine(16, 8);
+  source_.FailAtRandom(20, 42);
+  source_.SetChunkBytes(10'007);
+  std::vector<ObjectVersion> objects;
+  for (int i = 0; i < 4; ++i)
+    objects.push_back(
+        Object(3 * kMiB * static_cast<uint64_t>(i + 1) + 4321, "object" + std::to_string(i)));
+  std::atomic<int> failed_count = 0;
+  std::atomic<int> right_count = 0;
+  std::vector<std::thread> threads;
+  for (uint64_t seed = 0; seed < 16; ++seed)
+    threads.emplace_back([&, seed] {
+      std::mt19937_64 random(seed);
+      for (int round = 0; round < 8; ++round) {
+        const ObjectVersion& object = objects[random() % objects.size()];
+        const auto reader = engine.Open(object);
+        const bool sequential = random() % 2 == 0;
+        uint64_t offset = random() % object.size_bytes;
+        for (int i = 0; i < 15; ++i) {
+          const ByteRange range{offset, 1 + random() % (random() % 4 == 0 ? kMiB : 30'000)};
+          const uint64_t length = std::min(range.length, object.size_bytes - offset);
+          const Outcome read = ReadNow(*reader, range);
+          if (!read) {
+            ASSERT_EQ(read.error().detail, "at random");
+            ++failed_count;
+          } else {
+            ASSERT_TRUE(*read == Expected(object, {offset, length}));
+            ++right_count;
+          }
+          offset =
+              sequential ? (offset + length) % object.size_bytes : random() % object.size_bytes;
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(failed_count, 0);
+  EXPECT_GT(right_count, 1000);
+  EXPECT_LE(engine.memory_use().peak_bytes, 16 * kMiB);
+}
+
+}  // namespace
+}  // namespace shoal
