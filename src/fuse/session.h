@@ -3,7 +3,7 @@
 //
 // What is known is answered on the thread that received the request; what would wait
 // goes to a bounded pool, or is parked with the fetch it waits for. FUSE_INTERRUPT
-// answers EINTR at once and lets the work end by itself.
+// answers EINTR at once (interrupt_reason.h says when not) and lets the work end by itself.
 //
 // A session starts from a descriptor of /dev/fuse that is mounted. If the kernel's
 // FUSE_INIT was answered before, by a worker that is gone, the saved message is
@@ -55,14 +55,17 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  // The kernel's FUSE_INIT message, to be kept for a later Start on the same descriptor.
+  // The kernel's FUSE_INIT message and the answer to it, for a later StartSession on the same
+  // descriptor: what was agreed on, also the transport, holds for the life of the mount.
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
   [[nodiscard]] virtual const SessionFacts& facts() const = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
   // are answered before it returns.
   virtual Result<> Serve() = 0;
-  // From any thread, or a signal handler: Serve returns soon. Does not unmount.
+  // From any thread, or a signal handler: Serve returns soon. Does not unmount; requests that
+  // come later wait for the next session. (With io_uring, those of the very moment in which
+  // the rings go fail with ECANCELED.)
   virtual void Stop() = 0;
 };
 

@@ -1,0 +1,61 @@
+// libfuse as a decoder: a message goes in, an operation is called, its answer comes out at
+// the port the message came with. libfuse's own loop and rings are not used, since they
+// cannot attach to a descriptor that is already initialised, and its ring drops interrupts.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "fuse/low_level.h"
+
+namespace shoal {
+
+// Where the answer to one request goes.
+class ReplyPort {
+ public:
+  // Called once, from any thread; the port may destroy itself. parts[0] is a
+  // fuse_out_header with the kernel's unique; the parts are valid during the call only.
+  // 0, or ENOENT when the kernel no longer knows the request.
+  virtual int Send(std::span<const iovec> parts) = 0;
+
+  uint64_t unique = 0;  // the kernel's
+
+ protected:
+  ~ReplyPort() = default;
+};
+
+// Thread-safe.
+class Decoder {
+ public:
+  // `userdata` is what fuse_req_userdata gives the operations. `unused_fd` becomes libfuse's,
+  // which wants one to close.
+  static Result<std::unique_ptr<Decoder>> Make(const fuse_lowlevel_ops& operations, void* userdata,
+                                               int unused_fd);
+
+  // Calls the operation on this thread. `message` starts with a fuse_in_header, is whole, and
+  // is changed. `port` outlives the answer; nullptr for messages that get none. FUSE_INTERRUPT
+  // is not for libfuse, which keeps no account of requests here.
+  void Feed(std::span<std::byte> message, ReplyPort* port);
+
+  // The kernel's unique of the request whose operation this thread is in: libfuse does not
+  // tell, and knows only its own.
+  static uint64_t CurrentUnique();
+
+ private:
+  struct Destroy {
+    void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+  };
+  explicit Decoder(fuse_session* session) : session_(session) {}
+
+  const std::unique_ptr<fuse_session, Destroy> session_;
+};
+
+// False for FORGET, BATCH_FORGET, INTERRUPT and NOTIFY_REPLY.
+bool ExpectsReply(uint32_t opcode);
+
+}  // namespace shoal

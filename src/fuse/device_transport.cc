@@ -1,0 +1,146 @@
+#include "fuse/device_transport.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "fuse/init_exchange.h"
+
+namespace shoal {
+namespace {
+
+constexpr size_t kBufferBytes = kInputBytesMax + 4096;
+
+// -1 where it cannot be cloned.
+int Clone(int device_fd) {
+  const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return -1;
+  auto source = static_cast<uint32_t>(device_fd);
+  if (ioctl(fd, FUSE_DEV_IOC_CLONE, &source) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+size_t TotalBytes(std::span<const iovec> parts) {
+  size_t total_bytes = 0;
+  for (const iovec& part : parts) total_bytes += part.iov_len;
+  return total_bytes;
+}
+
+// One write, whatever the number of parts: the kernel takes an answer whole.
+ssize_t WriteWhole(int fd, std::span<const iovec> parts) {
+  if (parts.size() <= IOV_MAX) return writev(fd, parts.data(), static_cast<int>(parts.size()));
+  const size_t total_bytes = TotalBytes(parts);
+  const auto joined = std::make_unique_for_overwrite<std::byte[]>(total_bytes);
+  std::byte* end = joined.get();
+  for (const iovec& part : parts) {
+    std::memcpy(end, part.iov_base, part.iov_len);
+    end += part.iov_len;
+  }
+  return write(fd, joined.get(), total_bytes);
+}
+
+}  // namespace
+
+// Lives from the request to its answer.
+class DeviceTransport::Reply final : public ReplyPort {
+ public:
+  Reply(std::shared_ptr<Unanswered> unanswered, int fd)
+      : unanswered_(std::move(unanswered)), fd_(fd) {}
+
+  int Send(std::span<const iovec> parts) override {
+    int error = WriteWhole(fd_, parts) < 0 ? errno : 0;
+    if (error != 0 && error != ENOENT && error != ENODEV) {
+      // The reader must not wait for ever because its answer was not to the kernel's taste.
+      log::Error("the kernel refused an answer of {} bytes: {}", TotalBytes(parts),
+                 std::strerror(error));
+      fuse_out_header refusal{sizeof(fuse_out_header), -EIO, unique};
+      [[maybe_unused]] const ssize_t written = write(fd_, &refusal, sizeof(refusal));
+    }
+    delete this;
+    return error == 0 ? 0 : ENOENT;
+  }
+
+ private:
+  const std::shared_ptr<Unanswered> unanswered_;
+  const int fd_;
+};
+
+DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, RequestSink& sink,
+                                 StopEvent& stop)
+    : device_fd_(device_fd), sink_(sink), stop_(stop) {
+  fcntl(device_fd, F_SETFL, fcntl(device_fd, F_GETFL) | O_NONBLOCK);
+  fds_.push_back(device_fd);
+  while (fds_.size() < thread_count) {
+    const int clone = Clone(device_fd);
+    fds_.push_back(clone >= 0 ? clone : device_fd);
+  }
+}
+
+DeviceTransport::~DeviceTransport() {
+  for (const int fd : fds_)
+    if (fd != device_fd_) close(fd);
+}
+
+Result<> DeviceTransport::Serve() {
+  std::vector<std::thread> threads;
+  for (const int fd : fds_) threads.emplace_back([this, fd] { Receive(fd); });
+  for (std::thread& thread : threads) thread.join();
+
+  std::future<void> none_left = unanswered_->none_left.get_future();
+  unanswered_.reset();
+  none_left.wait();
+  return outcome_;
+}
+
+void DeviceTransport::End(Result<> why) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (outcome_) outcome_ = std::move(why);
+  }
+  stop_.Raise();
+}
+
+void DeviceTransport::Receive(int fd) {
+  pthread_setname_np(pthread_self(), "fuse-device");
+  const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  // Exclusive: one request wakes one thread.
+  epoll_event request{EPOLLIN | EPOLLEXCLUSIVE, {}};
+  epoll_event stop{EPOLLIN, {}};
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &request) != 0 ||
+      epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stop_.fd(), &stop) != 0)
+    End(Fail(Errc::kUnreachable, std::string("epoll on /dev/fuse: ") + std::strerror(errno)));
+
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
+  while (!stop_.raised()) {
+    const ssize_t length = read(fd, buffer.get(), kBufferBytes);
+    if (length > 0) {
+      const std::span message(buffer.get(), static_cast<size_t>(length));
+      const auto* header = reinterpret_cast<const fuse_in_header*>(buffer.get());
+      Reply* reply = nullptr;
+      if (ExpectsReply(header->opcode)) reply = new Reply(unanswered_, fd);
+      sink_.Receive(message, reply);
+    } else if (length == 0 || errno == ENODEV || errno == ECONNABORTED) {
+      End({});  // unmounted
+    } else if (errno == EAGAIN) {
+      epoll_event ready;
+      epoll_wait(epoll_fd, &ready, 1, -1);
+    } else if (errno != EINTR && errno != ENOENT) {  // ENOENT: the request went away
+      End(Fail(Errc::kUnreachable, std::string("reading /dev/fuse: ") + std::strerror(errno)));
+    }
+  }
+  close(epoll_fd);
+}
+
+}  // namespace shoal

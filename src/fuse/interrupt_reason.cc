@@ -1,0 +1,49 @@
+#include "fuse/interrupt_reason.h"
+
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+namespace shoal {
+namespace {
+
+constexpr uint64_t BitOf(int signal) {
+  return uint64_t{1} << (signal - 1);
+}
+
+constexpr uint64_t kClocks = BitOf(SIGALRM) | BitOf(SIGVTALRM) | BitOf(SIGPROF) | BitOf(SIGURG) |
+                             BitOf(SIGCHLD) | BitOf(SIGIO) | BitOf(SIGWINCH) | BitOf(SIGCONT);
+
+// The hexadecimal number behind `name`.
+std::optional<uint64_t> Field(std::string_view status, std::string_view name) {
+  const size_t at = status.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  const size_t begin = status.find_first_not_of(" \t", at + name.size());
+  if (begin == std::string_view::npos) return std::nullopt;
+  uint64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(status.data() + begin, status.data() + status.size(), value, 16);
+  if (error != std::errc{}) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+bool IsReasonToInterrupt(std::string_view status) {
+  const auto of_thread = Field(status, "\nSigPnd:");
+  const auto of_process = Field(status, "\nShdPnd:");
+  const auto blocked = Field(status, "\nSigBlk:");
+  if (!of_thread || !of_process || !blocked) return true;
+  return ((*of_thread | *of_process) & ~*blocked & ~kClocks) != 0;
+}
+
+bool IsThreadInterrupted(pid_t tid) {
+  if (tid == 0) return true;
+  std::ifstream file("/proc/" + std::to_string(tid) + "/status");
+  return IsReasonToInterrupt(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+}  // namespace shoal

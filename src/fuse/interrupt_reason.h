@@ -1,0 +1,22 @@
+// Whether a signal that reached a waiting program is a reason to end its wait.
+//
+// The kernel sends FUSE_INTERRUPT for any signal, also those that programs use as clocks
+// (git's progress timer, Go's preemption), and when its own io_uring has work for the thread.
+// Few programs expect EINTR of open or stat; so those do not end a wait. The others do: the
+// kernel tells of the first signal only, and a program that catches Ctrl-C wants it now.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace shoal {
+
+// `status`: the text of /proc/TID/status. True also if it cannot be understood.
+bool IsReasonToInterrupt(std::string_view status);
+
+// Of the thread `tid`, as the kernel names it in a request; 0: not one of our PID namespace.
+bool IsThreadInterrupted(pid_t tid);
+
+}  // namespace shoal

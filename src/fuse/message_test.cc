@@ -1,0 +1,153 @@
+// Interrupts and other messages in orders that a real kernel seldom sends them in.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <future>
+#include <string>
+
+#include "fuse/kernel_abi.h"
+#include "fuse/session.h"
+#include "testing/fake_kernel.h"
+#include "testing/memory_file_system.h"
+
+namespace shoal {
+namespace {
+
+class MessageTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    file_ = file_system_.AddFile(kRootInode, "file", "contents");
+    options_.transport = "dev";
+    Serve({});
+    EXPECT_EQ(kernel_.Receive().unique, 1u);
+  }
+  void TearDown() override {
+    kernel_.Unmount();
+    if (outcome_.valid()) {
+      EXPECT_TRUE(outcome_.get());
+    }
+    EXPECT_EQ(file_system_.open_handle_count(), open_count_);
+  }
+
+  void Serve(std::vector<std::byte> saved) {
+    if (saved.empty()) kernel_.SendInit();
+    auto session =
+        StartSession(file_system_, kernel_.device_fd(), "", std::move(saved), options_, clock_);
+    ASSERT_TRUE(session) << session.error().detail;
+    session_ = *std::move(session);
+    outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
+  }
+  uint64_t Open() {
+    ++open_count_;
+    kernel_.Send(FUSE_OPEN, 100, file_, FakeKernel::BytesOf(fuse_open_in{}));
+    const FakeKernel::Answer answer = kernel_.Receive();
+    EXPECT_EQ(answer.error, 0);
+    fuse_open_out out{};
+    std::memcpy(&out, answer.body.data(), sizeof(out));
+    EXPECT_EQ(out.open_flags & FOPEN_KEEP_CACHE, unsigned{FOPEN_KEEP_CACHE});
+    return out.fh;
+  }
+  void SendRead(uint64_t unique, uint64_t handle) {
+    fuse_read_in read{};
+    read.fh = handle;
+    read.size = 4096;
+    kernel_.Send(FUSE_READ, unique, file_, FakeKernel::BytesOf(read));
+  }
+  void SendInterrupt(uint64_t of, uint64_t unique) {
+    kernel_.Send(FUSE_INTERRUPT, unique, 0, FakeKernel::BytesOf(fuse_interrupt_in{of}));
+  }
+  void SendStatfs(uint64_t unique) { kernel_.Send(FUSE_STATFS, unique, 1, ""); }
+
+  SystemClock clock_;
+  MemoryFileSystem file_system_;
+  FakeKernel kernel_;
+  SessionOptions options_;
+  InodeId file_ = 0;
+  size_t open_count_ = 0;
+  std::unique_ptr<Session> session_;
+  std::future<Result<>> outcome_;
+};
+
+using Answer = FakeKernel::Answer;
+
+TEST_F(MessageTest, AReadThatWaitsIsAnsweredAtOnceAndNotAgainWhenItsBytesCome) {
+  const uint64_t handle = Open();
+  file_system_.ParkReads();
+  SendRead(200, handle);
+  file_system_.WaitUntilParked(1);
+  SendInterrupt(200, 201);
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, -EINTR, ""}));
+  file_system_.ReleaseReads();
+  SendRead(300, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{300, 0, "contents"}));
+}
+
+TEST_F(MessageTest, AnInterruptThatIsReadBeforeItsRequestIsNotForgotten) {
+  const uint64_t handle = Open();
+  file_system_.ParkReads();
+  SendInterrupt(200, 201);
+  SendStatfs(202);  // so that the interrupt was taken
+  EXPECT_EQ(kernel_.Receive().unique, 202u);
+  SendStatfs(204);
+  EXPECT_EQ(kernel_.Receive().unique, 204u);
+  SendRead(200, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, -EINTR, ""}));
+}
+
+TEST_F(MessageTest, AnInterruptOfWhatWasAnsweredChangesNothing) {
+  const uint64_t handle = Open();
+  SendRead(200, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, 0, "contents"}));
+  SendInterrupt(200, 201);
+  SendRead(300, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{300, 0, "contents"}));
+}
+
+TEST_F(MessageTest, ARequestThatWasSentAgainIsAnsweredUnderItsWholeNumber) {
+  const uint64_t handle = Open();
+  SendRead(200 | kUniqueResent, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{200 | kUniqueResent, 0, "contents"}));
+}
+
+TEST_F(MessageTest, AnInterruptedLookupGivesItsReferenceBack) {
+  file_system_.lookup_gate.Close();
+  kernel_.Send(FUSE_LOOKUP, 200, kRootInode, std::string_view("file\0", 5));
+  file_system_.lookup_gate.WaitUntilWaiting(1);
+  SendInterrupt(200, 201);
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, -EINTR, ""}));
+  file_system_.lookup_gate.Open();
+  kernel_.Unmount();
+  EXPECT_TRUE(outcome_.get());
+  session_.reset();  // waits for its pool
+  EXPECT_EQ(file_system_.remembered_count(file_), 0u);
+}
+
+TEST_F(MessageTest, AnOperationNobodyKnowsGetsEnosys) {
+  kernel_.Send(777, 200, kRootInode, "");
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, -ENOSYS, ""}));
+  kernel_.Send(FUSE_GETXATTR, 202, kRootInode,
+               FakeKernel::BytesOf(fuse_getxattr_in{}) + std::string("user.a\0", 7));
+  EXPECT_EQ(kernel_.Receive(), (Answer{202, -ENOSYS, ""}));
+}
+
+TEST_F(MessageTest, AnAttachedSessionTellsTheKernelNothing) {
+  const std::vector<std::byte> saved = session_->init_message();
+  session_->Stop();
+  EXPECT_TRUE(outcome_.get());
+  Serve(saved);
+  EXPECT_EQ(session_->init_message(), saved);
+  SendStatfs(400);
+  EXPECT_EQ(kernel_.Receive().unique, 400u);  // and no answer to FUSE_INIT before it
+}
+
+TEST_F(MessageTest, ASavedInitThatWasCutShortIsRefused) {
+  std::vector<std::byte> saved = session_->init_message();
+  saved.pop_back();
+  const auto session =
+      StartSession(file_system_, kernel_.device_fd(), "", std::move(saved), options_, clock_);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, Errc::kInvalid);
+}
+
+}  // namespace
+}  // namespace shoal

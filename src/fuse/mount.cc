@@ -1,0 +1,143 @@
+#include "fuse/mount.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "fuse/mount_table.h"
+
+namespace shoal {
+namespace {
+
+constexpr int kProbeWaitMs = 2000;
+// Each is one daemon that was killed and mounted over since.
+constexpr int kDeadMountCountMax = 64;
+
+Errc CodeOf(int error) {
+  switch (error) {
+    case ENOENT:
+      return Errc::kNotFound;
+    case ENOTDIR:
+      return Errc::kNotDirectory;
+    case EPERM:
+    case EACCES:
+      return Errc::kDenied;
+    case EBUSY:
+      return Errc::kBusy;
+    default:
+      return Errc::kInvalid;
+  }
+}
+
+auto FailSystem(const std::string& what, int error) {
+  return Fail(CodeOf(error), what + ": " + std::strerror(error));
+}
+
+bool IsFuse(const MountEntry& mount) {
+  return mount.type == "fuse" || mount.type.starts_with("fuse.");
+}
+
+// Symlinks resolved. Does not ask a file system mounted on the path itself: the last
+// component is only looked at as a name, for which it must have no slash behind it.
+Result<std::string> Resolve(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  char resolved[PATH_MAX];
+  if (realpath(path.c_str(), resolved) == nullptr) return FailSystem(path, errno);
+  return std::string(resolved);
+}
+
+enum class Health : uint8_t { kAnswers, kDead, kSilent };
+
+// A statfs of a mount that hangs cannot be ended, not even by a signal: a child does it.
+Health Probe(const std::string& mount_point) {
+  const char* const path = mount_point.c_str();
+  const pid_t child = fork();
+  if (child < 0) return Health::kSilent;
+  if (child == 0) {
+    struct statfs unused;
+    _exit(statfs(path, &unused) != 0 && errno == ENOTCONN ? 1 : 0);
+  }
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  pollfd ended{pidfd, POLLIN, 0};
+  const bool answered = pidfd >= 0 && poll(&ended, 1, kProbeWaitMs) == 1;
+  if (pidfd >= 0) close(pidfd);
+  if (!answered) {
+    kill(child, SIGKILL);  // it ends when the mount does
+    waitpid(child, nullptr, WNOHANG);
+    return Health::kSilent;
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 1 ? Health::kDead : Health::kAnswers;
+}
+
+// Unmounts what dead daemons left at the path. kBusy: a live mount of `type` is there.
+Result<> ClearMountPoint(const std::string& mount_point, const std::string& type) {
+  for (int i = 0; i < kDeadMountCountMax; ++i) {
+    ASSIGN_OR_RETURN(const std::vector<MountEntry> mounts, MountsAt(mount_point));
+    if (mounts.empty() || !IsFuse(mounts.back())) return {};
+    const MountEntry& top = mounts.back();
+    const Health health = Probe(mount_point);
+    if (health != Health::kDead) {
+      if (top.type != type) return {};
+      return Fail(Errc::kBusy, mount_point + " is already mounted, from " + top.source +
+                                   (health == Health::kSilent ? ", and does not answer" : ""));
+    }
+    log::Warn("{}: unmounting {} ({}), whose daemon is gone", mount_point,
+              log::Printable(top.source), top.type);
+    RETURN_IF_ERROR(Unmount(mount_point, /*lazy=*/true));
+  }
+  return Fail(Errc::kBusy, mount_point + ": more dead mounts than can be right");
+}
+
+}  // namespace
+
+Result<int> Mount(const MountRequest& request) {
+  const std::string type = "fuse." + request.subtype;
+  ASSIGN_OR_RETURN(const std::string mount_point, Resolve(request.mount_point));
+  RETURN_IF_ERROR(ClearMountPoint(mount_point, type));
+
+  struct statx status {};
+  if (statx(AT_FDCWD, mount_point.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0)
+    return FailSystem(mount_point, errno);
+  if (!S_ISDIR(status.stx_mode)) return FailSystem(mount_point, ENOTDIR);
+
+  const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  if (fd < 0 && (errno == EPERM || errno == EACCES)) return FailSystem("/dev/fuse", errno);
+  if (fd < 0)
+    return Fail(Errc::kUnsupported, std::string("/dev/fuse: ") + std::strerror(errno) +
+                                        " (is the fuse module loaded?)");
+  const std::string options =
+      "fd=" + std::to_string(fd) +
+      ",rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=1048576";
+  const unsigned long flags = request.flags | MS_RDONLY | MS_NOSUID | MS_NODEV;
+  if (mount(request.source.c_str(), mount_point.c_str(), type.c_str(), flags, options.c_str()) !=
+      0) {
+    const int error = errno;
+    close(fd);
+    return FailSystem("mounting on " + mount_point, error);
+  }
+  return fd;
+}
+
+Result<> Unmount(const std::string& mount_point, bool lazy) {
+  if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0) return {};
+  if (errno == EINVAL || errno == ENOENT) return {};  // nothing is mounted there
+  return FailSystem("unmounting " + mount_point, errno);
+}
+
+}  // namespace shoal

@@ -1,0 +1,29 @@
+// What is mounted where, as /proc/self/mountinfo says: reading it asks no file system, so it
+// never waits for a mount that hangs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace shoal {
+
+struct MountEntry {
+  std::string mount_point;  // decoded
+  std::string type;         // with its subtype, e.g. fuse.shoal
+  std::string source;       // decoded
+  std::string device;       // "MAJOR:MINOR"
+
+  friend bool operator==(const MountEntry&, const MountEntry&) = default;
+};
+
+// The text of a mountinfo; lines that are not of its format are left out. In the order of the
+// file: of several at one path, the last is on top.
+std::vector<MountEntry> ParseMountInfo(std::string_view text);
+
+// Of this process, at `mount_point` only.
+Result<std::vector<MountEntry>> MountsAt(std::string_view mount_point);
+
+}  // namespace shoal

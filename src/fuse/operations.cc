@@ -1,0 +1,249 @@
+#include "fuse/operations.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fuse/decoder.h"
+#include "fuse/reply.h"
+
+namespace shoal {
+namespace {
+
+// For operations of any signature that are refused without a look at their arguments.
+template <int kErrno, class... Arguments>
+void Refuse(fuse_req_t request, Arguments...) {
+  fuse_reply_err(request, kErrno);
+}
+
+void Want(fuse_conn_info* connection, uint64_t capability) {
+  fuse_set_feature_flag(connection, capability);  // no effect where the kernel has it not
+}
+
+}  // namespace
+
+Operations::Operations(FileSystem& file_system, const SessionOptions& options, const Clock& clock)
+    : file_system_(file_system),
+      clock_(clock),
+      request_bytes_max_(options.request_bytes_max),
+      wait_max_(std::chrono::seconds(options.deadline_seconds)),
+      waiters_("fuse-wait", options.waiter_count_max) {}
+
+Operations& Operations::Of(fuse_req_t request) {
+  return *static_cast<Operations*>(fuse_req_userdata(request));
+}
+
+Deadline Operations::DeadlineFromNow() const {
+  return Deadline::After(clock_, wait_max_);
+}
+
+fuse_lowlevel_ops Operations::Table() {
+  fuse_lowlevel_ops table{};
+  table.init = Init;
+  table.lookup = Lookup;
+  table.forget = Forget;
+  table.forget_multi = ForgetMulti;
+  table.getattr = GetAttributes;
+  table.open = Open;
+  table.read = Read;
+  table.release = Release;
+  table.opendir = OpenDirectory;
+  table.readdir = ReadDirectory<false>;
+  table.readdirplus = ReadDirectory<true>;
+  table.releasedir = Release;
+  table.statfs = GetUsage;
+
+  table.readlink = Refuse<EINVAL>;  // there are no links
+  table.ioctl = Refuse<ENOTTY>;
+
+  // Writes. The mount is read-only, so the kernel sends hardly any of these.
+  table.setattr = Refuse<EROFS>;
+  table.mknod = Refuse<EROFS>;
+  table.mkdir = Refuse<EROFS>;
+  table.unlink = Refuse<EROFS>;
+  table.rmdir = Refuse<EROFS>;
+  table.symlink = Refuse<EROFS>;
+  table.link = Refuse<EROFS>;
+  table.rename = Refuse<EROFS>;
+  table.create = Refuse<EROFS>;
+  table.tmpfile = Refuse<EROFS>;
+  table.write = Refuse<EROFS>;
+  table.fallocate = Refuse<EROFS>;
+  table.copy_file_range = Refuse<EROFS>;
+  table.setxattr = Refuse<EROFS>;
+  table.removexattr = Refuse<EROFS>;
+  // What has no function gets ENOSYS from libfuse. The kernel then stops asking and does what
+  // is right: flush and fsync succeed, getxattr and listxattr say EOPNOTSUPP, lseek works
+  // from the size, access is checked by the modes (default_permissions), locks are local.
+  return table;
+}
+
+void Operations::Init(void* self, fuse_conn_info* connection) {
+  Want(connection, FUSE_CAP_ASYNC_READ);
+  Want(connection, FUSE_CAP_ASYNC_DIO);
+  Want(connection, FUSE_CAP_PARALLEL_DIROPS);
+  Want(connection, FUSE_CAP_READDIRPLUS);
+  Want(connection, FUSE_CAP_READDIRPLUS_AUTO);
+  // An inode is one version: pages the kernel keeps for it are never stale.
+  fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
+  Want(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);
+  fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_READ);
+  fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_WRITE);
+  fuse_unset_feature_flag(connection, FUSE_CAP_SPLICE_MOVE);
+  // Ours, not libfuse's: see RingTransport.
+  fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
+
+  // libfuse makes max_pages of it, which bounds reads.
+  connection->max_write = static_cast<Operations*>(self)->request_bytes_max_;
+  connection->max_background = 512;
+  connection->congestion_threshold = 384;
+  connection->time_gran = 1'000'000'000;  // mtimes are whole seconds
+  // Interrupts reach ParkedCalls before libfuse, which then needs no lock over all requests.
+  connection->no_interrupt = 1;
+}
+
+template <class Work>
+void Operations::RunWaiting(fuse_req_t request, Work work) {
+  auto call = std::make_shared<Call>(request, Decoder::CurrentUnique(), parked_);
+  parked_.Park(call);
+  if (call->claimed()) return;
+  waiters_.Run([call = std::move(call), work = std::move(work)]() mutable {
+    if (!call->claimed()) work(*call);
+  });
+}
+
+void Operations::ReplyEntry(fuse_req_t request, std::string_view operation,
+                            const Result<Entry>& entry) {
+  if (!entry) return ReplyError(request, operation, entry.error());
+  const fuse_entry_param param = ToEntryParam(*entry);
+  if (fuse_reply_entry(request, &param) != 0) file_system_.Forget(entry->attributes.inode, 1);
+}
+
+void Operations::Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  Operations& self = Of(request);
+  if (const auto known = self.file_system_.LookupIfKnown(parent, name))
+    return self.ReplyEntry(request, "lookup", *known);
+  self.RunWaiting(request, [&self, parent, name = std::string(name),
+                            deadline = self.DeadlineFromNow()](Call& call) {
+    const Result<Entry> entry = self.file_system_.Lookup(parent, name, deadline);
+    if (call.Claim()) {
+      self.ReplyEntry(call.request(), "lookup", entry);
+    } else if (entry) {
+      self.file_system_.Forget(entry->attributes.inode, 1);
+    }
+  });
+}
+
+void Operations::Forget(fuse_req_t request, fuse_ino_t inode, uint64_t count) {
+  Of(request).file_system_.Forget(inode, count);
+  fuse_reply_none(request);
+}
+
+void Operations::ForgetMulti(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
+  FileSystem& file_system = Of(request).file_system_;
+  for (size_t i = 0; i < count; ++i) file_system.Forget(forgets[i].ino, forgets[i].nlookup);
+  fuse_reply_none(request);
+}
+
+void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+  const Result<Entry> entry = Of(request).file_system_.GetAttributes(inode);
+  if (!entry) return ReplyError(request, "getattr", entry.error());
+  const fuse_entry_param param = ToEntryParam(*entry);
+  fuse_reply_attr(request, &param.attr, param.attr_timeout);
+}
+
+void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
+  Operations& self = Of(request);
+  self.RunWaiting(request, [&self, inode, reply = *file,
+                            deadline = self.DeadlineFromNow()](Call& call) mutable {
+    const Result<HandleId> handle = self.file_system_.Open(inode, deadline);
+    if (!call.Claim()) {
+      if (handle) self.file_system_.Release(*handle);
+      return;
+    }
+    if (!handle) return ReplyError(call.request(), "open", handle.error());
+    reply.fh = *handle;
+    reply.keep_cache = 1;  // the inode is one version
+    reply.noflush = 1;     // nothing was written
+    if (fuse_reply_open(call.request(), &reply) != 0) self.file_system_.Release(*handle);
+  });
+}
+
+void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
+                      fuse_file_info* file) {
+  Operations& self = Of(request);
+  auto call = std::make_shared<Call>(request, Decoder::CurrentUnique(), self.parked_);
+  self.file_system_.Read(file->fh, {static_cast<uint64_t>(offset), size_bytes},
+                         [call](const Result<std::span<const std::span<const std::byte>>>& pieces) {
+                           if (!call->Claim()) return;
+                           if (!pieces) return ReplyError(call->request(), "read", pieces.error());
+                           std::vector<iovec> parts;
+                           parts.reserve(pieces->size());
+                           for (const std::span<const std::byte> piece : *pieces)
+                             parts.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
+                           fuse_reply_iov(call->request(), parts.data(),
+                                          static_cast<int>(parts.size()));
+                         });
+  // Most reads are answered by now, and cost no lock.
+  if (!call->claimed()) self.parked_.Park(std::move(call));
+}
+
+void Operations::OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
+  FileSystem& file_system = Of(request).file_system_;
+  const Result<HandleId> handle = file_system.OpenDirectory(inode);
+  if (!handle) return ReplyError(request, "opendir", handle.error());
+  file->fh = *handle;
+  file->cache_readdir = 0;
+  if (fuse_reply_open(request, file) != 0) file_system.Release(*handle);
+}
+
+template <bool kPlus>
+void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
+                               fuse_file_info* file) {
+  Operations& self = Of(request);
+  self.RunWaiting(request, [&self, size_bytes, cookie = static_cast<uint64_t>(offset),
+                            handle = HandleId{file->fh},
+                            deadline = self.DeadlineFromNow()](Call& call) mutable {
+    FileSystem& file_system = self.file_system_;
+    std::vector<DirectoryEntry> entries;
+    DirectoryFit fit;
+    // An empty answer is the end of the directory: read on past entries that are left out.
+    do {
+      auto batch =
+          file_system.ReadDirectory(handle, cookie, EntryCountMax(size_bytes, kPlus), deadline);
+      if (!batch) {
+        if (call.Claim()) ReplyError(call.request(), "readdir", batch.error());
+        return;
+      }
+      entries = *std::move(batch);
+      fit = FitDirectory(entries, size_bytes, kPlus);
+      entries.resize(fit.entry_count);
+      if (!entries.empty()) cookie = entries.back().next_cookie;
+    } while (fit.bytes == 0 && !entries.empty());
+
+    if (!call.Claim()) return;
+    if constexpr (kPlus)
+      for (DirectoryEntry& entry : entries)
+        if (IsRemembered(entry)) entry.entry.attributes.inode = file_system.Remember(handle, entry);
+    const std::string packed = PackDirectory(entries, fit, kPlus);
+    if (fuse_reply_buf(call.request(), packed.data(), packed.size()) == 0) return;
+    if constexpr (kPlus)
+      for (const DirectoryEntry& entry : entries)
+        if (IsRemembered(entry)) file_system.Forget(entry.entry.attributes.inode, 1);
+  });
+}
+
+void Operations::Release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
+  Of(request).file_system_.Release(file->fh);
+  fuse_reply_err(request, 0);
+}
+
+void Operations::GetUsage(fuse_req_t request, fuse_ino_t) {
+  const struct statvfs usage = ToStatvfs(Of(request).file_system_.GetUsage());
+  fuse_reply_statfs(request, &usage);
+}
+
+}  // namespace shoal

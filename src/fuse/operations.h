@@ -1,0 +1,65 @@
+// One function for each FUSE operation, each a translation to FileSystem and back.
+//
+// What FileSystem answers without waiting is answered on the calling thread; calls that wait
+// run on a pool. An answer that nobody wants any more (an interrupt came first, or the
+// connection is gone) gives back what it holds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "fs/file_system.h"
+#include "fuse/call.h"
+#include "fuse/low_level.h"
+#include "fuse/session.h"
+
+namespace shoal {
+
+// Thread-safe. Every request must be answered before it is destroyed.
+class Operations {
+ public:
+  // `file_system` and `clock` outlive this.
+  Operations(FileSystem& file_system, const SessionOptions& options, const Clock& clock);
+
+  // For fuse_session_new; its userdata is an Operations.
+  static fuse_lowlevel_ops Table();
+
+  void Interrupt(uint64_t unique) { parked_.Interrupt(unique); }
+
+ private:
+  static Operations& Of(fuse_req_t request);
+
+  static void Init(void* self, fuse_conn_info* connection);
+  static void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name);
+  static void Forget(fuse_req_t request, fuse_ino_t inode, uint64_t count);
+  static void ForgetMulti(fuse_req_t request, size_t count, fuse_forget_data* forgets);
+  static void GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
+  static void Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
+  static void Read(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, off_t offset,
+                   fuse_file_info* file);
+  static void OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
+  template <bool kPlus>
+  static void ReadDirectory(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, off_t offset,
+                            fuse_file_info* file);
+  static void Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
+  static void GetUsage(fuse_req_t request, fuse_ino_t inode);
+
+  // `work(call)` on the pool, unless an interrupt comes before its turn.
+  template <class Work>
+  void RunWaiting(fuse_req_t request, Work work);
+  void ReplyEntry(fuse_req_t request, std::string_view operation, const Result<Entry>& entry);
+  [[nodiscard]] Deadline DeadlineFromNow() const;
+
+  FileSystem& file_system_;
+  const Clock& clock_;
+  const uint32_t request_bytes_max_;
+  const Duration wait_max_;
+  ParkedCalls parked_;
+  ThreadPool waiters_;  // last: its threads use the rest
+};
+
+}  // namespace shoal

@@ -1,0 +1,163 @@
+#include "fuse/session.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "fuse/decoder.h"
+#include "fuse/device_transport.h"
+#include "fuse/init_exchange.h"
+#include "fuse/mount_table.h"
+#include "fuse/operations.h"
+#include "fuse/ring_transport.h"
+#include "fuse/stop_event.h"
+
+namespace shoal {
+namespace {
+
+// More do not answer more: requests that wait do not hold a receiver.
+constexpr size_t kReceiverCountMax = 8;
+
+// Sets how far the kernel reads ahead on the mount; what is then in force, or 0 if unknown.
+uint32_t SetReadahead(const std::string& mount_point, uint64_t readahead_kib) {
+  const auto mounts = MountsAt(mount_point);
+  if (!mounts || mounts->empty()) {
+    log::Warn("readahead is the kernel's own: {} is not in /proc/self/mountinfo", mount_point);
+    return 0;
+  }
+  const std::string path = "/sys/class/bdi/" + mounts->back().device + "/read_ahead_kb";
+  if (!(std::ofstream(path) << readahead_kib << std::flush))
+    log::Warn("readahead is the kernel's own: cannot write {}: {}", path, std::strerror(errno));
+  uint32_t in_force = 0;
+  std::ifstream(path) >> in_force;
+  return in_force;
+}
+
+class SessionImpl final : public Session, private RequestSink {
+ public:
+  SessionImpl(FileSystem& file_system, int device_fd, InitExchange init,
+              const SessionOptions& options, const Clock& clock)
+      : device_fd_(device_fd),
+        init_(std::move(init)),
+        options_(options),
+        operations_(file_system, options, clock) {}
+
+  Result<> Start(const std::string& mount_point) {
+    RETURN_IF_ERROR(ChooseTransport());
+    const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
+    ASSIGN_OR_RETURN(decoder_, Decoder::Make(Operations::Table(), &operations_, unused_fd));
+    RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr));
+    saved_init_ = init_.Saved();
+    if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
+    const size_t receiver_count =
+        ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
+    device_.emplace(device_fd_, receiver_count, static_cast<RequestSink&>(*this), stop_);
+
+    facts_.request_bytes = init_.request_bytes();
+    facts_.passthrough_why_not = init_.offered_flags() & kInitPassthrough
+                                     ? "the kernel offers it, this build does not use it"
+                                     : "the kernel does not offer it";
+    if (!mount_point.empty())
+      facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
+    log::Info("io_uring: {}; passthrough: {}; requests of up to {} KiB; readahead {} KiB{}",
+              facts_.io_uring ? "in use" : "not in use: " + facts_.io_uring_why_not,
+              "not in use: " + facts_.passthrough_why_not, facts_.request_bytes / 1024,
+              facts_.readahead_kib, init_.restored() ? "; attached to a mount that was there" : "");
+    return {};
+  }
+
+  const std::vector<std::byte>& init_message() const override { return saved_init_; }
+  const SessionFacts& facts() const override { return facts_; }
+
+  Result<> Serve() override {
+    Result<> ring_outcome;
+    std::thread ring_thread;
+    if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(); });
+    Result<> device_outcome = device_->Serve();
+    if (ring_) ring_thread.join();
+    RETURN_IF_ERROR(std::move(device_outcome));
+    return ring_outcome;
+  }
+
+  void Stop() override { stop_.Raise(); }
+
+ private:
+  Result<> ChooseTransport() {
+    const std::string& asked = options_.transport;
+    if (asked != "auto" && asked != "io_uring" && asked != "dev")
+      return Fail(Errc::kInvalid, "transport: '" + asked + "' is not auto, io_uring or dev");
+    if (init_.restored()) {
+      // The kernel was told, once for the life of the mount.
+      facts_.io_uring = init_.agreed_flags() & kInitOverIoUring;
+      if (!facts_.io_uring) facts_.io_uring_why_not = "the mount was made without";
+    } else if (asked == "dev") {
+      facts_.io_uring_why_not = "transport=dev";
+    } else if (!(init_.offered_flags() & kInitOverIoUring)) {
+      facts_.io_uring_why_not = WhyNoIoUring();
+    } else {
+      facts_.io_uring = true;
+    }
+    if (facts_.io_uring) {
+      auto ring = RingTransport::Make(device_fd_, options_.request_bytes_max, *this, stop_);
+      if (ring) {
+        ring_ = *std::move(ring);
+        return {};
+      }
+      if (init_.restored()) return tl::unexpected(std::move(ring).error());
+      facts_.io_uring = false;
+      facts_.io_uring_why_not = ring.error().detail;
+    }
+    if (asked == "io_uring" && !init_.restored())
+      return Fail(Errc::kUnsupported, "transport=io_uring: " + facts_.io_uring_why_not);
+    return {};
+  }
+
+  void Receive(std::span<std::byte> message, ReplyPort* port) override {
+    const auto* header = reinterpret_cast<const fuse_in_header*>(message.data());
+    if (header->opcode == FUSE_INTERRUPT) {
+      operations_.Interrupt(reinterpret_cast<const fuse_interrupt_in*>(header + 1)->unique);
+      return;
+    }
+    decoder_->Feed(message, port);
+  }
+
+  const int device_fd_;
+  InitExchange init_;
+  const SessionOptions options_;
+  std::vector<std::byte> saved_init_;
+  SessionFacts facts_;
+
+  // In the order of use: a transport feeds the decoder, which calls the operations.
+  StopEvent stop_;
+  Operations operations_;
+  std::unique_ptr<Decoder> decoder_;
+  std::optional<DeviceTransport> device_;
+  std::unique_ptr<RingTransport> ring_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
+                                              const std::string& mount_point,
+                                              std::vector<std::byte> saved_init,
+                                              const SessionOptions& options, const Clock& clock) {
+  ASSIGN_OR_RETURN(InitExchange init, saved_init.empty()
+                                          ? InitExchange::Receive(device_fd)
+                                          : InitExchange::Restore(device_fd, saved_init));
+  auto session =
+      std::make_unique<SessionImpl>(file_system, device_fd, std::move(init), options, clock);
+  RETURN_IF_ERROR(session->Start(mount_point));
+  return session;
+}
+
+}  // namespace shoal

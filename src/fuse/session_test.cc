@@ -1,0 +1,499 @@
+// Sessions on a real /dev/fuse, over both transports.
+#include "fuse/session.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.h"
+#include "fuse/mount.h"
+#include "fuse/mount_table.h"
+#include "fuse/ring_transport.h"
+#include "testing/memory_file_system.h"
+
+namespace shoal {
+namespace {
+
+// Bytes that are different everywhere, so that a shift or a swap shows.
+std::string Pattern(size_t size_bytes, uint64_t seed) {
+  std::string out(size_bytes, '\0');
+  uint64_t state = seed * 0x9E3779B97F4A7C15 + 1;
+  for (char& c : out) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    c = static_cast<char>(state >> 56);
+  }
+  return out;
+}
+
+// The whole file in reads of `step_bytes`; what failed is the errno in angle brackets.
+std::string Slurp(const std::string& path, size_t step_bytes, int flags = 0) {
+  const int fd = open(path.c_str(), O_RDONLY | flags);
+  if (fd < 0) return "<open: " + std::string(std::strerror(errno)) + ">";
+  std::string out;
+  void* buffer = nullptr;
+  if (posix_memalign(&buffer, 4096, step_bytes) != 0) return "<memory>";
+  ssize_t length = 0;
+  while ((length = read(fd, buffer, step_bytes)) > 0)
+    out.append(static_cast<char*>(buffer), static_cast<size_t>(length));
+  if (length < 0) out = "<read: " + std::string(std::strerror(errno)) + ">";
+  std::free(buffer);
+  close(fd);
+  return out;
+}
+
+int ErrnoOf(const std::function<int()>& call) {
+  errno = 0;
+  return call() < 0 ? errno : 0;
+}
+
+class SessionTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+    if (access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "there is no /dev/fuse";
+    if (GetParam() == "io_uring") {
+      const Result<> enabled = EnableIoUring();
+      if (!enabled) GTEST_SKIP() << enabled.error().detail;
+    }
+    char name[] = "/tmp/shoal-session-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    path_ = name;
+    options_.transport = GetParam();
+  }
+
+  // No mount may outlive a test, however it ends.
+  void TearDown() override {
+    if (path_.empty()) return;
+    file_system_.lookup_gate.Open();
+    file_system_.open_gate.Open();
+    file_system_.ReleaseReads();
+    EXPECT_TRUE(Unmount(path_, /*lazy=*/true));
+    if (outcome_.valid()) outcome_.wait();
+    if (device_fd_ >= 0) close(std::exchange(device_fd_, -1));
+    EXPECT_EQ(rmdir(path_.c_str()), 0) << std::strerror(errno);
+  }
+
+  void MountAndServe() {
+    const Result<int> fd = Mount({.source = "bucket.example:/a b",
+                                  .subtype = "shoaltest",
+                                  .mount_point = path_,
+                                  .flags = 0});
+    ASSERT_TRUE(fd) << fd.error().detail;
+    device_fd_ = *fd;
+    Serve({});
+  }
+  void Serve(std::vector<std::byte> saved_init) {
+    auto session =
+        StartSession(file_system_, device_fd_, path_, std::move(saved_init), options_, clock_);
+    ASSERT_TRUE(session) << session.error().detail;
+    session_ = *std::move(session);
+    outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
+  }
+  void ExpectServeEnds() {
+    const Result<> outcome = outcome_.get();
+    EXPECT_TRUE(outcome) << outcome.error().detail;
+    session_.reset();
+  }
+  // What every test ends with: the mount goes, Serve returns, nothing is left behind.
+  void UnmountAndExpectEnd() {
+    file_system_.WaitUntilAllReleased();  // the kernel does so some time after the close
+    const Result<> unmounted = Unmount(path_, /*lazy=*/false);
+    ASSERT_TRUE(unmounted) << unmounted.error().detail;
+    ExpectServeEnds();
+  }
+  [[nodiscard]] std::string At(const std::string& name) const { return path_ + "/" + name; }
+
+  SystemClock clock_;
+  MemoryFileSystem file_system_;
+  SessionOptions options_;
+  std::string path_;
+  int device_fd_ = -1;
+  std::unique_ptr<Session> session_;
+  std::future<Result<>> outcome_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Transports, SessionTest, testing::Values("dev", "io_uring"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(SessionTest, FilesReadBackWholeInEveryWay) {
+  const std::string large = Pattern(5 * kMiB + 4321, 1);
+  file_system_.AddFile(kRootInode, "large", large);
+  file_system_.AddFile(kRootInode, "empty", "");
+  const InodeId directory = file_system_.AddDirectory(kRootInode, "a directory");
+  file_system_.AddFile(directory, "small", "hello");
+  MountAndServe();
+
+  EXPECT_EQ(session_->facts().io_uring, GetParam() == "io_uring");
+  EXPECT_EQ(session_->facts().request_bytes, kMiB);
+  EXPECT_EQ(session_->facts().readahead_kib, options_.readahead_kib);
+  EXPECT_TRUE(Slurp(At("large"), 7777) == large);
+  EXPECT_TRUE(Slurp(At("large"), kMiB) == large) << "from the page cache";
+  EXPECT_TRUE(Slurp(At("large"), kMiB, O_DIRECT) == large);
+  EXPECT_TRUE(Slurp(At("large"), 4096, O_DIRECT) == large);
+  EXPECT_EQ(Slurp(At("empty"), 4096), "");
+  EXPECT_EQ(Slurp(At("a directory/small"), 4096), "hello");
+  EXPECT_EQ(Slurp(At("nothing"), 4096), "<open: No such file or directory>");
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AttributesAreThoseOfAReadOnlyMountOfRoot) {
+  file_system_.AddFile(kRootInode, "file", std::string(1000, 'x'));
+  file_system_.AddDirectory(kRootInode, "directory");
+  MountAndServe();
+  struct stat status;
+  ASSERT_EQ(stat(At("file").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode, mode_t{S_IFREG | 0644});
+  EXPECT_EQ(status.st_size, 1000);
+  EXPECT_EQ(status.st_blocks, 2);
+  EXPECT_EQ(status.st_blksize, static_cast<blksize_t>(kMiB));
+  EXPECT_EQ(status.st_mtime, 1'700'000'000);
+  EXPECT_EQ(status.st_uid, 0u);
+  ASSERT_EQ(stat(At("directory").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode, mode_t{S_IFDIR | 0755});
+  struct statvfs usage;
+  ASSERT_EQ(statvfs(path_.c_str(), &usage), 0);
+  EXPECT_EQ(usage.f_blocks * usage.f_frsize, 1u << 30);
+  EXPECT_EQ((usage.f_blocks - usage.f_bfree) * usage.f_frsize, 1u << 20);
+  EXPECT_NE(usage.f_flag & ST_RDONLY, 0u);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, WhatADirectoryHoldsIsListedWholeWithAndWithoutAttributes) {
+  std::set<std::string> expected = {".", ".."};
+  for (int i = 0; i < 5000; ++i) {
+    const std::string name = "name of file number " + std::to_string(i);
+    file_system_.AddFile(kRootInode, name, "x");
+    expected.insert(name);
+  }
+  const std::string longest(1023, 'n');
+  file_system_.AddFile(kRootInode, longest, "x");
+  file_system_.AddFile(kRootInode, std::string(1024, 'n'), "left out, not an error");
+  MountAndServe();
+  for (const bool with_stat : {false, true}) {
+    std::set<std::string> listed;
+    size_t count = 0;
+    DIR* const directory = opendir(path_.c_str());
+    ASSERT_NE(directory, nullptr);
+    errno = 0;
+    while (const dirent* entry = readdir(directory)) {
+      // readdir(3) has room for names of any length in its record.
+      listed.insert(static_cast<const char*>(entry->d_name));
+      ++count;
+      struct stat status;
+      if (with_stat && count % 2 == 0) {
+        EXPECT_EQ(fstatat(dirfd(directory), static_cast<const char*>(entry->d_name), &status,
+                          AT_SYMLINK_NOFOLLOW),
+                  0);
+      }
+      errno = 0;
+    }
+    EXPECT_EQ(errno, 0);
+    closedir(directory);
+    std::set<std::string> with_longest = expected;
+    with_longest.insert(longest);
+    EXPECT_EQ(count, with_longest.size());
+    EXPECT_TRUE(listed == with_longest);
+  }
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, WritesAreRefusedWithTheRightErrno) {
+  file_system_.AddFile(kRootInode, "file", "x");
+  MountAndServe();
+  const std::string file = At("file");
+  EXPECT_EQ(ErrnoOf([&] { return open(file.c_str(), O_WRONLY); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return open(At("new").c_str(), O_CREAT | O_RDWR, 0644); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return mkdir(At("new").c_str(), 0755); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return unlink(file.c_str()); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return rename(file.c_str(), At("b").c_str()); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return truncate(file.c_str(), 0); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return chmod(file.c_str(), 0600); }), EROFS);
+  EXPECT_EQ(ErrnoOf([&] { return setxattr(file.c_str(), "user.a", "b", 1, 0); }), EROFS);
+  char value[10];
+  EXPECT_EQ(ErrnoOf([&] {
+              return static_cast<int>(getxattr(file.c_str(), "user.a", value, sizeof(value)));
+            }),
+            EOPNOTSUPP);
+  EXPECT_EQ(ErrnoOf([&] { return static_cast<int>(readlink(file.c_str(), value, 10)); }), EINVAL);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, SixtyFourReadersAtOnceEachGetTheirOwnBytes) {
+  std::vector<std::string> contents;
+  for (uint64_t i = 0; i < 64; ++i) {
+    contents.push_back(Pattern(300'000 + i * 1000, i));
+    file_system_.AddFile(kRootInode, "file " + std::to_string(i), contents.back());
+  }
+  file_system_.SetNamesKnown(false);  // lookups go through the pool
+  MountAndServe();
+  std::atomic<int> wrong_count{0};
+  std::vector<std::thread> readers;
+  for (size_t i = 0; i < contents.size(); ++i)
+    readers.emplace_back([&, i] {
+      const std::string path = At("file " + std::to_string(i));
+      for (const size_t step : {size_t{4096}, size_t{65536}, size_t{kMiB}})
+        for (const int flags : {O_DIRECT, 0})
+          if (Slurp(path, step, flags) != contents[i]) ++wrong_count;
+    });
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong_count, 0);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, TwoHundredReadsThatWaitDoNotHoldUpAnythingElse) {
+  const std::string slow = Pattern(200 * 4096, 7);
+  file_system_.AddFile(kRootInode, "slow", slow);
+  file_system_.AddFile(kRootInode, "other", "x");
+  MountAndServe();
+  file_system_.ParkReads();
+  std::vector<std::thread> readers;
+  std::atomic<int> wrong_count{0};
+  for (size_t i = 0; i < 200; ++i)
+    readers.emplace_back([&, i] {
+      alignas(4096) char page[4096];
+      const int fd = open(At("slow").c_str(), O_RDONLY | O_DIRECT);
+      const auto offset = static_cast<off_t>(i * 4096);
+      if (pread(fd, page, sizeof(page), offset) != 4096 ||
+          std::string_view(page, 4096) != std::string_view(slow).substr(i * 4096, 4096))
+        ++wrong_count;
+      close(fd);
+    });
+  file_system_.WaitUntilParked(200);
+
+  struct stat status;
+  EXPECT_EQ(stat(At("other").c_str(), &status), 0);
+  struct statvfs usage;
+  EXPECT_EQ(statvfs(path_.c_str(), &usage), 0);
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(path_))
+    names.insert(entry.path().filename());
+  EXPECT_EQ(names, (std::set<std::string>{"other", "slow"}));
+
+  file_system_.ReleaseReads();
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong_count, 0);
+  UnmountAndExpectEnd();
+}
+
+// Runs `call` on a thread, interrupts it by a signal when `ready` returns, and gives its errno.
+int ErrnoWhenInterrupted(const std::function<int()>& call, const std::function<void()>& ready) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &action, nullptr);
+  int error = 0;
+  std::thread caller([&] { error = ErrnoOf(call); });
+  ready();
+  pthread_kill(caller.native_handle(), SIGUSR1);
+  caller.join();
+  return error;
+}
+
+TEST_P(SessionTest, ASignalEndsALookupThatWaitsAndItsReferenceIsGivenBack) {
+  const InodeId inode = file_system_.AddFile(kRootInode, "file", "x");
+  MountAndServe();
+  file_system_.lookup_gate.Close();
+  struct stat status;
+  EXPECT_EQ(ErrnoWhenSignalled(
+                SIGUSR1, [&] { return stat(At("file").c_str(), &status); },
+                [&] { file_system_.lookup_gate.WaitUntilWaiting(1); }),
+            EINTR);
+  file_system_.lookup_gate.Open();
+  UnmountAndExpectEnd();
+  EXPECT_EQ(file_system_.remembered_count(inode), 0u);
+}
+
+TEST_P(SessionTest, ASignalEndsAnOpenThatWaitsAndItsHandleIsReleased) {
+  file_system_.AddFile(kRootInode, "file", "x");
+  MountAndServe();
+  file_system_.open_gate.Close();
+  EXPECT_EQ(ErrnoWhenSignalled(
+                SIGUSR1, [&] { return open(At("file").c_str(), O_RDONLY); },
+                [&] { file_system_.open_gate.WaitUntilWaiting(1); }),
+            EINTR);
+  file_system_.open_gate.Open();
+  UnmountAndExpectEnd();  // which looks at the handles
+}
+
+TEST_P(SessionTest, ATimersSignalDoesNotEndAnOpenThatWaits) {
+  file_system_.AddFile(kRootInode, "file", "x");
+  MountAndServe();
+  file_system_.open_gate.Close();
+  EXPECT_EQ(ErrnoWhenSignalled(
+                SIGALRM,
+                [&] {
+                  const int fd = open(At("file").c_str(), O_RDONLY);
+                  return fd < 0 ? fd : close(fd);
+                },
+                [&] { file_system_.open_gate.WaitUntilWaiting(1); },
+                [&] {
+                  struct statvfs usage;
+                  EXPECT_EQ(statvfs(path_.c_str(), &usage),
+                            0);  // the kernel sends interrupts first
+                  file_system_.open_gate.Open();
+                }),
+            0);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AProgramWhoseReadWaitsEndsAtCtrlC) {
+  file_system_.AddFile(kRootInode, "file", Pattern(8192, 3));
+  MountAndServe();
+  file_system_.ParkReads();
+  const std::string path = At("file");
+  const char* const arguments[] = {"cat", path.c_str(), nullptr};
+  pid_t cat = 0;
+  ASSERT_EQ(posix_spawn(&cat, "/bin/cat", nullptr, nullptr, const_cast<char**>(arguments), environ),
+            0);
+  file_system_.WaitUntilParked(1);
+  kill(cat, SIGINT);
+  int status = 0;
+  ASSERT_EQ(waitpid(cat, &status, 0), cat);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+  file_system_.ReleaseReads();
+  EXPECT_TRUE(Slurp(path, 4096) == Pattern(8192, 3));
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AChangedFileIsLookedUpAgainByTheKernelAndOpens) {
+  const InodeId inode = file_system_.AddFile(kRootInode, "file", "contents");
+  MountAndServe();
+  file_system_.ChangeOnce(inode);
+  EXPECT_EQ(Slurp(At("file"), 4096), "contents");
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AFailedReadTellsItsErrno) {
+  file_system_.AddFile(kRootInode, "file", "contents");
+  MountAndServe();
+  file_system_.FailReads({Errc::kDenied, "GetObject file: 403 AccessDenied"});
+  EXPECT_EQ(Slurp(At("file"), 4096), "<read: Permission denied>");
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, ASecondSessionAttachesToTheMountOfTheFirst) {
+  const std::string contents = Pattern(3 * kMiB, 9);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  EXPECT_TRUE(Slurp(At("file"), kMiB, O_DIRECT) == contents);
+  const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
+  ASSERT_GE(fd, 0);
+  std::vector<std::byte> saved = session_->init_message();
+  session_->Stop();
+  ExpectServeEnds();
+
+  // Asked while nobody serves: answered by the session that comes.
+  std::thread waiting([&] {
+    alignas(4096) char page[4096];
+    EXPECT_EQ(pread(fd, page, sizeof(page), 8192), 4096) << std::strerror(errno);
+    EXPECT_TRUE(std::string_view(page, 4096) == std::string_view(contents).substr(8192, 4096));
+  });
+  Serve(std::move(saved));
+  waiting.join();
+  EXPECT_EQ(session_->facts().io_uring, GetParam() == "io_uring");
+  EXPECT_EQ(session_->facts().request_bytes, kMiB);
+  close(fd);
+  EXPECT_TRUE(Slurp(At("file"), kMiB, O_DIRECT) == contents);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, ALazyUnmountEndsServeWhenTheLastFileIsClosed) {
+  const std::string contents = Pattern(100'000, 11);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  const int fd = open(At("file").c_str(), O_RDONLY);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(ErrnoOf([&] { return umount(path_.c_str()); }), EBUSY);
+  ASSERT_TRUE(Unmount(path_, /*lazy=*/true));
+  std::string back(contents.size(), '\0');
+  EXPECT_EQ(read(fd, back.data(), back.size()), static_cast<ssize_t>(contents.size()));
+  EXPECT_TRUE(back == contents);
+  close(fd);
+  ExpectServeEnds();
+}
+
+TEST_P(SessionTest, FusermountEndsServe) {
+  if (access("/usr/bin/fusermount3", X_OK) != 0) GTEST_SKIP() << "there is no fusermount3";
+  MountAndServe();
+  ASSERT_EQ(std::system(("/usr/bin/fusermount3 -u " + path_).c_str()), 0);
+  ExpectServeEnds();
+}
+
+TEST_P(SessionTest, StopAnswersWhatIsUnderWay) {
+  const std::string contents = Pattern(4096, 13);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
+  ASSERT_GE(fd, 0);
+  file_system_.ParkReads();
+  std::thread reader([&] {
+    alignas(4096) char page[4096];
+    EXPECT_EQ(pread(fd, page, sizeof(page), 0), 4096) << std::strerror(errno);
+    EXPECT_TRUE(std::string_view(page, 4096) == contents);
+  });
+  file_system_.WaitUntilParked(1);
+  const std::vector<std::byte> saved = session_->init_message();
+  session_->Stop();
+  file_system_.ReleaseReads();
+  reader.join();
+  ExpectServeEnds();
+  Serve(saved);
+  close(fd);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AMountOfOursIsNotMountedOver) {
+  MountAndServe();
+  const Result<int> second =
+      Mount({.source = "x:/", .subtype = "shoaltest", .mount_point = path_ + "/", .flags = 0});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kBusy);
+  EXPECT_THAT(second.error().detail, testing::HasSubstr("bucket.example:/a b"));
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AMountWhoseDaemonWasKilledIsReplaced) {
+  for (int i = 0; i < 2; ++i) {  // two, one on the other
+    const std::string options = "rootmode=40000,user_id=0,group_id=0,fd=";
+    const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    ASSERT_EQ(
+        mount("dead:/", path_.c_str(), "fuse.shoaltest", 0, (options + std::to_string(fd)).c_str()),
+        0);
+    close(fd);
+  }
+  file_system_.AddFile(kRootInode, "file", "alive");
+  MountAndServe();
+  EXPECT_EQ(Slurp(At("file"), 4096), "alive");
+  const auto mounts = MountsAt(path_);
+  ASSERT_TRUE(mounts);
+  ASSERT_EQ(mounts->size(), 1u);
+  EXPECT_EQ(mounts->front().source, "bucket.example:/a b");
+  EXPECT_EQ(mounts->front().type, "fuse.shoaltest");
+  UnmountAndExpectEnd();
+}
+
+}  // namespace
+}  // namespace shoal

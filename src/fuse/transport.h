@@ -1,0 +1,33 @@
+// How requests come from the kernel and answers go back. There are two: DeviceTransport
+// (/dev/fuse) and RingTransport (io_uring).
+//
+// Both give each request to a RequestSink on the thread that received it, together with the
+// port for its answer, which may be given there and then or later from any thread.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "base/result.h"
+#include "fuse/decoder.h"
+
+namespace shoal {
+
+// Thread-safe.
+class RequestSink {
+ public:
+  virtual ~RequestSink() = default;
+  // As Decoder::Feed.
+  virtual void Receive(std::span<std::byte> message, ReplyPort* port) = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Receives until the stop event, which it raises itself when the file system was
+  // unmounted or its threads cannot go on. Returns once every request it received is
+  // answered. Called once.
+  virtual Result<> Serve() = 0;
+};
+
+}  // namespace shoal
