@@ -1,0 +1,410 @@
+// The embedded origin as its clients see it.
+#include "testing/origin_server.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <pugixml.hpp>
+#include <thread>
+
+#include "testing/fake_clock.h"
+#include "testing/origin_bucket.h"
+#include "testing/origin_digest.h"
+#include "testing/origin_http_client.h"
+#include "testing/origin_message.h"
+#include "testing/origin_range.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+using embedded::HttpAnswer;
+using embedded::Operation;
+using embedded::OriginHttpClient;
+using testing::ElementsAre;
+
+class OriginServerTest : public testing::Test {
+ protected:
+  OriginServerTest() {
+    std::string name = (fs::temp_directory_path() / "shoal-origin-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    options_.root = folder_ / "root";
+    options_.buckets = {"bucket"};
+    fs::create_directory(options_.root);
+  }
+  ~OriginServerTest() override {
+    server_.reset();
+    fs::remove_all(folder_);
+  }
+
+  void Start() {
+    server_.reset();
+    auto started = OriginServer::Start(options_, clock_);
+    ASSERT_TRUE(started) << started.error().detail;
+    server_ = *std::move(started);
+    client_ = std::make_unique<OriginHttpClient>(server_->url(), keys_, clock_);
+  }
+  HttpAnswer Ask(const std::string& method, const std::string& key,
+                 const OriginHttpClient::Query& query = {},
+                 const OriginHttpClient::Headers& headers = {}, std::string_view body = {}) {
+    return client_->Ask(method, "bucket", key, query, headers, body);
+  }
+  HttpAnswer AskAs(const AccessKeys& keys, SignatureScheme scheme, const std::string& method,
+                   const std::string& key) {
+    return OriginHttpClient(server_->url(), keys, clock_, scheme).Ask(method, "bucket", key);
+  }
+  fs::path InBucket(const std::string& path) const {
+    return fs::path(options_.root) / "bucket" / path;
+  }
+  void WriteOutside(const std::string& path, const std::string& text) const {
+    fs::create_directories(InBucket(path).parent_path());
+    std::ofstream(InBucket(path)) << text;
+  }
+  // Keys, then common prefixes, of all pages.
+  std::vector<std::string> List(OriginHttpClient::Query query, size_t page_size) {
+    query.emplace_back("max-keys", std::to_string(page_size));
+    query.emplace_back("encoding-type", "url");
+    query.emplace_back("marker", "");
+    std::vector<std::string> listed;
+    while (true) {
+      const HttpAnswer answer = Ask("GET", "", query);
+      EXPECT_EQ(answer.status, 200) << answer.body;
+      pugi::xml_document document;
+      EXPECT_TRUE(document.load_string(answer.body.c_str()));
+      const pugi::xml_node root = document.child("ListBucketResult");
+      const auto decoded = [](const char* text) { return *embedded::PercentDecode(text, false); };
+      for (const auto node : root.children("Contents"))
+        listed.push_back(decoded(node.child_value("Key")));
+      for (const auto node : root.children("CommonPrefixes"))
+        listed.push_back(decoded(node.child_value("Prefix")));
+      if (!root.child("IsTruncated").text().as_bool()) return listed;
+      query.back().second = decoded(root.child_value("NextMarker"));
+    }
+  }
+  static std::string Code(const HttpAnswer& answer) {
+    pugi::xml_document document;
+    document.load_string(answer.body.c_str());
+    return document.child("Error").child_value("Code");
+  }
+
+  fs::path folder_;
+  FakeClock clock_;
+  OriginServerOptions options_;
+  AccessKeys keys_{OriginServer::kKeyId, OriginServer::kKeySecret, "", 0};
+  std::unique_ptr<OriginServer> server_;
+  std::unique_ptr<OriginHttpClient> client_;
+};
+
+TEST_F(OriginServerTest, KeysThatNoFileCanBeNamedAfterAreStoredListedAndSurviveARestart) {
+  Start();
+  const std::vector<std::string> keys = {"/lead",
+                                         "a",
+                                         "a/",
+                                         "a//b",
+                                         "a/b",
+                                         "a/b/c",
+                                         "dot/../x",
+                                         "..",
+                                         ".",
+                                         "end/",
+                                         "x\xfe\xff",
+                                         std::string(300, 'n'),
+                                         ".shoal-origin/tmp"};
+  for (const std::string& key : keys)
+    ASSERT_EQ(Ask("PUT", key, {}, {{"x-oss-meta-k", "m"}}, "bytes of " + key).status, 200) << key;
+  std::vector<std::string> sorted = keys;
+  std::ranges::sort(sorted);
+  for (int restart = 0; restart < 2; ++restart) {
+    for (const std::string& key : keys) {
+      const HttpAnswer got = Ask("GET", key);
+      EXPECT_EQ(got.body, "bytes of " + key);
+      EXPECT_EQ(got.headers.at("x-oss-meta-k"), "m");
+    }
+    EXPECT_EQ(List({}, 3), sorted);
+    Start();
+  }
+  for (const std::string& key : keys) EXPECT_EQ(Ask("DELETE", key).status, 204);
+  EXPECT_EQ(List({}, 100), std::vector<std::string>{});
+}
+
+TEST_F(OriginServerTest, FilesWrittenFromOutsideAreObjectsAndAChangeIsNoticed) {
+  Start();
+  WriteOutside("d/outside", "first");
+  const HttpAnswer first = Ask("GET", "d/outside");
+  EXPECT_EQ(first.body, "first");
+  EXPECT_EQ(first.headers.at("etag"), "\"8B04D5E3775D298E78455EFC5CA404D5\"");
+  WriteOutside("d/outside", "second one");
+  const HttpAnswer second = Ask("GET", "d/outside");
+  EXPECT_EQ(second.body, "second one");
+  EXPECT_NE(second.headers.at("etag"), first.headers.at("etag"));
+  EXPECT_THAT(List({}, 10), ElementsAre("d/outside"));
+  WriteOutside("d/another", "x");
+  EXPECT_THAT(List({}, 10), ElementsAre("d/another", "d/outside"));
+}
+
+TEST_F(OriginServerTest, AFileReplacedFromOutsideLosesTheMetadataOfTheObjectBefore) {
+  Start();
+  ASSERT_EQ(
+      Ask("PUT", "k", {}, {{"content-type", "text/plain"}, {"x-oss-meta-a", "b"}}, "old").status,
+      200);
+  EXPECT_EQ(Ask("HEAD", "k").headers.at("x-oss-meta-a"), "b");
+  WriteOutside("k", "newer");
+  const HttpAnswer got = Ask("GET", "k");
+  EXPECT_EQ(got.body, "newer");
+  EXPECT_FALSE(got.headers.contains("x-oss-meta-a"));
+  EXPECT_EQ(got.headers.at("content-type"), "application/octet-stream");
+}
+
+TEST_F(OriginServerTest, NothingOutsideTheDirectoryIsReached) {
+  std::ofstream(folder_ / "secret") << "secret";
+  Start();
+  fs::create_symlink(folder_ / "secret", InBucket("link"));
+  fs::create_directory_symlink(folder_, InBucket("up"));
+  fs::create_directory_symlink(folder_, fs::path(options_.root) / "evil-bucket");
+  ASSERT_EQ(mkfifo(InBucket("pipe").c_str(), 0600), 0);
+  for (const char* key : {"link", "up/secret", "../../secret", "/../../secret", "pipe"})
+    EXPECT_EQ(Ask("GET", key).status, 404) << key;
+  EXPECT_EQ(client_->Ask("GET", "evil-bucket", "secret").status, 404);
+  EXPECT_EQ(client_->Ask("GET", "..", "secret").status, 404);
+  EXPECT_EQ(List({}, 10), std::vector<std::string>{});
+  EXPECT_EQ(Ask("PUT", "up/new", {}, {}, "x").status, 200);
+  EXPECT_EQ(Ask("PUT", "../../new", {}, {}, "x").status, 200);
+  EXPECT_FALSE(fs::exists(folder_ / "new"));
+  EXPECT_EQ(Ask("GET", "up/new").body, "x");
+}
+
+TEST_F(OriginServerTest, ManyKeysArePagedOnceEachInOrder) {
+  Start();
+  std::vector<std::string> expected;
+  for (int i = 0; i < 2500; ++i) {
+    const std::string name = fmt::format("n{:05}", i);
+    WriteOutside("many/" + name, "");
+    expected.push_back("many/" + name);
+  }
+  EXPECT_EQ(List({{"prefix", "many/"}, {"delimiter", "/"}}, 1000), expected);
+  EXPECT_EQ(server_->RequestCount(Operation::kList), 3U);
+  EXPECT_THAT(List({{"delimiter", "/"}}, 1), ElementsAre("many/"));
+}
+
+TEST_F(OriginServerTest, EmptyDirectoriesAreNotObjectsNorPrefixes) {
+  Start();
+  fs::create_directories(InBucket("empty/inner"));
+  WriteOutside("full/x", "x");
+  EXPECT_THAT(List({{"delimiter", "/"}}, 10), ElementsAre("full/"));
+}
+
+TEST_F(OriginServerTest, ASparseFileOfFiveTerabytesIsServed) {
+  Start();
+  constexpr off_t kSize = off_t{5} << 40;
+  const int fd = open(InBucket("huge").c_str(), O_CREAT | O_WRONLY, 0644);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(ftruncate(fd, kSize), 0);
+  ASSERT_EQ(pwrite(fd, "end", 3, kSize - 3), 3);
+  close(fd);
+  EXPECT_EQ(Ask("HEAD", "huge").headers.at("content-length"), std::to_string(kSize));
+  const HttpAnswer tail = Ask("GET", "huge", {}, {{"range", "bytes=-5"}});
+  EXPECT_EQ(tail.status, 206);
+  EXPECT_EQ(tail.body, std::string("\0\0end", 5));
+  EXPECT_EQ(tail.headers.at("content-range"), "bytes " + std::to_string(kSize - 5) + "-" +
+                                                  std::to_string(kSize - 1) + "/" +
+                                                  std::to_string(kSize));
+  EXPECT_THAT(Ask("GET", "", {{"stat", ""}}).body,
+              testing::HasSubstr("<Storage>" + std::to_string(kSize) + "</Storage>"));
+}
+
+TEST_F(OriginServerTest, RangesAndConditionsAnswerAsTheServiceDoes) {
+  Start();
+  const std::string etag = Ask("PUT", "k", {}, {}, "0123456789").headers.at("etag");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"range", "bytes=2-4"}}).body, "234");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"range", "bytes=8-20"}}).status, 200);
+  const OriginHttpClient::Headers standard = {{"range", "bytes=8-20"},
+                                              {"x-oss-range-behavior", "standard"}};
+  EXPECT_EQ(Ask("GET", "k", {}, standard).body, "89");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"if-match", etag}}).status, 200);
+  EXPECT_EQ(Code(Ask("GET", "k", {}, {{"if-match", "\"X\""}})), "PreconditionFailed");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"if-none-match", etag}}).status, 304);
+}
+
+TEST_F(OriginServerTest, AnObjectReplacedWhileItIsReadIsReadWhole) {
+  Start();
+  ASSERT_EQ(Ask("PUT", "k", {}, {}, "old bytes").status, 200);
+  auto files = embedded::FilesBelow::Open(InBucket(""));
+  ASSERT_TRUE(files);
+  embedded::Bucket bucket("bucket", *std::move(files));
+  const auto reading = bucket.Find("k");
+  ASSERT_TRUE(reading);
+  ASSERT_EQ(Ask("PUT", "k", {}, {}, "newer").status, 200);
+  std::string bytes(20, '\0');
+  const ssize_t size = pread(reading->file.get(), bytes.data(), bytes.size(), 0);
+  ASSERT_GE(size, 0);
+  EXPECT_EQ(bytes.substr(0, static_cast<size_t>(size)), "old bytes");
+  EXPECT_EQ(Ask("GET", "k").body, "newer");
+}
+
+TEST_F(OriginServerTest, ArchivedObjectsAreListedAndNotRead) {
+  Start();
+  for (const char* name : {"Archive", "ColdArchive", "DeepColdArchive"}) {
+    ASSERT_EQ(Ask("PUT", name, {}, {{"x-oss-storage-class", name}}, "x").status, 200);
+    const HttpAnswer got = Ask("GET", name);
+    EXPECT_EQ(got.status, 403);
+    EXPECT_EQ(Code(got), "InvalidObjectState");
+    EXPECT_EQ(Ask("HEAD", name).headers.at("x-oss-storage-class"), name);
+  }
+  EXPECT_EQ(Ask("GET", "IA").status, 404);
+}
+
+TEST_F(OriginServerTest, EverySchemeIsVerified) {
+  Start();
+  ASSERT_EQ(Ask("PUT", "k", {}, {}, "x").status, 200);
+  for (const auto scheme :
+       {SignatureScheme::kOssV1, SignatureScheme::kOssV4, SignatureScheme::kAwsV4}) {
+    EXPECT_EQ(AskAs(keys_, scheme, "GET", "k").body, "x");
+    EXPECT_EQ(Code(AskAs({"shoal-dev", "wrong", "", 0}, scheme, "GET", "k")),
+              "SignatureDoesNotMatch");
+    EXPECT_EQ(Code(AskAs({"nobody", "wrong", "", 0}, scheme, "GET", "k")), "InvalidAccessKeyId");
+  }
+  const HttpAnswer unsigned_answer = client_->AskRaw("GET", "/bucket/k");
+  EXPECT_EQ(unsigned_answer.status, 403);
+  EXPECT_EQ(Code(unsigned_answer), "AccessDenied");
+  EXPECT_EQ(unsigned_answer.headers.at("x-oss-request-id").size(), 24U);
+}
+
+TEST_F(OriginServerTest, ASignatureOfAnotherTimeIsRefused) {
+  Start();
+  FakeClock late;
+  late.Advance(std::chrono::minutes(16));
+  OriginHttpClient client(server_->url(), keys_, late);
+  EXPECT_EQ(Code(client.Ask("GET", "bucket", "k")), "RequestTimeTooSkewed");
+  clock_.Advance(std::chrono::minutes(2));
+  EXPECT_EQ(Code(client.Ask("GET", "bucket", "k")), "NoSuchKey");
+}
+
+TEST_F(OriginServerTest, TokensExpireAndRightsAreMissingAsTheCredentialsFileSays) {
+  options_.credentials_file = folder_ / "credentials";
+  const auto write = [&](const std::string& text) {
+    std::ofstream(options_.credentials_file) << text;
+  };
+  // FakeClock starts on 2023-11-14 at 22:13:20.
+  write(R"([{"id": "t", "secret": "s", "token": "tok", "expiration": "2023-11-14T22:14:20Z"},
+            {"id": "r", "secret": "s", "deny": ["GetObject"]}])");
+  Start();
+  const AccessKeys temporary{"t", "s", "tok", 0};
+  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kOssV4, "GET", "k")), "NoSuchKey");
+  EXPECT_EQ(Code(AskAs({"t", "s", "other", 0}, SignatureScheme::kOssV4, "GET", "k")),
+            "InvalidSecurityToken");
+  clock_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kOssV4, "GET", "k")), "SecurityTokenExpired");
+  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kAwsV4, "GET", "k")), "ExpiredToken");
+  const HttpAnswer denied = AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "k");
+  EXPECT_EQ(Code(denied), "AccessDenied");
+  EXPECT_THAT(denied.body, testing::HasSubstr("oss:GetObject"));
+  EXPECT_EQ(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "").status, 200);
+  write("other:pair\n");
+  EXPECT_EQ(Code(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "")),
+            "InvalidAccessKeyId");
+  EXPECT_EQ(AskAs({"other", "pair", "", 0}, SignatureScheme::kOssV4, "GET", "").status, 200);
+}
+
+TEST_F(OriginServerTest, ScriptedFaultsHappenAndAreCounted) {
+  Start();
+  ASSERT_EQ(Ask("PUT", "k", {}, {}, "0123456789").status, 200);
+  const auto arm = [&](const std::string& rule) {
+    ASSERT_TRUE(
+        server_->SetTrouble(R"({"faults": [{"count": 1, "match": {"op": "Get"}, )" + rule + "}]}"));
+  };
+  arm(R"("kind": "status503")");
+  EXPECT_EQ(Ask("GET", "k").status, 503);
+  EXPECT_EQ(Ask("GET", "k").status, 200);
+  arm(R"("kind": "status429", "retry_after": 4)");
+  EXPECT_EQ(Ask("GET", "k").headers.at("retry-after"), "4");
+  arm(R"("kind": "status500")");
+  EXPECT_EQ(Code(Ask("GET", "k")), "InternalError");
+  arm(R"("kind": "cut_after_bytes", "bytes": 4)");
+  const HttpAnswer cut = Ask("GET", "k");
+  EXPECT_EQ(cut.curl_code, CURLE_PARTIAL_FILE);
+  EXPECT_EQ(cut.body, "0123");
+  arm(R"("kind": "wrong_etag")");
+  const std::string etag = Ask("GET", "k").headers.at("etag");
+  EXPECT_NE(etag, Ask("GET", "k").headers.at("etag"));
+  arm(R"("kind": "wrong_content_range")");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"range", "bytes=2-4"}}).headers.at("content-range"),
+            "bytes 3-5/10");
+  // Twice, because libcurl asks again when a connection it kept turns out to be closed.
+  arm(R"("kind": "reset", "count": 2)");
+  EXPECT_NE(Ask("GET", "k").curl_code, CURLE_OK);
+  ASSERT_TRUE(server_->SetTrouble(R"({"faults": [{"count": 1, "kind": "mangled_list"}]})"));
+  pugi::xml_document document;
+  EXPECT_FALSE(document.load_string(Ask("GET", "").body.c_str()));
+  const auto stats = nlohmann::json::parse(server_->Statistics());
+  EXPECT_EQ(stats["faults_injected"], 9);
+}
+
+TEST_F(OriginServerTest, AHungRequestEndsWithTheServer) {
+  Start();
+  ASSERT_TRUE(server_->SetTrouble(R"({"faults": [{"kind": "hang"}]})"));
+  std::thread asking([&] {
+    OriginHttpClient other(server_->url(), keys_, clock_);
+    EXPECT_NE(other.Ask("GET", "bucket", "k").curl_code, CURLE_OK);
+  });
+  while (nlohmann::json::parse(server_->Statistics())["in_flight"] != 1) std::this_thread::yield();
+  server_.reset();
+  asking.join();
+}
+
+TEST_F(OriginServerTest, TheControlPathConfiguresCountsAndForgets) {
+  Start();
+  ASSERT_EQ(Ask("PUT", "k", {}, {}, "12345").status, 200);
+  EXPECT_EQ(Ask("GET", "k").body, "12345");
+  auto stats = nlohmann::json::parse(client_->AskRaw("GET", "/__origin/stats").body);
+  EXPECT_EQ(stats["requests"]["Get"], 1);
+  EXPECT_EQ(stats["bytes"]["Get"], 5);
+  EXPECT_EQ(stats["bytes_received"], 5);
+  EXPECT_EQ(client_->AskRaw("POST", "/__origin/config", {}, R"({"latency_ms": 1})").status, 200);
+  EXPECT_EQ(client_->AskRaw("POST", "/__origin/config", {}, "{").status, 400);
+  const auto config = nlohmann::json::parse(client_->AskRaw("GET", "/__origin/config").body);
+  EXPECT_EQ(config["latency_ms"], 1);
+  EXPECT_EQ(client_->AskRaw("POST", "/__origin/stats/reset").status, 200);
+  stats = nlohmann::json::parse(server_->Statistics());
+  EXPECT_EQ(stats["request_count"], 0);
+}
+
+TEST_F(OriginServerTest, WritersOfOneKeyLeaveOneOfTheirObjectsWhole) {
+  Start();
+  constexpr int kWriters = 6;
+  constexpr int kRounds = 20;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kWriters; ++i)
+    threads.emplace_back([&, i] {
+      OriginHttpClient client(server_->url(), keys_, clock_);
+      const std::string body(1000 + static_cast<size_t>(i), static_cast<char>('a' + i));
+      for (int round = 0; round < kRounds; ++round) {
+        EXPECT_EQ(client.Ask("PUT", "bucket", "k", {}, {}, body).status, 200);
+        const HttpAnswer got = client.Ask("GET", "bucket", "k");
+        EXPECT_EQ(got.body, std::string(got.body.size(), got.body.empty() ? ' ' : got.body[0]));
+        EXPECT_EQ(embedded::Md5Hex(got.body), embedded::BareEtag(got.headers.at("etag")));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(List({}, 10), ElementsAre("k"));
+}
+
+TEST_F(OriginServerTest, ItDoesNotStartWhereItCannotServe) {
+  options_.root = folder_ / "absent";
+  EXPECT_EQ(OriginServer::Start(options_, clock_).error().code, Errc::kNotFound);
+  options_.root = folder_ / "root";
+  options_.listen = "nowhere";
+  EXPECT_EQ(OriginServer::Start(options_, clock_).error().code, Errc::kInvalid);
+  options_.listen = "127.0.0.1:0";
+  options_.buckets = {"Not_A_Bucket"};
+  EXPECT_EQ(OriginServer::Start(options_, clock_).error().code, Errc::kInvalid);
+}
+
+}  // namespace
+}  // namespace shoal
