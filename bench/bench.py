@@ -61,7 +61,7 @@ def cold_limited(repeat):
     origin = Origin()
     try:
         make_object(origin, "big", GIB)
-        origin.configure(latency_ms=20, total_bytes_per_second=LINK_BYTES_PER_SECOND)
+        origin.configure(latency_ms=20, bytes_per_second=LINK_BYTES_PER_SECOND)
         rate = statistics.median(cold_read_mb_per_second(origin, "big") for _ in range(repeat))
     finally:
         origin.close()
@@ -114,7 +114,7 @@ def random_reads(repeat):
                     begun = time.monotonic()
                     os.pread(descriptor, 4096, offset)
                     latencies.append((time.monotonic() - begun) * 1e3)
-                fetched.append(origin.control("stats")["bytes_sent"]["Get"] / MIB)
+                fetched.append(origin.control("stats")["bytes"]["Get"] / MIB)
             finally:
                 os.close(descriptor)
                 mount.close()

@@ -29,10 +29,9 @@ echo "Hello from an object." > "$base/store/demo/hello.txt"
 (cd "$base/store/demo" && find . -type f -exec sha256sum {} + | sort -k 2) > "$base/written"
 
 say "2. An origin that speaks OSS and S3, 20 ms from each first byte"
-printf '{"keys": [{"id": "demo-id", "secret": "demo-secret"}]}' > "$base/credentials"
-printf 'demo-id:demo-secret' > "$base/passwd-oss"
-chmod 600 "$base/credentials" "$base/passwd-oss"
-"$shoal" origin --root "$base/store" --bucket demo --credentials "$base/credentials" \
+echo 'demo-id:demo-secret' > "$base/passwd-oss"
+chmod 600 "$base/passwd-oss"
+"$shoal" origin --root "$base/store" --bucket demo --credentials "$base/passwd-oss" \
   --listen 127.0.0.1:0 --latency-ms 20 > "$base/origin.out" &
 origin=$!
 until grep -q 'listening on' "$base/origin.out"; do kill -0 "$origin"; done

@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/spdlog.h>
 #include <syslog.h>
 
 namespace shoal::log {
@@ -26,6 +27,14 @@ Result<> Start(Target target, std::string_view level) {
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
   return {};
+}
+
+void Write(Level level, fmt::string_view format, fmt::format_args arguments) {
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err};
+  const spdlog::level::level_enum as_level = kLevels[static_cast<size_t>(level)];
+  spdlog::logger& logger = *spdlog::default_logger_raw();
+  if (logger.should_log(as_level)) logger.log(as_level, fmt::vformat(format, arguments));
 }
 
 namespace {

@@ -7,11 +7,11 @@
 // that comes from a bucket goes through Printable first. Thread-safe.
 #pragma once
 
-#include <spdlog/spdlog.h>
+#include <fmt/core.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "base/result.h"
 
@@ -25,21 +25,25 @@ Result<> Start(Target target, std::string_view level);
 // Control bytes and invalid UTF-8 as \xNN, so a key cannot forge a line or move a cursor.
 [[nodiscard]] std::string Printable(std::string_view text);
 
+// What the functions below come to; they are what callers use.
+enum class Level : uint8_t { kDebug, kInfo, kWarning, kError };
+void Write(Level level, fmt::string_view format, fmt::format_args arguments);
+
 template <class... Args>
 void Debug(fmt::format_string<Args...> format, Args&&... args) {
-  spdlog::debug(format, std::forward<Args>(args)...);
+  Write(Level::kDebug, format, fmt::make_format_args(args...));
 }
 template <class... Args>
 void Info(fmt::format_string<Args...> format, Args&&... args) {
-  spdlog::info(format, std::forward<Args>(args)...);
+  Write(Level::kInfo, format, fmt::make_format_args(args...));
 }
 template <class... Args>
 void Warn(fmt::format_string<Args...> format, Args&&... args) {
-  spdlog::warn(format, std::forward<Args>(args)...);
+  Write(Level::kWarning, format, fmt::make_format_args(args...));
 }
 template <class... Args>
 void Error(fmt::format_string<Args...> format, Args&&... args) {
-  spdlog::error(format, std::forward<Args>(args)...);
+  Write(Level::kError, format, fmt::make_format_args(args...));
 }
 
 }  // namespace shoal::log

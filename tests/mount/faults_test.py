@@ -23,7 +23,7 @@ class Faults(MountTest):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             read = dict(zip(written, pool.map(lambda key: sha256(mount / key), written)))
         self.assertEqual(read, written)
-        self.assertGreater(origin.control("stats")["faults"], 0)
+        self.assertGreater(origin.control("stats")["faults_injected"], 0)
 
     def test_connections_cut_in_the_middle_of_a_body_fail_no_read(self):
         origin = self.origin()
@@ -32,7 +32,7 @@ class Faults(MountTest):
         origin.configure(faults=[{"kind": "cut_after_bytes", "bytes": 300_000,
                                   "match": {"op": "Get"}, "probability": 0.3}])
         self.assertEqual(sha256(mount / "file"), expected)
-        self.assertGreater(origin.control("stats")["faults"], 0)
+        self.assertGreater(origin.control("stats")["faults_injected"], 0)
 
     def test_answers_that_are_not_what_was_asked_for_are_never_data(self):
         for kind in ("wrong_etag", "wrong_content_range"):
@@ -82,7 +82,7 @@ class Faults(MountTest):
         origin.configure(faults=[{"kind": "hang"}])
         with concurrent.futures.ThreadPoolExecutor(80) as pool:
             waiting = [pool.submit(os.stat, mount / f"missing-{i}") for i in range(80)]
-            while origin.control("stats")["faults"] < 10:
+            while origin.control("stats")["faults_injected"] < 10:
                 pass
             begun = time.monotonic()
             os.stat(mount.point)
@@ -97,10 +97,10 @@ class Faults(MountTest):
         mount = self.mount(origin, "request_deadline=30")
         origin.configure(faults=[{"kind": "hang"}])
         for command in (["stat", mount / "missing"], ["cat", mount / "file"]):
-            seen = origin.control("stats")["faults"]
+            seen = origin.control("stats")["faults_injected"]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
-            while origin.control("stats")["faults"] == seen:
+            while origin.control("stats")["faults_injected"] == seen:
                 pass
             begun = time.monotonic()
             process.send_signal(signal.SIGKILL)

@@ -216,7 +216,7 @@ class Ending(MountTest):
         origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
         reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
-        while origin.control("stats")["faults"] == 0:
+        while origin.control("stats")["faults_injected"] == 0:
             pass
         mount.process.send_signal(signal.SIGTERM)
         self.assertEqual(mount.wait(), 0, mount.log())
@@ -228,7 +228,7 @@ class Ending(MountTest):
         mount = self.mount(origin)
         mount.process.kill()
         mount.wait()
-        self.assert_errno(errno.ENOTCONN, os.stat, mount.point)
+        self.assert_errno(errno.ENOTCONN, os.listdir, mount.point)
         again = self.mount(origin, point=mount.point)
         self.assertEqual((again / "file").read_bytes(), b"x")
         self.assertIn("dead", again.log())
@@ -284,7 +284,7 @@ class Facts(MountTest):
         for transport in ("auto", "dev"):
             mount = self.mount(origin, f"transport={transport}")
             os.stat(mount.point)
-            for word in ("io_uring", "passthrough", "1048576"):
+            for word in ("io_uring", "passthrough", "requests of up to 1024 KiB"):
                 self.assertIn(word, mount.log())
 
     def test_an_idle_daemon_is_small(self):

@@ -132,7 +132,7 @@ class Requests(MountTest):
         chance = random.Random(1)
         for _ in range(200):
             os.pread(descriptor, 4096, chance.randrange(1 << 18) * 4096)
-        sent = origin.control("stats")["bytes_sent"]["Get"]
+        sent = origin.control("stats")["bytes"]["Get"]
         self.assertLessEqual(sent, 200 * 16384 + 4 * MIB)  # a few neighbours look like a stream
 
     def test_one_sequential_pass_fetches_each_byte_once(self):
@@ -141,7 +141,7 @@ class Requests(MountTest):
         mount = self.mount(origin)
         origin.reset_stats()
         sha256(mount / "once")
-        self.assertEqual(origin.control("stats")["bytes_sent"]["Get"], 64 * MIB)
+        self.assertEqual(origin.control("stats")["bytes"]["Get"], 64 * MIB)
 
     def test_64_readers_of_one_cold_file_fetch_it_once(self):
         origin = self.origin()
@@ -150,7 +150,7 @@ class Requests(MountTest):
         origin.reset_stats()
         with concurrent.futures.ThreadPoolExecutor(64) as pool:
             list(pool.map(sha256, [mount / "once"] * 64))
-        self.assertEqual(origin.control("stats")["bytes_sent"]["Get"], 8 * MIB)
+        self.assertEqual(origin.control("stats")["bytes"]["Get"], 8 * MIB)
 
     def test_pages_stay_in_the_kernel_over_opens_while_the_object_is_unchanged(self):
         origin = self.origin()
