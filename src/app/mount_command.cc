@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,6 +66,16 @@ int ServeInForeground(const MountPlan& plan, std::string_view name) {
   });
 }
 
+// Asks the mount something, as the next program will. Fails, and does not hang, if the
+// daemon ends instead.
+int WaitForAnswer(const std::string& mount_point, std::string_view name) {
+  struct statfs unused;
+  if (statfs(mount_point.c_str(), &unused) == 0) return kExitSuccess;
+  Say(name, fmt::format("{} was mounted, but does not answer: {}; its log says more", mount_point,
+                        std::strerror(errno)));
+  return kExitFailure;
+}
+
 int ServeInBackground(const MountPlan& plan, std::string_view name) {
   const SystemClock clock;
   const Verdict verdict = RunInBackground(
@@ -81,7 +92,8 @@ int ServeInBackground(const MountPlan& plan, std::string_view name) {
         });
       },
       kComeUpMax, clock);
-  if (verdict.exit_status != kExitSuccess) Say(name, verdict.reason);
+  if (verdict.exit_status == kExitSuccess) return WaitForAnswer(plan.mount_point, name);
+  Say(name, verdict.reason);
   return verdict.exit_status;
 }
 

@@ -2,14 +2,10 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
-#include <cstring>
-#include <thread>
 
 #include "app/assemble.h"
 #include "app/exit_status.h"
@@ -17,8 +13,8 @@
 #include "app/stop_signals.h"
 #include "app/version.h"
 #include "base/log.h"
+#include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
-#include "fuse/ring_transport.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -74,19 +70,6 @@ void RemoveMount(const std::string& mount_point) {
   if (!detached) log::Error("{}", detached.error().detail);
 }
 
-// Asks the mount something, as a program would, and reports what came of it.
-void ReportAnswer(const std::string& mount_point, const ReportVerdict& report) {
-  struct statfs unused;
-  const bool answered = statfs(mount_point.c_str(), &unused) == 0;
-  const std::string reason =
-      answered ? "" : mount_point + " was mounted, but does not answer: " + std::strerror(errno);
-  if (answered) log::Info("{} answers", mount_point);
-  const bool heard = report({answered ? kExitSuccess : kExitFailure, reason});
-  // Nobody would know of this mount. A signal, since it ends the session in the one way
-  // there is.
-  if (!answered || !heard) kill(getpid(), SIGTERM);
-}
-
 int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& signals,
                  const ReportVerdict& report, const Clock& clock) {
   auto session = StartSession(*node.file_system, device_fd, plan.mount_point, /*saved_init=*/{},
@@ -98,14 +81,15 @@ int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& 
     return kExitFailure;
   }
   signals.StopOn([&session] { (*session)->Stop(); });
-  std::thread answer([&] { ReportAnswer(plan.mount_point, report); });
+  // The kernel has its greeting, and what it sends from now on waits for Serve. Nobody
+  // knows of a mount whose caller is gone: ended by a signal, the one way there is.
+  if (!report({kExitSuccess, ""})) kill(getpid(), SIGTERM);
   const Result<> served = (*session)->Serve();
   signals.Finish();
   session->reset();
   close(device_fd);
   // Otherwise somebody unmounted it, and what is at the path now is not ours.
   if (signals.came() || !served) RemoveMount(plan.mount_point);
-  answer.join();
   if (!served) {
     log::Error("the mount ends: {}", served.error().detail);
     return kExitFailure;

@@ -16,8 +16,11 @@ struct MountPlan {
 };
 
 // The exit status: 0 after umount or a signal. `report` is told once: success when the
-// mount has answered a request, or why it will not. Makes threads, and gives up core
+// mount is about to answer, or why it will not. Makes threads, and gives up core
 // dumps for the life of the process: there are secrets in it.
+//
+// The process never touches its own mount: a thread that waits for an answer of its own
+// process cannot be killed, and would keep a killed daemon's mount hanging for ever.
 int ServeMount(const MountPlan& plan, const ReportVerdict& report);
 
 }  // namespace shoal

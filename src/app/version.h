@@ -4,6 +4,6 @@
 
 namespace shoal {
 
-inline constexpr std::string_view kVersion = "0.1.0";
+inline constexpr std::string_view kVersion = SHOAL_VERSION;  // of the project, from CMake
 
 }  // namespace shoal

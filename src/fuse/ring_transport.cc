@@ -19,8 +19,6 @@
 namespace shoal {
 namespace {
 
-constexpr char kSwitchPath[] = "/sys/module/fuse/parameters/enable_uring";
-
 // All queues together. Entries cost address space, and memory only where answers were.
 constexpr uint32_t kEntryCountMax = 4096;
 constexpr uint64_t kResidentBytesMax = 64 * kMiB;
@@ -83,25 +81,6 @@ Result<> RingTransport::Serve() {
   for (std::thread& thread : threads) thread.join();
   for (Result<>& outcome : outcomes) RETURN_IF_ERROR(std::move(outcome));
   return {};
-}
-
-std::string WhyNoIoUring() {
-  std::string value;
-  if (!std::getline(std::ifstream(kSwitchPath), value))
-    return "the kernel has no FUSE over io_uring";
-  if (!value.starts_with('Y')) return std::string(kSwitchPath) + " is " + value;
-  return "the kernel does not offer it on this mount";
-}
-
-Result<> EnableIoUring() {
-  const int fd = open(kSwitchPath, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT)
-    return Fail(Errc::kUnsupported, "the kernel has no FUSE over io_uring");
-  const ssize_t written = fd < 0 ? -1 : write(fd, "Y", 1);
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (written == 1) return {};
-  return Fail(Errc::kDenied, std::string(kSwitchPath) + ": " + std::strerror(error));
 }
 
 }  // namespace shoal

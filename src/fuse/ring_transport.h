@@ -40,11 +40,4 @@ class RingTransport final : public Transport {
   std::string kick_mount_point_;
 };
 
-// Why the kernel offers no io_uring for FUSE, when it does not: too old, or switched off.
-std::string WhyNoIoUring();
-
-// Switches /sys/module/fuse/parameters/enable_uring on; new mounts then have it. kUnsupported:
-// the kernel has no such switch; kDenied: not root.
-Result<> EnableIoUring();
-
 }  // namespace shoal

@@ -17,6 +17,7 @@
 #include "fuse/decoder.h"
 #include "fuse/device_transport.h"
 #include "fuse/init_exchange.h"
+#include "fuse/io_uring_switch.h"
 #include "fuse/mount_table.h"
 #include "fuse/operations.h"
 #include "fuse/ring_transport.h"

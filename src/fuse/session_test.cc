@@ -30,9 +30,9 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
-#include "fuse/ring_transport.h"
 #include "testing/memory_file_system.h"
 
 namespace shoal {
@@ -299,15 +299,19 @@ TEST_P(SessionTest, TwoHundredReadsThatWaitDoNotHoldUpAnythingElse) {
   UnmountAndExpectEnd();
 }
 
-// Runs `call` on a thread, interrupts it by a signal when `ready` returns, and gives its errno.
-int ErrnoWhenInterrupted(const std::function<int()>& call, const std::function<void()>& ready) {
+// Runs `call` on a thread, sends it `signal` when `ready` returns, and gives its errno.
+int ErrnoWhenSignalled(
+    int signal, const std::function<int()>& call, const std::function<void()>& ready,
+    const std::function<void()>& afterwards = [] {}) {
   struct sigaction action {};
   action.sa_handler = [](int) {};
-  sigaction(SIGUSR1, &action, nullptr);
+  action.sa_flags = SA_RESTART;
+  sigaction(signal, &action, nullptr);
   int error = 0;
   std::thread caller([&] { error = ErrnoOf(call); });
   ready();
-  pthread_kill(caller.native_handle(), SIGUSR1);
+  pthread_kill(caller.native_handle(), signal);
+  afterwards();
   caller.join();
   return error;
 }

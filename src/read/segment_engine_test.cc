@@ -294,7 +294,7 @@ TEST_F(SegmentEngineTest, DemandDoesNotWaitBehindReadAhead) {
 }
 
 TEST_F(SegmentEngineTest, SixtyFourFilesAtOnceStayInsideASmallBudget) {
-  constexpr uint64_t kFileBytes = 4 * kMiB + 777;
+  constexpr uint64_t kFileBytes = 2 * kMiB + 777;
   SegmentEngine& engine = Engine(16, 16);
   std::vector<std::thread> threads;
   for (int i = 0; i < 64; ++i)

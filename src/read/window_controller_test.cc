@@ -29,7 +29,7 @@ TEST(WindowController, StartsSmallAndStaysSoWhileNobodyWaits) {
 
 TEST(WindowController, DoublesAtEachWaitUpToWhatNeedsNoProof) {
   WindowController window;
-  for (const uint64_t expected_mib : {2, 4, 8, 8, 8}) {
+  for (const uint64_t expected_mib : {2U, 4U, 8U, 8U, 8U}) {
     window.OnServed(4096, true);
     EXPECT_EQ(window.window_bytes(), expected_mib * kMiB);
   }
