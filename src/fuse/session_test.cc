@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -119,9 +120,9 @@ class SessionTest : public testing::TestWithParam<std::string> {
     session_.reset();
   }
   // What every test ends with: the mount goes, Serve returns, nothing is left behind.
-  void UnmountAndExpectEnd() {
+  void UnmountAndExpectEnd(bool lazy = false) {
     file_system_.WaitUntilAllReleased();  // the kernel does so some time after the close
-    const Result<> unmounted = Unmount(path_, /*lazy=*/false);
+    const Result<> unmounted = Unmount(path_, lazy);
     ASSERT_TRUE(unmounted) << unmounted.error().detail;
     ExpectServeEnds();
   }
@@ -299,6 +300,45 @@ TEST_P(SessionTest, TwoHundredReadsThatWaitDoNotHoldUpAnythingElse) {
   UnmountAndExpectEnd();
 }
 
+uint64_t ResidentBytes() {
+  uint64_t size_pages = 0;
+  uint64_t resident_pages = 0;
+  std::ifstream("/proc/self/statm") >> size_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST_P(SessionTest, ManyLargeAnswersAtOnceAreRightAndDoNotStayInMemory) {
+  constexpr size_t kCount = 160;
+  const std::string contents = Pattern(kCount * kMiB, 17);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  const uint64_t before_bytes = ResidentBytes();
+  for (int round = 0; round < 2; ++round) {
+    file_system_.ParkReads();
+    std::atomic<size_t> right_count{0};
+    std::vector<std::thread> readers;
+    for (size_t i = 0; i < kCount; ++i)
+      readers.emplace_back([&, i] {
+        void* const buffer =
+            mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
+        const ssize_t length = pread(fd, buffer, kMiB, static_cast<off_t>(i * kMiB));
+        if (length == static_cast<ssize_t>(kMiB) &&
+            std::memcmp(buffer, contents.data() + i * kMiB, kMiB) == 0)
+          ++right_count;
+        close(fd);
+        munmap(buffer, kMiB);
+      });
+    file_system_.WaitUntilParked(kCount);
+    file_system_.ReleaseReads();
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_EQ(right_count, kCount);
+  }
+  // What the session may keep is 64 MiB and the small start of each answer.
+  EXPECT_LT(ResidentBytes(), before_bytes + 110 * kMiB);
+  UnmountAndExpectEnd();
+}
+
 // Runs `call` on a thread, sends it `signal` when `ready` returns, and gives its errno.
 int ErrnoWhenSignalled(
     int signal, const std::function<int()>& call, const std::function<void()>& ready,
@@ -421,7 +461,7 @@ TEST_P(SessionTest, ASecondSessionAttachesToTheMountOfTheFirst) {
   EXPECT_EQ(session_->facts().request_bytes, kMiB);
   close(fd);
   EXPECT_TRUE(Slurp(At("file"), kMiB, O_DIRECT) == contents);
-  UnmountAndExpectEnd();
+  UnmountAndExpectEnd(/*lazy=*/true);  // the session itself may still ask for a statfs
 }
 
 TEST_P(SessionTest, ALazyUnmountEndsServeWhenTheLastFileIsClosed) {
@@ -466,7 +506,7 @@ TEST_P(SessionTest, StopAnswersWhatIsUnderWay) {
   ExpectServeEnds();
   Serve(saved);
   close(fd);
-  UnmountAndExpectEnd();
+  UnmountAndExpectEnd(/*lazy=*/true);
 }
 
 TEST_P(SessionTest, AMountOfOursIsNotMountedOver) {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
-#include <latch>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -20,9 +20,12 @@ class FetchExecutorTest : public testing::Test {
     return [this, name = std::move(name)] {
       std::unique_lock lock(mutex_);
       started_.push_back(name);
+      if (name == "foreseen") ++foreseen_running_count_;
+      foreseen_running_count_max_ = std::max(foreseen_running_count_max_, foreseen_running_count_);
       changed_.notify_all();
       changed_.wait(lock, [this] { return allowed_count_ > 0; });
       --allowed_count_;
+      if (name == "foreseen") --foreseen_running_count_;
     };
   }
   void WaitForStarted(size_t count) {
@@ -39,16 +42,25 @@ class FetchExecutorTest : public testing::Test {
   std::condition_variable changed_;
   std::vector<std::string> started_;
   size_t allowed_count_ = 0;
+  size_t foreseen_running_count_ = 0;
+  size_t foreseen_running_count_max_ = 0;
 };
 
 TEST_F(FetchExecutorTest, ReadAheadLeavesAQuarterOfTheThreadsFree) {
-  FetchExecutor executor(4);
-  for (uint64_t id = 1; id <= 10; ++id) executor.Submit(id, kForeseen, Job("foreseen"));
-  WaitForStarted(3);
-  executor.Submit(11, kDemanded, Job("demanded"));
-  WaitForStarted(4);
-  EXPECT_EQ(started_, (std::vector<std::string>{"foreseen", "foreseen", "foreseen", "demanded"}));
-  EndJobs(11);
+  {
+    FetchExecutor executor(4);
+    for (uint64_t id = 1; id <= 40; ++id) executor.Submit(id, kForeseen, Job("foreseen"));
+    WaitForStarted(3);
+    executor.Submit(41, kDemanded, Job("demanded"));
+    WaitForStarted(4);
+    EXPECT_EQ(started_.back(), "demanded");
+    for (size_t count = 5; count <= 41; ++count) {
+      EndJobs(1);
+      WaitForStarted(count);
+    }
+    EndJobs(4);
+  }
+  EXPECT_EQ(foreseen_running_count_max_, 3);
 }
 
 TEST_F(FetchExecutorTest, DemandOvertakesReadAheadThatIsQueued) {

@@ -132,14 +132,10 @@ void SegmentEngine::Observe(PendingRead& read) {
 bool SegmentEngine::Start(const ReadPointer& read, bool first_in_line, Answers& answers) {
   OpenObject& object = *read->object;
   const uint64_t object_bytes = object.version.size_bytes;
-  // A small file is read whole sooner or later: one GET rather than several.
-  const bool whole = read->range.offset == 0 && object_bytes <= kSegmentBytes;
-  const ByteRange wanted = whole ? ByteRange{0, object_bytes} : read->range;
-
   // Held first, or making room for the rest might evict them.
   std::vector<SegmentPointer> present = object.segments.Covering(read->range);
   for (const SegmentPointer& segment : present) store_.Hold(segment);
-  const std::vector<ByteRange> gaps = object.segments.Gaps(wanted, page_bytes_, object_bytes);
+  const std::vector<ByteRange> gaps = object.segments.Gaps(read->range, page_bytes_, object_bytes);
   uint64_t needed_bytes = 0;
   for (const ByteRange& gap : gaps) needed_bytes += BufferPool::ChargeOf(gap.length);
   const bool admitted =
@@ -163,6 +159,7 @@ void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& g
   const uint64_t object_bytes = object.version.size_bytes;
   for (ByteRange gap : gaps) {
     // A stream wants the rest of the segment next: the same GET brings it, if there is room.
+    // Read from its start, a small file is thus fetched whole at once.
     const uint64_t segment_end = SegmentEnd(gap.end() - 1, object_bytes);
     if (read.stream != nullptr && gap == gaps.back() && gap.end() < segment_end) {
       const ByteRange rest{gap.end(), segment_end - gap.end()};

@@ -58,7 +58,6 @@ bool SegmentEngine::OnFilled(Fetch& fetch, size_t segment_index, uint64_t filled
       if (fetch.stream != nullptr)
         fetch.stream->stream.window().OnArrived(segment->range.length, clock_.Now());
       store_.LetGo(segment);
-      AdmitFromLine(answers);  // it may be evicted now
     }
     wanted = !fetch.object->closed;
   }

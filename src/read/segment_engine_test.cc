@@ -185,8 +185,11 @@ TEST_F(SegmentEngineTest, ReadIsAnsweredBeforeItsFetchEnds) {
   source_.HoldFetches(256 * kKiB);
   // The first read of a file makes its fetch as long as a segment.
   EXPECT_TRUE(*ReadNow(*reader, {0, 128 * kKiB}) == Expected(object, {0, 128 * kKiB}));
-  auto rest = Start(*reader, {128 * kKiB, 256 * kKiB});
   source_.WaitForHeld(1);
+  EXPECT_TRUE(Ready(Start(*reader, {128 * kKiB, 128 * kKiB})));
+  auto one_more = Start(*reader, {128 * kKiB, 128 * kKiB + 1});
+  auto rest = Start(*reader, {128 * kKiB, 256 * kKiB});
+  EXPECT_FALSE(Ready(one_more));
   EXPECT_FALSE(Ready(rest));
   source_.ReleaseFetches();
   EXPECT_TRUE(*rest.get() == Expected(object, {128 * kKiB, 256 * kKiB}));
@@ -291,6 +294,22 @@ TEST_F(SegmentEngineTest, DemandDoesNotWaitBehindReadAhead) {
   EXPECT_EQ(source_.requests().back().purpose, Purpose::kRead);
   source_.ReleaseFetches();
   EXPECT_TRUE(*read.get() == Expected(other, {50 * kMiB, 4096}));
+}
+
+TEST_F(SegmentEngineTest, ReadAheadThatAReadWaitsForIsReadAheadNoMore) {
+  const ObjectVersion object = Object(100 * kMiB);
+  const auto reader = Engine(64, 4).Open(object);
+  ReadUntilWindowIsOpen(*reader);
+  source_.HoldFetches();
+  for (uint64_t offset = 13 * kMiB; offset < 21 * kMiB; offset += kMiB)
+    ASSERT_TRUE(ReadNow(*reader, {offset, kMiB}));
+  source_.WaitForHeld(3);  // all it may have; the last, of 27 to 29 MiB, is queued
+  auto read = Start(*reader, {28 * kMiB, 4096});
+  source_.WaitForHeld(4);
+  EXPECT_EQ(source_.requests().back().range, (ByteRange{27 * kMiB, 2 * kMiB}));
+  EXPECT_EQ(source_.requests().back().purpose, Purpose::kRead);
+  source_.ReleaseFetches();
+  EXPECT_TRUE(*read.get() == Expected(object, {28 * kMiB, 4096}));
 }
 
 TEST_F(SegmentEngineTest, SixtyFourFilesAtOnceStayInsideASmallBudget) {

@@ -166,11 +166,15 @@ class Mount:
                 [SHOAL, "mount", "-f", source, self.point, "-o", ",".join(words)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            wait_for_mount_table(lambda: mounted(self.point) is not None, self._fail_if_ended)
+            wait_for_mount_table(self._serves, self._fail_if_ended)
             os.stat(self.point)
         except BaseException:
             self.close()
             raise
+
+    def _serves(self):
+        # The path may still show the mount of a daemon that was killed.
+        return mounted(self.point) and "requests of up to" in self.log()
 
     def _fail_if_ended(self):
         if self.process.poll() is not None:
