@@ -13,7 +13,7 @@
 namespace shoal::embedded {
 namespace {
 
-constexpr int64_t kSkewSecondsMax = 15 * 60;
+constexpr int64_t kSkewSecondsMax = 900;
 
 std::vector<std::string> Split(std::string_view text, char separator) {
   std::vector<std::string> pieces;

@@ -92,7 +92,8 @@ bool FitsFileName(std::string_view key) {
 
 std::string ObjectRecord::Print() const {
   std::string text = "etag " + etag + "\nclass " + storage_class + "\n";
-  for (const auto& [name, value] : headers) text += "header " + name + " " + value + "\n";
+  for (const auto& [name, value] : headers)
+    text.append("header ").append(name).append(" ").append(value).append("\n");
   return text;
 }
 
@@ -267,7 +268,7 @@ Result<> Bucket::Remove(const std::string& key) {
     index_.RemoveAside(key);
   } else if (FitsFileName(key)) {
     // A directory of that name is not an object.
-    const auto removed = files_.Remove(key);
+    auto removed = files_.Remove(key);
     if (!removed && removed.error().code != Errc::kIsDirectory) return removed;
   }
   Forget(key);

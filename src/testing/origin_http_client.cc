@@ -74,8 +74,12 @@ HttpAnswer OriginHttpClient::AskRaw(const std::string& method, const std::string
                                     const Headers& headers, std::string_view body) {
   HttpAnswer answer;
   curl_slist* lines = nullptr;
-  for (const auto& [name, value] : headers)
-    lines = curl_slist_append(lines, (value.empty() ? name + ";" : name + ": " + value).c_str());
+  for (const auto& [name, value] : headers) {
+    std::string line = name;
+    // libcurl's way to send a header without a value.
+    line.append(value.empty() ? ";" : ": ").append(value);
+    lines = curl_slist_append(lines, line.c_str());
+  }
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> owner(lines,
                                                                           &curl_slist_free_all);
   curl_easy_reset(curl_);

@@ -36,7 +36,7 @@ bool KeyIndex::HasAside(std::string_view key) const {
 }
 
 std::shared_ptr<const std::vector<std::string>> KeyIndex::NamesOf(const std::string& directory) {
-  const auto none = std::make_shared<const std::vector<std::string>>();
+  auto none = std::make_shared<const std::vector<std::string>>();
   const std::string path = directory.substr(0, directory.empty() ? 0 : directory.size() - 1);
   const auto opened = files_.OpenAt(path, O_PATH | O_DIRECTORY);
   if (!opened) return none;
