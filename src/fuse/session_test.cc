@@ -312,7 +312,7 @@ TEST_P(SessionTest, ManyLargeAnswersAtOnceAreRightAndDoNotStayInMemory) {
   const std::string contents = Pattern(kCount * kMiB, 17);
   file_system_.AddFile(kRootInode, "file", contents);
   MountAndServe();
-  const uint64_t before_bytes = ResidentBytes();
+  [[maybe_unused]] const uint64_t before_bytes = ResidentBytes();
   for (int round = 0; round < 2; ++round) {
     file_system_.ParkReads();
     std::atomic<size_t> right_count{0};
@@ -334,8 +334,10 @@ TEST_P(SessionTest, ManyLargeAnswersAtOnceAreRightAndDoNotStayInMemory) {
     for (std::thread& reader : readers) reader.join();
     EXPECT_EQ(right_count, kCount);
   }
+#if !defined(__SANITIZE_THREAD__)  // which keeps four bytes for each that was ever touched
   // What the session may keep is 64 MiB and the small start of each answer.
   EXPECT_LT(ResidentBytes(), before_bytes + 110 * kMiB);
+#endif
   UnmountAndExpectEnd();
 }
 
