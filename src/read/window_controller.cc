@@ -61,17 +61,29 @@ void WindowController::OnSetback() {
 
 uint64_t WindowController::fetch_bytes() const {
   if (window_bytes_ < options_.unproven_bytes) return kMiB;
+  // Where one connection carries half of all that comes, the origin is near and more of them
+  // at once only cost switches between their threads.
+  const double rate = BestRate();
+  if (window_bytes_ < 2 * options_.unproven_bytes && rate > 0 && 2 * connection_rate_max_ >= rate)
+    return window_bytes_ / 2 / kMiB * kMiB;
+  return OneOfManyBytes();
+}
+
+uint64_t WindowController::OneOfManyBytes() const {
   return std::clamp(window_bytes_ / kFetchCountWanted / kMiB, uint64_t{2}, uint64_t{8}) * kMiB;
 }
 
 double WindowController::FetchSeconds() const {
   if (connection_rate_max_ == 0) return 0;
-  return first_byte_seconds_min_ + static_cast<double>(fetch_bytes()) / connection_rate_max_;
+  return first_byte_seconds_min_ + static_cast<double>(OneOfManyBytes()) / connection_rate_max_;
+}
+
+double WindowController::BestRate() const {
+  return *std::max_element(rates_.begin(), rates_.end());
 }
 
 uint64_t WindowController::EnoughBytes() const {
-  const double rate = *std::max_element(rates_.begin(), rates_.end());
-  return static_cast<uint64_t>(2 * rate * FetchSeconds());
+  return static_cast<uint64_t>(2 * BestRate() * FetchSeconds());
 }
 
 }  // namespace shoal

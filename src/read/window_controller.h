@@ -51,7 +51,9 @@ class WindowController {
   [[nodiscard]] uint64_t fetch_bytes() const;
 
  private:
-  [[nodiscard]] double FetchSeconds() const;  // of one on an idle link
+  [[nodiscard]] uint64_t OneOfManyBytes() const;  // a GET where many run at once
+  [[nodiscard]] double FetchSeconds() const;      // of one such on an idle link
+  [[nodiscard]] double BestRate() const;          // bytes a second; 0 before it is known
   [[nodiscard]] uint64_t EnoughBytes() const;
 
   const WindowOptions options_;
