@@ -32,9 +32,9 @@ say "2. An origin that speaks OSS and S3, 20 ms from each first byte"
 echo 'demo-id:demo-secret' > "$base/passwd-oss"
 chmod 600 "$base/passwd-oss"
 "$shoal" origin --root "$base/store" --bucket demo --credentials "$base/passwd-oss" \
-  --listen 127.0.0.1:0 --latency-ms 20 > "$base/origin.out" &
+  --listen 127.0.0.1:0 --latency-ms 20 --log-level warning > "$base/origin.out" &
 origin=$!
-until grep -q 'listening on' "$base/origin.out"; do kill -0 "$origin"; done
+until grep -q 'listening on' "$base/origin.out"; do kill -0 "$origin" && sleep 0.1; done
 endpoint=$(sed -n 's/.*listening on //p' "$base/origin.out")
 echo "$endpoint"
 
@@ -60,10 +60,12 @@ say "6. Every byte, against the checksums of what was written"
 diff "$base/written" "$base/read"
 echo "all $(wc -l < "$base/read") files have the checksums they were written with"
 
-say "7. What the origin was asked"
-curl -s "$endpoint/__origin/stats" 2>/dev/null || python3 -c "
-import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1] + '/__origin/stats').read().decode())" "$endpoint"
+say "7. What the origin was asked, and what it sent"
+python3 -c "
+import json, sys, urllib.request
+stats = json.load(urllib.request.urlopen(sys.argv[1] + '/__origin/stats'))
+for kind, count in stats['requests'].items():
+    if count: print(f'{kind:6} {count:5} requests {stats[\"bytes\"][kind]:12,} bytes')" "$endpoint"
 
 say "8. Unmount"
 run umount "$mount_point"
