@@ -17,11 +17,13 @@ if [ -f "$prefix/done" ]; then echo "$prefix/lib/pkgconfig"; exit 0; fi
 # The first suite of each distribution with a libfuse new enough.
 . /etc/os-release
 case "$ID" in
-  ubuntu) suite=resolute path=ubuntu keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg ;;
+  ubuntu) suite=resolute path='ubuntu(-ports)?' keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg ;;
   *) suite=forky path=debian keyring=/usr/share/keyrings/debian-archive-keyring.gpg ;;
 esac
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-  grep -v '^ *#' | grep -oE "https?://[^ ]*/$path/?( |\$)" | head -n 1 | tr -d ' ' || true)
+# Cloud images name their mirrors in a list of their own.
+mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/mirrors/* 2>/dev/null |
+  grep -v '^ *#' | grep -oE "https?://[^ ]*/$path/?([[:space:]]|\$)" | head -n 1 |
+  tr -d '[:space:]' || true)
 if [ -z "$mirror" ]; then
   echo "no $ID mirror among this machine's apt sources to take libfuse's source from" >&2
   exit 1

@@ -27,8 +27,10 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
   error_.reset();
   wanted_ = std::max(wanted_, index + 1);
   FetchAhead();
+  ++waiting_count_;
   const bool came = page_came_.wait_until(
       lock, deadline.at, [&] { return entries_.size() > index || complete_ || error_; });
+  --waiting_count_;
   if (!came) return Fail(Errc::kTimedOut, "listing '" + prefix_ + "'");
   if (entries_.size() <= index && error_) return tl::unexpected(*error_);
   std::vector<ListedEntry> out;
@@ -77,12 +79,14 @@ void DirectoryListing::FetchPage() {
   if (page) {
     next_ = page->next;
     complete_ = !next_;
+    const size_t count_before = entries_.size();
     const Instant as_of = clock_.Now();
     for (ListedEntry& entry : merger_.Add(*std::move(page))) {
       entries_.push_back(std::move(entry));
       names_[entries_.back().name] = {static_cast<uint32_t>(entries_.size() - 1), as_of};
     }
-    FetchAhead();
+    // Pages that bring nothing are fetched while somebody waits for more, not for ever.
+    if (entries_.size() > count_before || waiting_count_ > 0) FetchAhead();
   } else {
     error_ = page.error();
   }

@@ -71,6 +71,7 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   std::optional<std::string> next_;
   std::optional<Error> error_;  // of the page asked for last
   size_t wanted_ = 0;           // one past the furthest entry a reader took
+  size_t waiting_count_ = 0;    // of readers
   bool complete_ = false;
   bool fetching_ = false;
 };

@@ -21,12 +21,15 @@ namespace {
 // An inode is one version of an object: what is said of it never changes.
 constexpr Duration kForEver = std::chrono::hours(24 * 365);
 
-// A directory holds no bytes, so a stale one can only show a name for longer. Paths
-// are walked often and deep.
+// A directory holds no bytes, so a stale one shows a name for longer or hides a new file
+// of that name, and no more. Paths are walked often and deep.
 constexpr Duration kDirectoryNameValidFor = std::chrono::seconds(10);
 
 // Listings read ahead, and the directory half of look-ups.
 constexpr size_t kRequestThreadsMax = 64;
+
+// OSS and S3 refuse to store a longer one, and would call a look-up of it invalid.
+constexpr size_t kKeyBytesMax = 1024;
 
 std::string_view StorageClassName(StorageClass storage_class) {
   switch (storage_class) {
@@ -91,6 +94,8 @@ class ObjectFileSystem final : public FileSystem {
     if (!IsPathComponent(name)) return Fail(Errc::kNotFound, "no key has such a component");
 
     const std::string& prefix = (*directory)->prefix;
+    if (prefix.size() + name.size() > kKeyBytesMax)
+      return Fail(Errc::kNotFound, "no key is so long");
     const std::optional<VerifiedNames::Verified> verified =
         verified_.TakeForLookup(prefix + std::string(name));
     const std::optional<DirectoryListing::Found> listed = listings_.Find(prefix, name);

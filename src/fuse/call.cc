@@ -1,19 +1,37 @@
 #include "fuse/call.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "fuse/interrupt_reason.h"
 #include "fuse/kernel_abi.h"
 
 namespace shoal {
+namespace {
+
+// How long Ctrl-C may take where another signal came before it: not felt, and next to no work.
+constexpr auto kWatchInterval = std::chrono::milliseconds(100);
+
+}  // namespace
 
 bool Call::Claim() {
   const uint8_t before = state_.fetch_or(kClaimed, std::memory_order_acq_rel);
   if (before & kClaimed) return false;
   if (before & kParked) parked_.Remove(unique_);
   return true;
+}
+
+ParkedCalls::~ParkedCalls() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    watch_changed_.notify_all();
+  }
+  if (watcher_.joinable()) watcher_.join();
 }
 
 void ParkedCalls::Park(std::shared_ptr<Call> call) {
@@ -26,7 +44,7 @@ void ParkedCalls::Park(std::shared_ptr<Call> call) {
     if (interrupted) early_.erase(early);
     calls_.emplace(unique, call);
   }
-  if (interrupted) AnswerInterrupted(*call);
+  if (interrupted) AnswerOrWatch(*call);
   // Who claimed it before this line did not know that there is something to remove.
   const uint8_t before = call->state_.fetch_or(Call::kParked, std::memory_order_acq_rel);
   if (before & Call::kClaimed) Remove(unique);
@@ -45,11 +63,45 @@ void ParkedCalls::Interrupt(uint64_t unique) {
       if (early_.size() > kEarlyCountMax) early_.pop_front();
     }
   }
-  if (call) AnswerInterrupted(*call);
+  if (call) AnswerOrWatch(*call);
 }
 
-void ParkedCalls::AnswerInterrupted(Call& call) {
-  if (IsThreadInterrupted(call.caller_) && call.Claim()) fuse_reply_err(call.request(), EINTR);
+bool ParkedCalls::AnswerIfReason(Call& call) {
+  if (!IsThreadInterrupted(call.caller_)) return false;
+  if (call.Claim()) fuse_reply_err(call.request(), EINTR);
+  return true;
+}
+
+void ParkedCalls::AnswerOrWatch(Call& call) {
+  if (AnswerIfReason(call)) return;
+  const uint64_t unique = call.unique() & ~kUniqueResent;
+  const std::scoped_lock lock(mutex_);
+  if (!calls_.contains(unique)) return;  // answered meanwhile
+  watched_.insert(unique);
+  if (!watcher_.joinable()) watcher_ = std::thread([this] { Watch(); });
+  watch_changed_.notify_all();
+}
+
+void ParkedCalls::Watch() {
+  pthread_setname_np(pthread_self(), "fuse-interrupt");
+  std::unique_lock lock(mutex_);
+  while (true) {
+    watch_changed_.wait(lock, [this] { return stopping_ || !watched_.empty(); });
+    if (watch_changed_.wait_for(lock, kWatchInterval, [this] { return stopping_; })) return;
+    std::vector<std::shared_ptr<Call>> watched = WatchedLocked();
+    lock.unlock();
+    for (const std::shared_ptr<Call>& call : watched)
+      if (!call->claimed()) AnswerIfReason(*call);
+    watched.clear();  // let go outside the lock
+    lock.lock();
+  }
+}
+
+std::vector<std::shared_ptr<Call>> ParkedCalls::WatchedLocked() const {
+  std::vector<std::shared_ptr<Call>> watched;
+  watched.reserve(watched_.size());
+  for (const uint64_t unique : watched_) watched.push_back(calls_.at(unique));
+  return watched;
 }
 
 void ParkedCalls::Remove(uint64_t unique) {
@@ -58,6 +110,7 @@ void ParkedCalls::Remove(uint64_t unique) {
   const auto found = calls_.find(unique & ~kUniqueResent);
   if (found == calls_.end()) return;
   last = std::move(found->second);
+  watched_.erase(found->first);
   calls_.erase(found);
 }
 

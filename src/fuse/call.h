@@ -2,12 +2,16 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "fuse/low_level.h"
 
@@ -42,10 +46,19 @@ class Call {
 };
 
 // The calls an interrupt can reach. Thread-safe. Outlives every unclaimed call.
+//
+// The kernel sends one interrupt a request, for the first signal. Where that one was no reason
+// (interrupt_reason.h), a thread looks for another until the call is claimed.
 class ParkedCalls {
  public:
-  // From now on an interrupt that has a reason (interrupt_reason.h) answers EINTR. One may have
-  // come already, as it is read by another thread than its request: then the answer is given here.
+  ParkedCalls() = default;
+  // Nothing may call Park or Interrupt by then.
+  ~ParkedCalls();
+  ParkedCalls(const ParkedCalls&) = delete;
+  ParkedCalls& operator=(const ParkedCalls&) = delete;
+
+  // From now on an interrupt is answered EINTR once it has a reason. One may have come already,
+  // as it is read by another thread than its request: then the answer is given here.
   void Park(std::shared_ptr<Call> call);
   // The kernel no longer waits for `unique`. Unknown ones are kept for a while, for Park.
   void Interrupt(uint64_t unique);
@@ -55,12 +68,20 @@ class ParkedCalls {
   // More are never between being read and being parked; most kept here were answered.
   static constexpr size_t kEarlyCountMax = 64;
 
-  static void AnswerInterrupted(Call& call);
+  // False: there is no reason now.
+  static bool AnswerIfReason(Call& call);
+  void AnswerOrWatch(Call& call);
+  void Watch();
+  [[nodiscard]] std::vector<std::shared_ptr<Call>> WatchedLocked() const;
   void Remove(uint64_t unique);
 
   std::mutex mutex_;  // guards what follows
+  std::condition_variable watch_changed_;
   std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_;
+  std::unordered_set<uint64_t> watched_;  // of calls_: interrupted for no reason so far
   std::deque<uint64_t> early_;
+  std::thread watcher_;  // from the first that is watched
+  bool stopping_ = false;
 };
 
 }  // namespace shoal

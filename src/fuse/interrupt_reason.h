@@ -3,7 +3,8 @@
 // The kernel sends FUSE_INTERRUPT for any signal, also those that programs use as clocks
 // (git's progress timer, Go's preemption), and when its own io_uring has work for the thread.
 // Few programs expect EINTR of open or stat; so those do not end a wait. The others do: the
-// kernel tells of the first signal only, and a program that catches Ctrl-C wants it now.
+// kernel tells of the first signal only (ParkedCalls looks for later ones), and a program that
+// catches Ctrl-C wants it now.
 #pragma once
 
 #include <sys/types.h>
@@ -17,6 +18,7 @@ namespace shoal {
 bool IsReasonToInterrupt(std::string_view status);
 
 // Of the thread `tid`, as the kernel names it in a request; 0: not one of our PID namespace.
+// True of one that is gone, as nobody waits then.
 bool IsThreadInterrupted(pid_t tid);
 
 }  // namespace shoal

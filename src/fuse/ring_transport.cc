@@ -21,7 +21,7 @@ namespace {
 
 // All queues together. Entries cost address space, and memory only where answers were.
 constexpr uint32_t kEntryCountMax = 4096;
-constexpr uint64_t kResidentBytesMax = 64 * kMiB;
+constexpr uint64_t kResidentBytesMax = 24 * kMiB;
 
 // The kernel makes a queue for every CPU that may ever be there; "0-7" or "0".
 Result<uint32_t> CountPossibleCpus() {

@@ -26,7 +26,7 @@ namespace shoal {
 
 struct SessionOptions {
   std::string transport = "auto";
-  uint64_t readahead_kib = 4096;
+  uint64_t readahead_kib = 1024;
   // Not options of a mount: bounds.
   uint32_t request_bytes_max = 1u << 20;
   uint32_t waiter_count_max = 256;  // threads for calls that wait

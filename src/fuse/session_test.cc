@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -421,6 +423,47 @@ TEST_P(SessionTest, AProgramWhoseReadWaitsEndsAtCtrlC) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
   file_system_.ReleaseReads();
   EXPECT_TRUE(Slurp(path, 4096) == Pattern(8192, 3));
+  UnmountAndExpectEnd();
+}
+
+// Whether this process has a thread called `name`.
+bool HasThread(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string found;
+    std::ifstream(task.path() / "comm") >> found;
+    if (found == name) return true;
+  }
+  return false;
+}
+
+TEST_P(SessionTest, AProgramWhoseLookupOutlastedATimersSignalCanStillBeKilled) {
+  file_system_.AddFile(kRootInode, "file", "x");
+  file_system_.SetNamesKnown(false);
+  MountAndServe();
+  file_system_.lookup_gate.Close();
+  const std::string script = "trap : ALRM; test -e " + At("file");
+  const char* const arguments[] = {"sh", "-c", script.c_str(), nullptr};
+  pid_t shell = 0;
+  ASSERT_EQ(
+      posix_spawn(&shell, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
+  file_system_.lookup_gate.WaitUntilWaiting(1);
+  const int shell_fd = static_cast<int>(syscall(SYS_pidfd_open, shell, 0));
+  ASSERT_GE(shell_fd, 0);
+
+  kill(shell, SIGALRM);
+  // The thread that looks for later signals comes when the first was found to be no reason.
+  const Deadline deadline = Deadline::After(clock_, std::chrono::seconds(20));
+  while (!HasThread("fuse-interrupt") && !deadline.Passed(clock_)) std::this_thread::yield();
+  EXPECT_TRUE(HasThread("fuse-interrupt"));
+  kill(shell, SIGKILL);
+  pollfd ended{.fd = shell_fd, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&ended, 1, 20'000), 1) << "it still waits";
+  close(shell_fd);
+
+  file_system_.lookup_gate.Open();
+  int status = 0;
+  ASSERT_EQ(waitpid(shell, &status, 0), shell);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
   UnmountAndExpectEnd();
 }
 

@@ -97,6 +97,7 @@ class Answer {
   }
 
   bool Body(std::string_view piece) {
+    if (sink_ == nullptr) return false;  // bytes of an answer that has no head
     stopped_ = !sink_->Append(std::as_bytes(std::span(piece)));
     return !stopped_;
   }
@@ -113,10 +114,10 @@ Errc CodeOf(CURLcode code) {
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return Errc::kTimedOut;
+    // Nobody refused us, and asking again will not help.
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
-      return Errc::kDenied;
     case CURLE_URL_MALFORMAT:
       return Errc::kInvalid;
     default:

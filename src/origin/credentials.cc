@@ -114,6 +114,9 @@ Result<std::string> ReadSecretFile(const std::string& path) {
   if (!S_ISREG(status.st_mode)) return failed("not a regular file");
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return failed(("open to others than its owner; run: chmod 600 " + path).c_str());
+  // Its owner could read it, and put other keys in its place.
+  if (status.st_uid != 0 && status.st_uid != geteuid())
+    return failed(("owned by another user; run: chown root " + path).c_str());
 
   std::string text(kFileBytesMax + 1, '\0');
   size_t size_bytes = 0;

@@ -196,6 +196,21 @@ Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadl
   return {};
 }
 
+Result<> HttpObjectStore::ExchangeDocument(const Call& call, ByteSink& document,
+                                           Deadline deadline) {
+  Result<> outcome = Exchange(
+      call,
+      [&](const HttpHead& head) -> Result<ByteSink*> {
+        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+        return &document;
+      },
+      deadline);
+  // Only a document past its limit makes its sink refuse: no caller changed its mind.
+  if (!outcome && outcome.error().code == Errc::kInterrupted)
+    return Wrong(Describe(call.operation, "answered wrongly: a document too long"));
+  return outcome;
+}
+
 void HttpObjectStore::HearRetryAfter(const HttpHead& head) {
   const std::string text(Header(head, "retry-after"));
   int64_t seconds = 0;
@@ -265,13 +280,7 @@ Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline
   if (!query.delimiter.empty()) call.query.emplace_back("delimiter", query.delimiter);
   if (query.from) call.query.emplace_back("continuation-token", *query.from);
   DocumentSink document(kListDocumentBytesMax);
-  RETURN_IF_ERROR(Exchange(
-      call,
-      [&](const HttpHead& head) -> Result<ByteSink*> {
-        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
-        return &document;
-      },
-      deadline));
+  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
   auto page = ParseListDocument(document.text(), query);
   if (!page) return Wrong(Describe(call.operation, "answered wrongly: " + page.error().detail));
   return page;
@@ -283,13 +292,7 @@ Result<BucketUsage> HttpObjectStore::Usage(Deadline deadline) {
       .operation = {.name = "GetBucketStat", .right = "oss:GetBucketStat", .key = address_.bucket},
       .query = {{"stat", ""}}};
   DocumentSink document(kErrorDocumentBytesMax);
-  RETURN_IF_ERROR(Exchange(
-      call,
-      [&](const HttpHead& head) -> Result<ByteSink*> {
-        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
-        return &document;
-      },
-      deadline));
+  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
   auto usage = ParseStatDocument(document.text());
   if (!usage) return Wrong(Describe(call.operation, "answered wrongly: " + usage.error().detail));
   return usage;

@@ -39,6 +39,8 @@ class HttpObjectStore final : public ObjectStore {
 
   Result<HttpRequest> Signed(const Call& call);
   Result<> Exchange(const Call& call, const Accept& accept, Deadline deadline);
+  // For an answer that is a document, or an error.
+  Result<> ExchangeDocument(const Call& call, ByteSink& document, Deadline deadline);
   void HearRetryAfter(const HttpHead& head);
 
   const BucketAddress address_;

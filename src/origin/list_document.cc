@@ -66,7 +66,9 @@ class PageReader {
   }
 
   Result<> SetNext(const pugi::xml_node& list) {
-    if (list.child_value("IsTruncated") != std::string_view("true")) return {};
+    const std::string_view truncated = list.child_value("IsTruncated");
+    if (truncated == "false") return {};
+    if (truncated != "true") return Wrong("it does not say whether it is truncated");
     // OSS encodes the token too, S3 does not. Neither's has a '%' of its own, and S3's may
     // have a '+'.
     const char* token = list.child_value("NextContinuationToken");

@@ -14,11 +14,13 @@ std::string Object(const std::string& key, const std::string& size = "5") {
          size + "</Size><StorageClass>Standard</StorageClass></Contents>";
 }
 
+// Without an IsTruncated of its own, a whole listing.
 std::string Document(const std::string& inside) {
+  const bool says = inside.find("<IsTruncated>") != std::string::npos;
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
          "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
          "<Name>examplebucket</Name><EncodingType>url</EncodingType>" +
-         inside + "</ListBucketResult>";
+         (says ? "" : "<IsTruncated>false</IsTruncated>") + inside + "</ListBucketResult>";
 }
 
 ObjectInfo Info(std::string key, uint64_t size_bytes = 5) {
@@ -107,6 +109,8 @@ TEST(ListDocument, AMangledDocumentIsRefusedWithItsReason) {
             refused("a common prefix does not end with the delimiter"));
   EXPECT_EQ(WrongList(Document(Object("a") + Object("b")), {.max_keys = 1}),
             refused("it holds more keys than were asked for"));
+  EXPECT_EQ(WrongList("<ListBucketResult></ListBucketResult>"),
+            refused("it does not say whether it is truncated"));
   EXPECT_EQ(WrongList(Document("<IsTruncated>true</IsTruncated>")),
             refused("it is truncated, and says not where to go on"));
   EXPECT_EQ(WrongList(Document("<IsTruncated>true</IsTruncated>"

@@ -20,6 +20,7 @@ struct Fetch {
   std::shared_ptr<OpenObject> object;
   ByteRange range;
   std::shared_ptr<FollowedStream> stream;  // it is for; null: for one read
+  Deadline deadline;                       // of the read it is for; not set: from its start
   std::vector<SegmentPointer> segments;    // adjacent, together `range`; each held until it is full
   Instant began_at{};                      // both for the thread that fetches only
   Instant first_byte_at = Instant::min();

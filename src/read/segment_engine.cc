@@ -83,6 +83,7 @@ void SegmentEngine::Read(const std::shared_ptr<OpenObject>& object, ByteRange ra
   read->object = object;
   read->range = range;
   read->done = std::move(done);
+  read->deadline = Deadline::After(clock_, fetch_deadline_);
   Answers answers;
   {
     const MutexLock lock(mutex_);
@@ -170,7 +171,7 @@ void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& g
           gap = longer;
       }
     }
-    StartFetch(read.object, gap, read.stream, kDemanded);
+    StartFetch(read.object, gap, read.stream, kDemanded, read.deadline);
     if (read.stream != nullptr) read.stream->stream.AskedUpTo(gap.end());
   }
 }
@@ -208,7 +209,7 @@ void SegmentEngine::ReadAhead(const PendingRead& read) {
     if (next.length == 0) return;
     for (const ByteRange& gap : object.segments.Gaps(next, page_bytes_, object_bytes)) {
       if (!store_.MakeRoomForPrefetch(followed, BufferPool::ChargeOf(gap.length))) return;
-      StartFetch(read.object, gap, read.stream, kForeseen);
+      StartFetch(read.object, gap, read.stream, kForeseen, {});
     }
     stream.AskedUpTo(next.end());
   }
@@ -216,12 +217,13 @@ void SegmentEngine::ReadAhead(const PendingRead& read) {
 
 void SegmentEngine::StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range,
                                const std::shared_ptr<FollowedStream>& stream,
-                               FetchExecutor::Urgency urgency) {
+                               FetchExecutor::Urgency urgency, Deadline deadline) {
   for (uint64_t offset = range.offset; offset < range.end();) {
     auto fetch = std::make_shared<Fetch>();
     fetch->id = ++last_fetch_id_;
     fetch->object = object;
     fetch->stream = stream;
+    fetch->deadline = deadline;
     fetch->range = {offset, std::min(kFetchBytesMax, range.end() - offset)};
     for (; offset < fetch->range.end(); offset = fetch->segments.back()->range.end()) {
       const uint64_t end = SegmentEnd(offset, fetch->range.end());

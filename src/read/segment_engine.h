@@ -53,6 +53,7 @@ struct PendingRead {
   std::shared_ptr<OpenObject> object;
   ByteRange range;  // not empty, inside the object
   ReadDone done;
+  Deadline deadline;                       // from when it came, wherever it waits
   std::shared_ptr<FollowedStream> stream;  // null: a random read
   std::vector<SegmentPointer> segments;    // held; in order, together they cover the range
   size_t missing_count = 0;                // of them, not filled far enough yet
@@ -92,8 +93,8 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   void Await(const ReadPointer& read, Answers& answers) REQUIRES(mutex_);
   void ReadAhead(const PendingRead& read) REQUIRES(mutex_);
   void StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range,
-                  const std::shared_ptr<FollowedStream>& stream, FetchExecutor::Urgency urgency)
-      REQUIRES(mutex_);
+                  const std::shared_ptr<FollowedStream>& stream, FetchExecutor::Urgency urgency,
+                  Deadline deadline) REQUIRES(mutex_);
 
   // A fetch, on its thread.
   void RunFetch(const std::shared_ptr<Fetch>& fetch) EXCLUDES(mutex_);

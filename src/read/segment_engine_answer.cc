@@ -23,7 +23,9 @@ void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
     const RangeRequest request{.object = fetch->object->version,
                                .range = fetch->range,
                                .purpose = purpose,
-                               .deadline = Deadline::After(clock_, fetch_deadline_)};
+                               .deadline = fetch->deadline.at == Instant::max()
+                                               ? Deadline::After(clock_, fetch_deadline_)
+                                               : fetch->deadline};
     fetch->began_at = clock_.Now();
     result = source_.Read(request, sink);
   }
@@ -79,7 +81,8 @@ void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
       const SegmentPointer& segment = fetch.segments[i];
       if (error) {
         FailWaiters(*segment, *error, answers);
-        if (segment->stream != nullptr && error->code == Errc::kBusy)
+        if (segment->stream != nullptr &&
+            (error->code == Errc::kBusy || error->code == Errc::kTimedOut))
           segment->stream->setback = true;
       }
       store_.Forget(segment);

@@ -275,7 +275,8 @@ class Credentials(MountTest):
         mount = self.mount(origin, "log_level=trace")
         self.assertEqual((mount / "file").read_bytes(), b"x")
         origin.configure(faults=[{"kind": "status503", "match": {"op": "Head"}, "count": 2}])
-        os.stat(mount.point / "file")
+        self.assert_errno(errno.ENOENT, os.stat, mount.point / "missing")
+        self.assertEqual(origin.control("stats")["faults_injected"], 2)
         self.assertNotIn(KEY_SECRET, mount.log())
         self.assertNotIn("Authorization", mount.log())
 

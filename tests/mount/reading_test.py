@@ -17,7 +17,11 @@ class ReadingThroughEitherTransport:
     transport = None
 
     def mount_it(self, origin, *options):
-        return self.mount(origin, f"transport={self.transport}", *options)
+        mount = self.mount(origin, f"transport={self.transport}", *options)
+        uses_ring = self.transport == "auto" and os.path.exists(
+            "/sys/module/fuse/parameters/enable_uring")
+        self.assertIn("io_uring: in use" if uses_ring else "io_uring: not in use", mount.log())
+        return mount
 
     def test_a_tree_reads_back_byte_for_byte(self):
         origin = self.origin()
