@@ -84,7 +84,14 @@ Verdict RunInBackground(const std::function<int(const ReportVerdict&)>& serve, D
   };
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) return cannot("pipe");
-  const auto [read_fd, write_fd] = pipe_fds;
+  const auto [read_fd, low_write_fd] = pipe_fds;
+  // Called with no standard streams, pipe2 may have given one of their numbers.
+  const int write_fd = fcntl(low_write_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  close(low_write_fd);
+  if (write_fd < 0) {
+    close(read_fd);
+    return cannot("a descriptor for the daemon's verdict");
+  }
   const pid_t child = fork();
   if (child < 0) {
     const Verdict verdict = cannot("fork");

@@ -21,6 +21,7 @@ struct LaterOptions {
   uint64_t disk_cache_mib = 0;
   std::string disk_cache_directories;
   uint64_t peer_port = 17980;
+  uint64_t block_bytes = 1048576;
   uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
   uint64_t cache_page_kib = 16;
   bool metadata_cache = false;
@@ -46,6 +47,8 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Size of the disk cache in each of its directories"},
     Option{"g_tier_DadiDiskCachePath", &LaterOptions::disk_cache_directories, Unit::kPath,
            "Directories of the disk cache, with colons between them"},
+    Option{"g_tier_BlockSize", &LaterOptions::block_bytes, Unit::kBytes,
+           "Size of the blocks that the cache fetches"},
     Option{"g_tier_DadiP2PPort", &LaterOptions::peer_port, Unit::kPort,
            "Port that the nodes of the cluster speak on"},
     Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,

@@ -126,6 +126,9 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
                        .mount_point = *std::move(mount_point),
                        .options = *std::move(options)};
   if (arguments->foreground) return ServeInForeground(plan, name.text);
+  // The daemon logs them, too; but whoever typed the option is here.
+  for (const Notice& notice : plan.options.notices)
+    if (notice.is_warning) Say(name.text, notice.text);
   const int status = ServeInBackground(plan, name.text);
   if (status == kExitSuccess && arguments->verbose)
     fmt::print("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
+#include "fuse/mount_table.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -64,7 +65,10 @@ Result<int> MountPlanned(const MountPlan& plan) {
 
 // Only after the descriptor is closed, which fails what programs still wait for. A mount
 // that is in use is gone from the path, and ends when they let go of it.
-void RemoveMount(const std::string& mount_point) {
+void RemoveMount(const std::string& mount_point, const std::string& device) {
+  // What is on top there now may be somebody else's.
+  const auto mounts = MountsAt(mount_point);
+  if (!mounts || mounts->empty() || mounts->back().device != device) return;
   if (Unmount(mount_point, /*lazy=*/false)) return;
   const auto detached = Unmount(mount_point, /*lazy=*/true);
   if (!detached) log::Error("{}", detached.error().detail);
@@ -72,11 +76,13 @@ void RemoveMount(const std::string& mount_point) {
 
 int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& signals,
                  const ReportVerdict& report, const Clock& clock) {
+  const auto mounts = MountsAt(plan.mount_point);
+  const std::string device = mounts && !mounts->empty() ? mounts->back().device : "";
   auto session = StartSession(*node.file_system, device_fd, plan.mount_point, /*saved_init=*/{},
                               plan.options.session, clock);
   if (!session) {
     close(device_fd);
-    RemoveMount(plan.mount_point);
+    RemoveMount(plan.mount_point, device);
     report({kExitFailure, session.error().detail});
     return kExitFailure;
   }
@@ -89,7 +95,7 @@ int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& 
   session->reset();
   close(device_fd);
   // Otherwise somebody unmounted it, and what is at the path now is not ours.
-  if (signals.came() || !served) RemoveMount(plan.mount_point);
+  if (signals.came() || !served) RemoveMount(plan.mount_point, device);
   if (!served) {
     log::Error("the mount ends: {}", served.error().detail);
     return kExitFailure;

@@ -20,7 +20,8 @@ std::string Document(const std::string& inside) {
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
          "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
          "<Name>examplebucket</Name><EncodingType>url</EncodingType>" +
-         (says ? "" : "<IsTruncated>false</IsTruncated>") + inside + "</ListBucketResult>";
+         std::string(says ? "" : "<IsTruncated>false</IsTruncated>") + inside +
+         "</ListBucketResult>";
 }
 
 ObjectInfo Info(std::string key, uint64_t size_bytes = 5) {
@@ -59,8 +60,9 @@ TEST(ListDocument, ObjectsAndPrefixesAreReadAndDecoded) {
 }
 
 TEST(ListDocument, KeysAreTakenAsTheyAreWhenTheStoreDoesNotEncodeThem) {
-  const auto page =
-      ParseListDocument("<ListBucketResult>" + Object("a%2F+&amp;") + "</ListBucketResult>", {});
+  const auto page = ParseListDocument("<ListBucketResult><IsTruncated>false</IsTruncated>" +
+                                          Object("a%2F+&amp;") + "</ListBucketResult>",
+                                      {});
   ASSERT_TRUE(page) << page.error().detail;
   ExpectSame(page->objects, {Info("a%2F+&")});
 }

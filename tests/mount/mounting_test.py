@@ -146,6 +146,12 @@ class MountCommand(MountTest):
         subprocess.run(["umount", self.point], check=True)
         self.assertIsNone(mounted(self.point), "the first mount was the only one")
 
+    def test_an_option_of_a_later_build_mounts_and_says_so(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin) + ",g_tier_DadiMemCacheCapacityMB=1024")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("g_tier_DadiMemCacheCapacityMB: not in this build", result.stderr)
+
     def test_an_unknown_option_suggests_the_nearest(self):
         origin = self.origin()
         result = self.run_mount(self.basic(origin) + ",g_tier_DadiMemCacheCapacity=1")
@@ -208,6 +214,17 @@ class Ending(MountTest):
             mount.process.send_signal(signal.SIGTERM)
             self.assertEqual(mount.wait(), 0, mount.log())
         self.assertIsNone(mounted(mount.point))
+
+    def test_sigterm_to_a_daemon_that_was_unmounted_leaves_the_next_mount_alone(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        first = self.mount(origin)
+        with open(first / "file", "rb"):
+            subprocess.run(["umount", "-l", first.point], check=True)
+            second = self.mount(origin, point=first.point)
+            first.process.send_signal(signal.SIGTERM)
+            self.assertEqual(first.wait(), 0, first.log())
+        self.assertEqual((second / "file").read_bytes(), b"x")
 
     def test_sigterm_while_the_origin_hangs(self):
         origin = self.origin()
