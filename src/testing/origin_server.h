@@ -43,8 +43,8 @@ class OriginServer {
   static constexpr const char* kKeySecret = "shoal-dev-secret";
 
   // Listens when it returns. `clock` outlives it; signatures and expiry are judged by its
-  // UnixSeconds, rates are kept by its Now (so a rate limit wants a clock that runs). kInvalid for options of no use, kNotFound for a missing directory or file,
-  // kBusy for an address in use.
+  // UnixSeconds, rates are kept by its Now (so a rate limit wants a clock that runs). kInvalid for
+  // options of no use, kNotFound for a missing directory or file, kBusy for an address in use.
   static Result<std::unique_ptr<OriginServer>> Start(const OriginServerOptions& options,
                                                      const Clock& clock);
   // Closes every connection, and waits for their threads.

@@ -91,6 +91,21 @@ class Faults(MountTest):
             for call in waiting:
                 self.assertIn(call.exception().errno, (errno.ETIMEDOUT, errno.EIO))
 
+    def test_reads_that_queue_for_a_connection_end_in_time_as_well(self):
+        origin = self.origin()
+        origin.put("file", pattern(64 * MIB))
+        mount = self.mount(origin, "request_deadline=2,max_connections=4")
+        descriptor = os.open(mount / "file", os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        begun = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(48) as pool:
+            calls = [pool.submit(os.pread, descriptor, 4096, i * MIB + 8192) for i in range(48)]
+        for call in calls:
+            self.assertIn(call.exception().errno, (errno.ETIMEDOUT, errno.EIO))
+        # The kernel asks once more, for the page alone, when reading ahead failed.
+        self.assertLess(time.monotonic() - begun, 3 * 2 + 2)
+
     def test_a_reader_that_is_killed_ends_at_once_though_the_origin_hangs(self):
         origin = self.origin()
         origin.put("file", pattern(MIB))
