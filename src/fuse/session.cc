@@ -138,10 +138,11 @@ class SessionImpl final : public Session, private RequestSink {
   std::vector<std::byte> saved_init_;
   SessionFacts facts_;
 
-  // In the order of use: a transport feeds the decoder, which calls the operations.
+  // A transport feeds the decoder, which calls the operations. Their threads are joined
+  // before the decoder goes: an answer comes back through it.
   StopEvent stop_;
-  Operations operations_;
   std::unique_ptr<Decoder> decoder_;
+  Operations operations_;
   std::optional<DeviceTransport> device_;
   std::unique_ptr<RingTransport> ring_;
 };
