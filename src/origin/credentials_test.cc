@@ -106,6 +106,14 @@ TEST_F(CredentialFileTest, RefusesAFileThatOthersCanRead) {
                    Named("open to others than its owner; run: chmod 600 ") + path_.string()}));
 }
 
+TEST_F(CredentialFileTest, RefusesAFileOfAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  Write(kSts);
+  ASSERT_EQ(chown(path_.c_str(), 65534, 65534), 0);
+  EXPECT_EQ(Open().error(), (Error{Errc::kDenied, Named("owned by another user; run: chown root ") +
+                                                      path_.string()}));
+}
+
 TEST_F(CredentialFileTest, RefusesAMissingFileADirectoryAFifoAndALongFile) {
   EXPECT_EQ(Open().error(), (Error{Errc::kDenied, Named("No such file or directory")}));
   std::filesystem::create_directory(path_);

@@ -322,6 +322,16 @@ TEST_F(HttpObjectStoreTest, ListAsksForAPageAndReadsIt) {
             "&continuation-token=t%2B1");
 }
 
+// The sink of a document refuses what is past its limit; no caller changed its mind.
+TEST_F(HttpObjectStoreTest, ADocumentThatIsTooLongIsAWrongAnswerAndNotAnInterrupt) {
+  Serve([](const auto&) {
+    return Answer("200 OK", "", "<BucketStat>" + std::string(65536, ' ') + "</BucketStat>");
+  });
+  const auto usage = store_->Usage(Soon());
+  ASSERT_FALSE(usage);
+  EXPECT_EQ(usage.error().code, Errc::kUnreachable);
+}
+
 TEST_F(HttpObjectStoreTest, AMangledListIsNotAnEmptyOne) {
   Serve([](const auto&) { return Answer("200 OK", "", "<ListBucketResult><Contents>"); });
   const auto page = store_->List({}, Soon());
