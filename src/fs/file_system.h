@@ -9,8 +9,11 @@
 // Read-only: what would write is refused by fuse/ without asking here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/whole_file.h"
 #include "read/read_engine.h"
 
 namespace shoal {
@@ -46,6 +50,12 @@ struct DirectoryEntry {
   uint64_t next_cookie;  // where a reader that took this one goes on
 };
 
+struct OpenedFile {
+  HandleId handle = 0;
+  // The object as one file of the cache, if it is: the kernel may read there by itself.
+  std::shared_ptr<const WholeFile> whole;
+};
+
 struct Usage {
   uint64_t total_bytes = 0;
   uint64_t used_bytes = 0;
@@ -69,7 +79,13 @@ class FileSystem {
 
   // Waits. kChanged: the object is no longer this inode's version; a new lookup finds
   // the new one (the kernel does so by itself when open answers ESTALE).
-  virtual Result<HandleId> Open(InodeId inode, Deadline deadline) = 0;
+  virtual Result<OpenedFile> Open(InodeId inode, Deadline deadline) = 0;
+  // The same when it is known without waiting, else empty.
+  virtual std::optional<Result<OpenedFile>> OpenIfKnown(InodeId inode) = 0;
+  // Fills `out` from `offset`, as far as the object goes, if a cache has all of that at hand;
+  // answers how much that is. Empty: Read it. Does not wait.
+  virtual std::optional<size_t> ReadNow(HandleId handle, uint64_t offset,
+                                        std::span<std::byte> out) = 0;
   // Does not wait; ReadDone as in read_engine.h. kChanged: the object was replaced or
   // deleted since it was opened and these bytes are gone.
   virtual void Read(HandleId handle, ByteRange range, ReadDone done) = 0;

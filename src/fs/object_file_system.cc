@@ -117,7 +117,7 @@ class ObjectFileSystem final : public FileSystem {
     return EntryOf(*found, Duration::zero());
   }
 
-  Result<HandleId> Open(InodeId inode, Deadline deadline) override {
+  Result<OpenedFile> Open(InodeId inode, Deadline deadline) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, Find(inode));
     if (file->is_directory) return Fail(Errc::kIsDirectory, "opened as a file");
     ObjectInfo object = file->object;
@@ -133,19 +133,24 @@ class ObjectFileSystem final : public FileSystem {
                                        std::string(StorageClassName(object.storage_class)) +
                                        ": restore it before reading");
     FileHandle handle{.key = object.version.key, .reader = engine_.Open(object.version)};
+    OpenedFile opened{.whole = handle.reader->Whole(deadline)};
     const std::unique_lock lock(handles_mutex_);
-    const HandleId id = ++last_handle_;
-    files_.emplace(id, std::move(handle));
-    return id;
+    opened.handle = ++last_handle_;
+    files_.emplace(opened.handle, std::move(handle));
+    return opened;
+  }
+
+  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId) override { return std::nullopt; }
+
+  std::optional<size_t> ReadNow(HandleId handle, uint64_t offset,
+                                std::span<std::byte> out) override {
+    const std::shared_ptr<ObjectReader> reader = FindReader(handle);
+    if (!reader) return std::nullopt;
+    return reader->ReadNow(offset, out);
   }
 
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
-    std::shared_ptr<ObjectReader> reader;
-    {
-      const std::shared_lock lock(handles_mutex_);
-      const auto found = files_.find(handle);
-      if (found != files_.end()) reader = found->second.reader;
-    }
+    const std::shared_ptr<ObjectReader> reader = FindReader(handle);
     if (!reader) return done(Fail(Errc::kInvalid, "no open file has this handle"));
     reader->Read(range, std::move(done));
   }
@@ -235,6 +240,12 @@ class ObjectFileSystem final : public FileSystem {
     ASSIGN_OR_RETURN(std::shared_ptr<const Inode> inode, Find(id));
     if (!inode->is_directory) return Fail(Errc::kNotDirectory, "not a directory");
     return inode;
+  }
+
+  std::shared_ptr<ObjectReader> FindReader(HandleId handle) const {
+    const std::shared_lock lock(handles_mutex_);
+    const auto found = files_.find(handle);
+    return found == files_.end() ? nullptr : found->second.reader;
   }
 
   Result<DirectoryHandle> FindDirectoryHandle(HandleId handle) const {

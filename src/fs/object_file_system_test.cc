@@ -40,6 +40,9 @@ class DirectEngine final : public ReadEngine {
       const std::span<const std::byte> piece = std::as_bytes(std::span(text.text));
       done(std::span(&piece, 1));
     }
+    std::optional<size_t> ReadNow(uint64_t, std::span<std::byte>) override { return std::nullopt; }
+    std::shared_ptr<const WholeFile> Whole(Deadline) override { return nullptr; }
+    std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown() override { return nullptr; }
     ObjectStore& store;
     ObjectVersion version;
   };
@@ -65,14 +68,15 @@ class ObjectFileSystemTest : public ::testing::Test {
   }
   // As open(2): told that the inode is stale, the kernel walks the path once more.
   Result<HandleId> OpenPath(const std::string& path) {
-    Result<HandleId> handle;
+    Result<OpenedFile> opened;
     for (int attempt = 0; attempt < 2; ++attempt) {
       const Result<Entry> entry = Walk(path);
       if (!entry) return tl::unexpected(entry.error());
-      handle = file_system_->Open(entry->attributes.inode, Soon());
-      if (handle || handle.error().code != Errc::kChanged) break;
+      opened = file_system_->Open(entry->attributes.inode, Soon());
+      if (opened || opened.error().code != Errc::kChanged) break;
     }
-    return handle;
+    if (!opened) return tl::unexpected(opened.error());
+    return opened->handle;
   }
   Result<std::string> ReadAll(HandleId handle, uint64_t size) {
     Result<std::string> out;
@@ -203,10 +207,10 @@ TEST_F(ObjectFileSystemTest, OpeningTheInodeOfAReplacedObjectSaysChangedAndTheNe
   store_.ResetCalls();
   const Result<Entry> entry = file_system_->Lookup(directory, "file", Soon());
   EXPECT_NE(entry->attributes.inode, old_inode);
-  const Result<HandleId> handle = file_system_->Open(entry->attributes.inode, Soon());
-  ASSERT_TRUE(handle);
+  const Result<OpenedFile> opened = file_system_->Open(entry->attributes.inode, Soon());
+  ASSERT_TRUE(opened);
   EXPECT_EQ(store_.calls().head, 0) << "the refused open had asked already";
-  EXPECT_EQ(*ReadAll(*handle, 5), "newer");
+  EXPECT_EQ(*ReadAll(opened->handle, 5), "newer");
 }
 
 TEST_F(ObjectFileSystemTest, AStatDoesNotLetALaterOpenSkipItsHead) {

@@ -159,16 +159,16 @@ void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file
   Operations& self = Of(request);
   self.RunWaiting(request, [&self, inode, reply = *file,
                             deadline = self.DeadlineFromNow()](Call& call) mutable {
-    const Result<HandleId> handle = self.file_system_.Open(inode, deadline);
+    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
     if (!call.Claim()) {
-      if (handle) self.file_system_.Release(*handle);
+      if (opened) self.file_system_.Release(opened->handle);
       return;
     }
-    if (!handle) return ReplyError(call.request(), "open", handle.error());
-    reply.fh = *handle;
+    if (!opened) return ReplyError(call.request(), "open", opened.error());
+    reply.fh = opened->handle;
     reply.keep_cache = 1;  // the inode is one version
     reply.noflush = 1;     // nothing was written
-    if (fuse_reply_open(call.request(), &reply) != 0) self.file_system_.Release(*handle);
+    if (fuse_reply_open(call.request(), &reply) != 0) self.file_system_.Release(opened->handle);
   });
 }
 

@@ -9,7 +9,7 @@ namespace shoal {
 class OriginSource final : public RangeSource {
  public:
   explicit OriginSource(ObjectStore& store) : store_(store) {}  // `store` outlives it
-  Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override;
+  std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
 
  private:
   ObjectStore& store_;

@@ -35,7 +35,7 @@ TEST(OriginSource, BringsTheRangeAndSaysWhereItWas) {
   OriginSource source(store);
   const ObjectVersion fish{.key = "fish", .etag = "", .size_bytes = 15};
   StringSink sink;
-  const auto found = source.Read({.object = fish, .range = {2, 5}, .deadline = {}}, sink);
+  const auto found = source.Open(fish)->Read({.range = {2, 5}, .deadline = {}}, sink);
   ASSERT_TRUE(found);
   EXPECT_EQ(*found, ServedBy::kOrigin);
   EXPECT_EQ(sink.text, "shoal");
@@ -46,7 +46,7 @@ TEST(OriginSource, PassesErrorsOn) {
   OriginSource source(store);
   const ObjectVersion gone{.key = "gone", .etag = "", .size_bytes = 15};
   StringSink sink;
-  EXPECT_EQ(source.Read({.object = gone, .range = {0, 5}, .deadline = {}}, sink).error(),
+  EXPECT_EQ(source.Open(gone)->Read({.range = {0, 5}, .deadline = {}}, sink).error(),
             (Error{Errc::kNotFound, "gone"}));
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <tuple>
 
@@ -47,6 +48,12 @@ class ObjectReader {
   virtual ~ObjectReader() = default;  // ends its fetches; reads under way fail with kInterrupted
   // Does not block. kChanged when the object is no longer this version.
   virtual void Read(ByteRange range, ReadDone done) = 0;
+  // Fills `out` from `offset`, as far as the object goes, if a cache has all of that at hand;
+  // answers how much that is. Empty: Read it. Does not block.
+  virtual std::optional<size_t> ReadNow(uint64_t offset, std::span<std::byte> out) = 0;
+  // As ObjectBytes has them.
+  virtual std::shared_ptr<const WholeFile> Whole(Deadline deadline) = 0;
+  virtual std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown() = 0;
 };
 
 // Thread-safe. Outlives its readers.

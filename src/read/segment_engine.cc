@@ -30,11 +30,25 @@ uint64_t SegmentEnd(uint64_t offset, uint64_t limit) {
 class SegmentEngine::Reader final : public ObjectReader {
  public:
   Reader(SegmentEngine& engine, const ObjectVersion& version)
-      : engine_(engine), object_(std::make_shared<OpenObject>(version)) {}
+      : engine_(engine),
+        object_(std::make_shared<OpenObject>(version, engine.source_.Open(version))) {}
   ~Reader() override { engine_.Close(object_); }
 
   void Read(ByteRange range, ReadDone done) override {
     engine_.Read(object_, range, std::move(done));
+  }
+  std::optional<size_t> ReadNow(uint64_t offset, std::span<std::byte> out) override {
+    const uint64_t object_bytes = object_->version.size_bytes;
+    if (offset >= object_bytes || out.empty()) return 0;
+    out = out.first(std::min(out.size(), object_bytes - offset));
+    if (!object_->bytes->ReadNow(offset, out)) return std::nullopt;
+    return out.size();
+  }
+  std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
+    return object_->bytes->Whole(deadline);
+  }
+  std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown() override {
+    return object_->bytes->WholeIfKnown();
   }
   [[nodiscard]] const ObjectVersion& version() const { return object_->version; }
 

@@ -39,9 +39,11 @@ struct FollowedStream : StreamAccount {
 
 // What the handles on one object version share. Guarded by the engine's lock.
 struct OpenObject : SegmentOwner {
-  explicit OpenObject(ObjectVersion version_) : version(std::move(version_)) {}
+  OpenObject(ObjectVersion version_, std::shared_ptr<ObjectBytes> bytes_)
+      : version(std::move(version_)), bytes(std::move(bytes_)) {}
 
   const ObjectVersion version;
+  const std::shared_ptr<ObjectBytes> bytes;  // its own synchronization
   StreamDetector detector;
   std::map<StreamId, std::shared_ptr<FollowedStream>> streams;
   bool closed = false;

@@ -20,14 +20,13 @@ void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
   Result<ServedBy> result = Fail(Errc::kInterrupted, "closed");
   FetchSink sink(*fetch, *this);
   if (wanted) {
-    const RangeRequest request{.object = fetch->object->version,
-                               .range = fetch->range,
+    const RangeRequest request{.range = fetch->range,
                                .purpose = purpose,
                                .deadline = fetch->deadline.at == Instant::max()
                                                ? Deadline::After(clock_, fetch_deadline_)
                                                : fetch->deadline};
     fetch->began_at = clock_.Now();
-    result = source_.Read(request, sink);
+    result = fetch->object->bytes->Read(request, sink);
   }
   std::optional<Error> error;
   if (!result) {

@@ -136,11 +136,15 @@ class MemoryFileSystem final : public FileSystem {
     if (!nodes_.contains(inode)) return Fail(Errc::kChanged, "no such inode");
     return EntryOf(inode);
   }
-  Result<HandleId> Open(InodeId inode, Deadline) override {
+  Result<OpenedFile> Open(InodeId inode, Deadline) override {
     open_gate.Pass();
     const std::scoped_lock lock(mutex_);
     if (changed_.erase(inode) > 0) return Fail(Errc::kChanged, "another version");
-    return NewHandle(inode);
+    return OpenedFile{.handle = NewHandle(inode), .whole = nullptr};
+  }
+  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId) override { return std::nullopt; }
+  std::optional<size_t> ReadNow(HandleId, uint64_t, std::span<std::byte>) override {
+    return std::nullopt;
   }
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
     {

@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -52,13 +53,8 @@ class MemoryRangeSource final : public RangeSource {
     }
   }
 
-  Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
-    const Plan plan = Begin(request);
-    Result<ServedBy> result = Send(request, sink, plan);
-    const std::lock_guard lock(mutex_);
-    --running_count_;
-    changed_.notify_all();
-    return result;
+  std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override {
+    return std::make_shared<Bytes>(*this, version);
   }
 
   // Every fetch from now on stops once it has sent `after_bytes`, until ReleaseFetches.
@@ -130,6 +126,19 @@ class MemoryRangeSource final : public RangeSource {
   }
 
  private:
+  class Bytes final : public ObjectBytes {
+   public:
+    Bytes(MemoryRangeSource& source, const ObjectVersion& version)
+        : source_(source), version_(version) {}
+    Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
+      return source_.Read(version_, request, sink);
+    }
+
+   private:
+    MemoryRangeSource& source_;
+    const ObjectVersion version_;
+  };
+
   struct Failure {
     std::optional<Error> error;  // empty: claims success
     uint64_t after_bytes = 0;
@@ -143,6 +152,15 @@ class MemoryRangeSource final : public RangeSource {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
     return x ^ (x >> 31);
+  }
+
+  Result<ServedBy> Read(const ObjectVersion& object, const RangeRequest& request, ByteSink& sink) {
+    const Plan plan = Begin(request);
+    Result<ServedBy> result = Send(object, request, sink, plan);
+    const std::lock_guard lock(mutex_);
+    --running_count_;
+    changed_.notify_all();
+    return result;
   }
 
   Plan Begin(const RangeRequest& request) {
@@ -161,7 +179,8 @@ class MemoryRangeSource final : public RangeSource {
     return plan;
   }
 
-  Result<ServedBy> Send(const RangeRequest& request, ByteSink& sink, const Plan& plan) {
+  Result<ServedBy> Send(const ObjectVersion& object, const RangeRequest& request, ByteSink& sink,
+                        const Plan& plan) {
     const uint64_t stop = plan.failure ? std::min(plan.failure->after_bytes, request.range.length)
                                        : request.range.length;
     std::vector<std::byte> chunk(plan.chunk_bytes);
@@ -171,7 +190,7 @@ class MemoryRangeSource final : public RangeSource {
       const uint64_t count =
           std::min({plan.chunk_bytes + uint64_t{0}, stop - sent, hold_at - sent});
       const std::span<std::byte> bytes(chunk.data(), count);
-      Generate(request.object, request.range.offset + sent, bytes);
+      Generate(object, request.range.offset + sent, bytes);
       if (!sink.Append(bytes)) return Fail(Errc::kInterrupted, "the sink wants no more");
       sent += count;
       const std::lock_guard lock(mutex_);
