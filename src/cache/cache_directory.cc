@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -20,6 +19,7 @@
 #include <map>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,8 +36,7 @@ constexpr std::string_view kMetaSuffix = ".meta";
 constexpr char kQuarantine[] = "quarantine";
 constexpr size_t kFolderCount = 256;
 constexpr size_t kQuarantinedMax = 8;
-constexpr int kLockAttempts = 50;  // each 100 ms: a daemon that was just told to go
-constexpr int kLockWaitMs = 100;
+constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
 
 auto FailSystem(const std::string& what) {
   const int error = errno;
@@ -330,20 +329,20 @@ class CacheDirectory final : public CacheStorage {
 };
 
 // One process at a time. The lock goes with the process, however it ends.
-Result<FileDescriptor> Lock(int root_fd, const std::string& name) {
+Result<FileDescriptor> Lock(int root_fd, const std::string& name, Duration wait) {
   FileDescriptor lock =
       OpenBelow(root_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
   struct stat lock_stat {};
   if (!lock.valid()) return FailSystem("opening " + name + "/lock");
   if (!IsOurs(lock.get(), lock_stat))
     return Fail(Errc::kInvalid, name + "/lock is not a plain file of ours");
-  for (int attempt = 0; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+  for (; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; wait -= kLockLookedAtEvery) {
     if (errno != EWOULDBLOCK) return FailSystem("locking " + name);
-    if (attempt == kLockAttempts)
+    if (wait <= Duration::zero())
       return Fail(Errc::kBusy, name +
                                    " is the cache of another mount: give each mount a directory of "
                                    "its own");
-    poll(nullptr, 0, kLockWaitMs);
+    std::this_thread::sleep_for(kLockLookedAtEvery);
   }
   return lock;
 }
@@ -375,7 +374,8 @@ Result<> CheckFormat(int root_fd, const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path) {
+Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
+                                                         Duration wait_for_other) {
   const FileDescriptor parent(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid()) {
     const int error = errno;
@@ -384,7 +384,7 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   }
   const std::string name = path + (path.ends_with('/') ? "" : "/") + "shoal-cache";
   ASSIGN_OR_RETURN(FileDescriptor root, OpenFolder(parent.get(), "shoal-cache", name));
-  ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name));
+  ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name, wait_for_other));
   RETURN_IF_ERROR(CheckFormat(root.get(), name));
   auto directory = std::make_unique<CacheDirectory>(name, std::move(root), std::move(lock));
   RETURN_IF_ERROR(directory->Prepare());
