@@ -1,5 +1,7 @@
 #include "fuse/operations.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -25,9 +27,12 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 
 }  // namespace
 
-Operations::Operations(FileSystem& file_system, const SessionOptions& options, const Clock& clock)
+Operations::Operations(FileSystem& file_system, const SessionOptions& options,
+                       BackingFiles& backing_files, const Clock& clock)
     : file_system_(file_system),
+      backing_files_(backing_files),
       clock_(clock),
+      passthrough_(options.passthrough != "off"),
       request_bytes_max_(options.request_bytes_max),
       wait_max_(std::chrono::seconds(options.deadline_seconds)),
       waiters_("fuse-wait", options.waiter_count_max) {}
@@ -53,7 +58,7 @@ fuse_lowlevel_ops Operations::Table() {
   table.opendir = OpenDirectory;
   table.readdir = ReadDirectory<false>;
   table.readdirplus = ReadDirectory<true>;
-  table.releasedir = Release;
+  table.releasedir = ReleaseDirectory;
   table.statfs = GetUsage;
 
   table.readlink = Refuse<EINVAL>;  // there are no links
@@ -81,7 +86,8 @@ fuse_lowlevel_ops Operations::Table() {
   return table;
 }
 
-void Operations::Init(void* self, fuse_conn_info* connection) {
+void Operations::Init(void* userdata, fuse_conn_info* connection) {
+  const Operations& self = *static_cast<Operations*>(userdata);
   Want(connection, FUSE_CAP_ASYNC_READ);
   Want(connection, FUSE_CAP_ASYNC_DIO);
   Want(connection, FUSE_CAP_PARALLEL_DIROPS);
@@ -96,8 +102,13 @@ void Operations::Init(void* self, fuse_conn_info* connection) {
   // Ours, not libfuse's: see RingTransport.
   fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
 
+  if (self.passthrough_) {
+    Want(connection, FUSE_CAP_PASSTHROUGH);
+    connection->max_backing_stack_depth = FUSE_BACKING_STACKED_UNDER;
+  }
+
   // libfuse makes max_pages of it, which bounds reads.
-  connection->max_write = static_cast<Operations*>(self)->request_bytes_max_;
+  connection->max_write = self.request_bytes_max_;
   connection->max_background = 512;
   connection->congestion_threshold = 384;
   connection->time_gran = 1'000'000'000;  // mtimes are whole seconds
@@ -157,19 +168,32 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
-  self.RunWaiting(request, [&self, inode, reply = *file,
-                            deadline = self.DeadlineFromNow()](Call& call) mutable {
-    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
-    if (!call.Claim()) {
-      if (opened) self.file_system_.Release(opened->handle);
-      return;
-    }
-    if (!opened) return ReplyError(call.request(), "open", opened.error());
-    reply.fh = opened->handle;
-    reply.keep_cache = 1;  // the inode is one version
-    reply.noflush = 1;     // nothing was written
-    if (fuse_reply_open(call.request(), &reply) != 0) self.file_system_.Release(opened->handle);
-  });
+  if (const auto known = self.file_system_.OpenIfKnown(inode))
+    return self.ReplyOpen(request, inode, *known, *file);
+  self.RunWaiting(request,
+                  [&self, inode, file = *file, deadline = self.DeadlineFromNow()](Call& call) {
+                    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
+                    if (call.Claim()) {
+                      self.ReplyOpen(call.request(), inode, opened, file);
+                    } else if (opened) {
+                      self.file_system_.Release(opened->handle);
+                    }
+                  });
+}
+
+void Operations::ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
+                           fuse_file_info reply) {
+  if (!opened) return ReplyError(request, "open", opened.error());
+  // A disk wants O_DIRECT reads aligned, and would fail some that we do not.
+  const bool direct = reply.flags & O_DIRECT;
+  reply.fh = opened->handle;
+  reply.noflush = 1;  // nothing was written
+  reply.backing_id = backing_files_.Open(inode, direct ? nullptr : opened->whole);
+  // The inode is one version. Passed through, its pages here would be there twice.
+  reply.keep_cache = reply.backing_id == 0;
+  if (fuse_reply_open(request, &reply) == 0) return;
+  backing_files_.Close(inode);
+  file_system_.Release(opened->handle);
 }
 
 void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
@@ -236,7 +260,14 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
   });
 }
 
-void Operations::Release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
+void Operations::Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
+  Operations& self = Of(request);
+  self.backing_files_.Close(inode);
+  self.file_system_.Release(file->fh);
+  fuse_reply_err(request, 0);
+}
+
+void Operations::ReleaseDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
   Of(request).file_system_.Release(file->fh);
   fuse_reply_err(request, 0);
 }
