@@ -179,6 +179,43 @@ TEST_P(PassthroughTest, AnOpenForUnalignedDirectReadsIsServedByUs) {
   UnmountAndExpectEnd();
 }
 
+// Stops whoever is about to name it to the kernel.
+class GatedFile final : public WholeFile {
+ public:
+  GatedFile(const std::string& contents, Gate& gate) : file_(contents), gate_(gate) {}
+  [[nodiscard]] int fd() const override {
+    gate_.Pass();
+    return file_.fd();
+  }
+
+ private:
+  const TemporaryFile file_;
+  Gate& gate_;
+};
+
+TEST_P(PassthroughTest, AnOpenThatIsOvertakenFollowsTheOneThatOvertookIt) {
+  const InodeId inode = file_system_.AddFile(kRootInode, "file", "cached");
+  MountWithPassthrough();
+  if (IsSkipped()) return;
+  Gate gate;
+  for (const std::string overtaking : {"cached", "second"}) {
+    gate.Close();
+    file_system_.SetWhole(inode, std::make_shared<GatedFile>("passed", gate));
+    std::string read;
+    std::thread overtaken([&] { read = ReadFile(); });
+    gate.WaitUntilWaiting(1);
+    file_system_.SetWhole(inode, overtaking == "cached" ? nullptr : InMemory(overtaking));
+    const int fd = open(At("file").c_str(), O_RDONLY);
+    gate.Open();
+    overtaken.join();
+    EXPECT_EQ(Read(fd, 6), overtaking);
+    EXPECT_EQ(read, overtaking);
+    close(fd);
+    file_system_.WaitUntilAllReleased();
+  }
+  UnmountAndExpectEnd();
+}
+
 TEST_P(PassthroughTest, NoOpenOrReadFailsWhileFilesBecomeWholeAndCeaseToBe) {
   constexpr size_t kThreadCount = 64;
   constexpr int kRoundCount = 100;
