@@ -30,6 +30,9 @@ class Operations {
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
 
+  // Known once FUSE_INIT was fed.
+  [[nodiscard]] bool can_forget_names() const { return can_forget_names_; }
+
   void Interrupt(uint64_t unique) { parked_.Interrupt(unique); }
 
  private:
@@ -55,6 +58,8 @@ class Operations {
   template <class Work>
   void RunWaiting(fuse_req_t request, Work work);
   void ReplyEntry(fuse_req_t request, std::string_view operation, const Result<Entry>& entry);
+  // What the kernel may be told: a name it cannot be made to forget is not for long.
+  [[nodiscard]] Entry Capped(Entry entry) const;
   void ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
                  fuse_file_info reply);
   [[nodiscard]] Deadline DeadlineFromNow() const;
@@ -63,6 +68,7 @@ class Operations {
   BackingFiles& backing_files_;
   const Clock& clock_;
   const bool passthrough_;
+  bool can_forget_names_ = false;  // constant after FUSE_INIT
   const uint32_t request_bytes_max_;
   const Duration wait_max_;
   ParkedCalls parked_;

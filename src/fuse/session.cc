@@ -66,9 +66,11 @@ class SessionImpl final : public Session, private RequestSink {
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
     const size_t receiver_count =
         ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
-    device_.emplace(device_fd_, receiver_count, static_cast<RequestSink&>(*this), stop_);
+    device_.emplace(device_fd_, receiver_count, init_.request_bytes(),
+                    static_cast<RequestSink&>(*this), stop_);
 
     facts_.request_bytes = init_.request_bytes();
+    facts_.can_forget_names = operations_.can_forget_names();
     StartPassthrough();
     if (!mount_point.empty())
       facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
@@ -98,6 +100,16 @@ class SessionImpl final : public Session, private RequestSink {
   }
 
   void Stop() override { stop_.Raise(); }
+
+  Result<> ForgetNames() override {
+    if (!facts_.can_forget_names)
+      return Fail(Errc::kUnsupported, "the kernel cannot be told to forget names");
+    fuse_out_header notification{sizeof(notification), kNotifyNamesChanged, 0};
+    if (write(device_fd_, &notification, sizeof(notification)) < 0)
+      return Fail(Errc::kUnreachable,
+                  std::string("telling the kernel to forget names: ") + std::strerror(errno));
+    return {};
+  }
 
  private:
   Result<> ChooseTransport() {

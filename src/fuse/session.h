@@ -51,6 +51,7 @@ struct SessionFacts {
   std::string io_uring_why_not;
   bool passthrough = false;
   std::string passthrough_why_not;  // also with passthrough, if a file could not be
+  bool can_forget_names = false;    // Linux 6.16
   uint32_t request_bytes = 0;
   uint32_t readahead_kib = 0;
 };
@@ -63,6 +64,12 @@ class Session {
   // descriptor: what was agreed on, also the transport, holds for the life of the mount.
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
   [[nodiscard]] virtual SessionFacts facts() const = 0;
+
+  // Makes the kernel ask for every name of the mount again when it is next used, whatever time
+  // was left. Attributes and pages of inodes stay. From any thread. kUnsupported: not with this
+  // kernel (facts().can_forget_names); then names are given to it for ten seconds at most.
+  // kUnreachable: unmounted.
+  virtual Result<> ForgetNames() = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
   // are answered before it returns.

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -68,6 +69,82 @@ TEST_P(SessionTest, FilesReadBackWholeInEveryWay) {
   EXPECT_EQ(Slurp(At("empty"), 4096), "");
   EXPECT_EQ(Slurp(At("a directory/small"), 4096), "hello");
   EXPECT_EQ(Slurp(At("nothing"), 4096), "<open: No such file or directory>");
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, BytesAtHandAreReadWithoutWaitingAndNeedNotAllBe) {
+  const std::string contents = Pattern(3 * kMiB + 4321, 4);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  file_system_.SetReadsAtHand(true);
+  for (const size_t step : {size_t{4096}, size_t{7777}, size_t{kMiB}})
+    EXPECT_TRUE(Slurp(At("file"), step, O_DIRECT) == contents) << step;
+  EXPECT_TRUE(Slurp(At("file"), kMiB) == contents);
+  EXPECT_EQ(file_system_.read_count(), 0u);
+  const size_t read_now_count = file_system_.read_now_count();
+  EXPECT_GT(read_now_count, contents.size() / 4096);
+
+  std::atomic<int> wrong_count{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 8; ++i)
+    readers.emplace_back([&, i] {
+      for (int round = 0; round < 4; ++round) {
+        file_system_.SetReadsAtHand((i + round) % 2 == 0);
+        if (Slurp(At("file"), 20'480, O_DIRECT) != contents) ++wrong_count;
+      }
+    });
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong_count, 0);
+  EXPECT_GT(file_system_.read_count(), 0u);
+  EXPECT_GT(file_system_.read_now_count(), read_now_count);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AReadBehindTheEndOfAFileFindsNothing) {
+  file_system_.AddFile(kRootInode, "file", Pattern(5000, 8));
+  MountAndServe();
+  file_system_.SetReadsAtHand(true);
+  const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
+  ASSERT_GE(fd, 0);
+  alignas(4096) char page[4096];
+  EXPECT_EQ(pread(fd, page, sizeof(page), 4096), 5000 - 4096);
+  EXPECT_TRUE(std::string_view(page, 5000 - 4096) == Pattern(5000, 8).substr(4096));
+  EXPECT_EQ(pread(fd, page, sizeof(page), 8192), 0);
+  close(fd);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, ForgettingNamesMakesTheKernelAskAgain) {
+  const InodeId directory = file_system_.AddDirectory(kRootInode, "directory");
+  file_system_.AddFile(directory, "file", "contents");
+  file_system_.SetValidFor(std::chrono::hours(1));
+  MountAndServe();
+  if (!session_->facts().can_forget_names) GTEST_SKIP() << "the kernel cannot";
+  const std::string path = At("directory/file");
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 2u);
+  const int fd = open(path.c_str(), O_RDONLY);
+  const int directory_fd = open(At("directory").c_str(), O_RDONLY | O_DIRECTORY);
+
+  const Result<> forgotten = session_->ForgetNames();
+  ASSERT_TRUE(forgotten) << forgotten.error().detail;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 4u);
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 4u);
+
+  // What is open stays where it is.
+  char bytes[8];
+  EXPECT_EQ(pread(fd, bytes, sizeof(bytes), 0), 8);
+  EXPECT_EQ(fstatat(directory_fd, "file", &status, 0), 0);
+  char link[PATH_MAX] = {};
+  const std::string self = "/proc/self/fd/" + std::to_string(directory_fd);
+  EXPECT_GT(readlink(self.c_str(), link, sizeof(link) - 1), 0);
+  EXPECT_EQ(std::string(link), At("directory"));
+  close(fd);
+  close(directory_fd);
   UnmountAndExpectEnd();
 }
 
