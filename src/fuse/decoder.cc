@@ -15,7 +15,7 @@
 namespace shoal {
 namespace {
 
-thread_local uint64_t current_unique = 0;
+thread_local ReplyPort* current_port = nullptr;
 
 ssize_t SendToPort(int, iovec* parts, int count, void*) {
   auto* header = static_cast<fuse_out_header*>(parts[0].iov_base);
@@ -78,7 +78,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Make(const fuse_lowlevel_ops& operatio
 
 void Decoder::Feed(std::span<std::byte> message, ReplyPort* port) {
   auto* header = reinterpret_cast<fuse_in_header*>(message.data());
-  current_unique = header->unique;
+  current_port = port;
   if (port != nullptr) port->unique = header->unique;
   // libfuse hands this number back with the answer and does nothing else with it.
   header->unique = std::bit_cast<uint64_t>(port);
@@ -88,8 +88,8 @@ void Decoder::Feed(std::span<std::byte> message, ReplyPort* port) {
   fuse_session_process_buf(session_.get(), &buffer);
 }
 
-uint64_t Decoder::CurrentUnique() {
-  return current_unique;
+ReplyPort* Decoder::CurrentPort() {
+  return current_port;
 }
 
 bool ExpectsReply(uint32_t opcode) {

@@ -23,6 +23,11 @@ class ReplyPort {
   // 0, or ENOENT when the kernel no longer knows the request.
   virtual int Send(std::span<const iovec> parts) = 0;
 
+  // Memory to make the answer's body in: what is sent from its start is not copied. May be too
+  // small for the answer, or empty. The receiving thread's, until its operation returns: a
+  // later answer is made elsewhere.
+  virtual std::span<std::byte> AnswerRoom() { return {}; }
+
   uint64_t unique = 0;  // the kernel's
 
  protected:
@@ -42,9 +47,9 @@ class Decoder {
   // is not for libfuse, which keeps no account of requests here.
   void Feed(std::span<std::byte> message, ReplyPort* port);
 
-  // The kernel's unique of the request whose operation this thread is in: libfuse does not
-  // tell, and knows only its own.
-  static uint64_t CurrentUnique();
+  // The port of the request whose operation this thread is in, until it is answered: libfuse
+  // does not tell.
+  static ReplyPort* CurrentPort();
 
  private:
   struct Destroy {

@@ -56,8 +56,8 @@ ssize_t WriteWhole(int fd, std::span<const iovec> parts) {
 // Lives from the request to its answer.
 class DeviceTransport::Reply final : public ReplyPort {
  public:
-  Reply(std::shared_ptr<Unanswered> unanswered, int fd)
-      : unanswered_(std::move(unanswered)), fd_(fd) {}
+  Reply(std::shared_ptr<Unanswered> unanswered, int fd, std::span<std::byte> answer_room)
+      : unanswered_(std::move(unanswered)), fd_(fd), answer_room_(answer_room) {}
 
   int Send(std::span<const iovec> parts) override {
     int error = WriteWhole(fd_, parts) < 0 ? errno : 0;
@@ -72,14 +72,17 @@ class DeviceTransport::Reply final : public ReplyPort {
     return error == 0 ? 0 : ENOENT;
   }
 
+  std::span<std::byte> AnswerRoom() override { return answer_room_; }
+
  private:
   const std::shared_ptr<Unanswered> unanswered_;
   const int fd_;
+  const std::span<std::byte> answer_room_;  // the receiving thread's
 };
 
-DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, RequestSink& sink,
-                                 StopEvent& stop)
-    : device_fd_(device_fd), sink_(sink), stop_(stop) {
+DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, size_t answer_bytes,
+                                 RequestSink& sink, StopEvent& stop)
+    : device_fd_(device_fd), answer_bytes_(answer_bytes), sink_(sink), stop_(stop) {
   fcntl(device_fd, F_SETFL, fcntl(device_fd, F_GETFL) | O_NONBLOCK);
   fds_.push_back(device_fd);
   while (fds_.size() < thread_count) {
@@ -123,13 +126,15 @@ void DeviceTransport::Receive(int fd) {
     End(Fail(Errc::kUnreachable, std::string("epoll on /dev/fuse: ") + std::strerror(errno)));
 
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
+  const auto answer = std::make_unique_for_overwrite<std::byte[]>(answer_bytes_);
   while (!stop_.raised()) {
     const ssize_t length = read(fd, buffer.get(), kBufferBytes);
     if (length > 0) {
       const std::span message(buffer.get(), static_cast<size_t>(length));
       const auto* header = reinterpret_cast<const fuse_in_header*>(buffer.get());
       Reply* reply = nullptr;
-      if (ExpectsReply(header->opcode)) reply = new Reply(unanswered_, fd);
+      if (ExpectsReply(header->opcode))
+        reply = new Reply(unanswered_, fd, {answer.get(), answer_bytes_});
       sink_.Receive(message, reply);
     } else if (length == 0 || errno == ENODEV || errno == ECONNABORTED) {
       End({});  // unmounted

@@ -16,8 +16,10 @@ namespace shoal {
 
 class DeviceTransport final : public Transport {
  public:
-  // `device_fd` stays the caller's and is made non-blocking. All outlive this.
-  DeviceTransport(int device_fd, size_t thread_count, RequestSink& sink, StopEvent& stop);
+  // `device_fd` stays the caller's and is made non-blocking. All outlive this. Answers of up to
+  // `answer_bytes` may be made in the receiving thread's memory.
+  DeviceTransport(int device_fd, size_t thread_count, size_t answer_bytes, RequestSink& sink,
+                  StopEvent& stop);
   ~DeviceTransport() override;
 
   Result<> Serve() override;
@@ -34,6 +36,7 @@ class DeviceTransport final : public Transport {
   void End(Result<> why);
 
   const int device_fd_;
+  const size_t answer_bytes_;
   RequestSink& sink_;
   StopEvent& stop_;
   std::vector<int> fds_;  // device_fd_, then clones of it, one a thread

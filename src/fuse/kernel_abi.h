@@ -1,9 +1,10 @@
-// FUSE over io_uring as the kernel speaks it (since 6.14): what the <linux/fuse.h> of the
-// systems we build on does not have yet. Source: Linux, include/uapi/linux/fuse.h and
-// Documentation/filesystems/fuse/fuse-io-uring.rst.
+// What the kernel speaks and the <linux/fuse.h> of the systems we build on does not have yet:
+// passthrough (since 6.9), FUSE over io_uring (6.14), epochs of names (6.16). Source: Linux,
+// include/uapi/linux/fuse.h and Documentation/filesystems/fuse/.
 #pragma once
 
 #include <linux/fuse.h>
+#include <sys/ioctl.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,19 @@ inline constexpr uint64_t kInitOverIoUring = 1ULL << 41;
 
 // Set in `unique` when the kernel sends a request again to a new worker.
 inline constexpr uint64_t kUniqueResent = 1ULL << 63;
+
+// A notification that makes the kernel look up every name again, from this minor version on.
+inline constexpr int32_t kNotifyNamesChanged = 8;  // FUSE_NOTIFY_INC_EPOCH
+inline constexpr uint32_t kNotifyNamesChangedMinor = 44;
+
+// Gives the kernel a file to read from by itself: the id to name it by, in answers to FUSE_OPEN.
+struct BackingMap {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+inline constexpr unsigned long kBackingOpen = _IOW(FUSE_DEV_IOC_MAGIC, 1, BackingMap);
+inline constexpr unsigned long kBackingClose = _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t);
 
 // Commands of IORING_OP_URING_CMD on /dev/fuse.
 inline constexpr uint32_t kRingRegister = 1;        // gives the kernel an entry's buffers
@@ -41,5 +55,6 @@ struct RingHeader {
   uint64_t reserved;
 };
 static_assert(sizeof(RingHeader) == 288 && sizeof(RingCommand) == 24);
+static_assert(sizeof(BackingMap) == 16);
 
 }  // namespace shoal

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <future>
 #include <string>
+#include <utility>
 
 #include "fuse/kernel_abi.h"
 #include "fuse/session.h"
@@ -128,6 +131,51 @@ TEST_F(MessageTest, AnOperationNobodyKnowsGetsEnosys) {
   kernel_.Send(FUSE_GETXATTR, 202, kRootInode,
                FakeKernel::BytesOf(fuse_getxattr_in{}) + std::string("user.a\0", 7));
   EXPECT_EQ(kernel_.Receive(), (Answer{202, -ENOSYS, ""}));
+}
+
+// The seconds for which the kernel may use a name, in answers to LOOKUP and READDIRPLUS, when it
+// is of version 7.`minor`.
+std::pair<uint64_t, uint64_t> NameValidSeconds(uint32_t minor) {
+  SystemClock clock;
+  MemoryFileSystem file_system;
+  file_system.AddFile(kRootInode, "file", "contents");
+  file_system.SetValidFor(std::chrono::hours(1));
+  FakeKernel kernel;
+  kernel.SendInit(minor);
+  SessionOptions options;
+  options.transport = "dev";
+  auto session = StartSession(file_system, kernel.device_fd(), "", {}, options, clock);
+  if (!session) return {};
+  auto outcome = std::async(std::launch::async, [&] { return (*session)->Serve(); });
+  kernel.Receive();
+  fuse_entry_out found{};
+  kernel.Send(FUSE_LOOKUP, 200, kRootInode, std::string_view("file\0", 5));
+  std::memcpy(&found, kernel.Receive().body.data(), sizeof(found));
+  fuse_read_in read{};
+  read.size = 4096;
+  fuse_open_out opened{};
+  kernel.Send(FUSE_OPENDIR, 202, kRootInode, FakeKernel::BytesOf(fuse_open_in{}));
+  std::memcpy(&opened, kernel.Receive().body.data(), sizeof(opened));
+  read.fh = opened.fh;
+  fuse_entry_out listed{};  // what a record begins with
+  kernel.Send(FUSE_READDIRPLUS, 204, kRootInode, FakeKernel::BytesOf(read));
+  std::memcpy(&listed, kernel.Receive().body.data(), sizeof(listed));
+
+  EXPECT_EQ((*session)->facts().can_forget_names, minor >= 44);
+  const Result<> told = (*session)->ForgetNames();
+  if (minor >= 44) {
+    EXPECT_EQ(kernel.Receive(), (Answer{0, 8, ""}));
+  } else {
+    EXPECT_FALSE(told);
+  }
+  kernel.Unmount();
+  EXPECT_TRUE(outcome.get());
+  return {found.entry_valid, listed.entry_valid};
+}
+
+TEST(ForgetNames, NamesAreGivenForLongOnlyToAKernelThatCanForgetThem) {
+  EXPECT_EQ(NameValidSeconds(43), (std::pair<uint64_t, uint64_t>{10, 10}));
+  EXPECT_EQ(NameValidSeconds(44), (std::pair<uint64_t, uint64_t>{3600, 3600}));
 }
 
 TEST_F(MessageTest, AnAttachedSessionTellsTheKernelNothing) {

@@ -1,5 +1,7 @@
 #include "fuse/operations.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -8,10 +10,14 @@
 #include <vector>
 
 #include "fuse/decoder.h"
+#include "fuse/kernel_abi.h"
 #include "fuse/reply.h"
 
 namespace shoal {
 namespace {
+
+// Of names that the kernel cannot be made to forget.
+constexpr Duration kNameValidForMax = std::chrono::seconds(10);
 
 // For operations of any signature that are refused without a look at their arguments.
 template <int kErrno, class... Arguments>
@@ -25,9 +31,12 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 
 }  // namespace
 
-Operations::Operations(FileSystem& file_system, const SessionOptions& options, const Clock& clock)
+Operations::Operations(FileSystem& file_system, const SessionOptions& options,
+                       BackingFiles& backing_files, const Clock& clock)
     : file_system_(file_system),
+      backing_files_(backing_files),
       clock_(clock),
+      passthrough_(options.passthrough != "off"),
       request_bytes_max_(options.request_bytes_max),
       wait_max_(std::chrono::seconds(options.deadline_seconds)),
       waiters_("fuse-wait", options.waiter_count_max) {}
@@ -53,7 +62,7 @@ fuse_lowlevel_ops Operations::Table() {
   table.opendir = OpenDirectory;
   table.readdir = ReadDirectory<false>;
   table.readdirplus = ReadDirectory<true>;
-  table.releasedir = Release;
+  table.releasedir = ReleaseDirectory;
   table.statfs = GetUsage;
 
   table.readlink = Refuse<EINVAL>;  // there are no links
@@ -81,7 +90,9 @@ fuse_lowlevel_ops Operations::Table() {
   return table;
 }
 
-void Operations::Init(void* self, fuse_conn_info* connection) {
+void Operations::Init(void* userdata, fuse_conn_info* connection) {
+  Operations& self = *static_cast<Operations*>(userdata);
+  self.can_forget_names_ = connection->proto_minor >= kNotifyNamesChangedMinor;
   Want(connection, FUSE_CAP_ASYNC_READ);
   Want(connection, FUSE_CAP_ASYNC_DIO);
   Want(connection, FUSE_CAP_PARALLEL_DIROPS);
@@ -96,8 +107,13 @@ void Operations::Init(void* self, fuse_conn_info* connection) {
   // Ours, not libfuse's: see RingTransport.
   fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
 
+  if (self.passthrough_) {
+    Want(connection, FUSE_CAP_PASSTHROUGH);
+    connection->max_backing_stack_depth = FUSE_BACKING_STACKED_UNDER;
+  }
+
   // libfuse makes max_pages of it, which bounds reads.
-  connection->max_write = static_cast<Operations*>(self)->request_bytes_max_;
+  connection->max_write = self.request_bytes_max_;
   connection->max_background = 512;
   connection->congestion_threshold = 384;
   connection->time_gran = 1'000'000'000;  // mtimes are whole seconds
@@ -107,7 +123,7 @@ void Operations::Init(void* self, fuse_conn_info* connection) {
 
 template <class Work>
 void Operations::RunWaiting(fuse_req_t request, Work work) {
-  auto call = std::make_shared<Call>(request, Decoder::CurrentUnique(), parked_);
+  auto call = std::make_shared<Call>(request, Decoder::CurrentPort()->unique, parked_);
   parked_.Park(call);
   if (call->claimed()) return;
   waiters_.Run([call = std::move(call), work = std::move(work)]() mutable {
@@ -115,10 +131,15 @@ void Operations::RunWaiting(fuse_req_t request, Work work) {
   });
 }
 
+Entry Operations::Capped(Entry entry) const {
+  if (!can_forget_names_) entry.name_valid_for = std::min(entry.name_valid_for, kNameValidForMax);
+  return entry;
+}
+
 void Operations::ReplyEntry(fuse_req_t request, std::string_view operation,
                             const Result<Entry>& entry) {
   if (!entry) return ReplyError(request, operation, entry.error());
-  const fuse_entry_param param = ToEntryParam(*entry);
+  const fuse_entry_param param = ToEntryParam(Capped(*entry));
   if (fuse_reply_entry(request, &param) != 0) file_system_.Forget(entry->attributes.inode, 1);
 }
 
@@ -157,25 +178,48 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
-  self.RunWaiting(request, [&self, inode, reply = *file,
-                            deadline = self.DeadlineFromNow()](Call& call) mutable {
-    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
-    if (!call.Claim()) {
-      if (opened) self.file_system_.Release(opened->handle);
-      return;
-    }
-    if (!opened) return ReplyError(call.request(), "open", opened.error());
-    reply.fh = opened->handle;
-    reply.keep_cache = 1;  // the inode is one version
-    reply.noflush = 1;     // nothing was written
-    if (fuse_reply_open(call.request(), &reply) != 0) self.file_system_.Release(opened->handle);
-  });
+  if (const auto known = self.file_system_.OpenIfKnown(inode))
+    return self.ReplyOpen(request, inode, *known, *file);
+  self.RunWaiting(request,
+                  [&self, inode, file = *file, deadline = self.DeadlineFromNow()](Call& call) {
+                    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
+                    if (call.Claim()) {
+                      self.ReplyOpen(call.request(), inode, opened, file);
+                    } else if (opened) {
+                      self.file_system_.Release(opened->handle);
+                    }
+                  });
+}
+
+void Operations::ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
+                           fuse_file_info reply) {
+  if (!opened) return ReplyError(request, "open", opened.error());
+  // A disk wants O_DIRECT reads aligned, and would fail some that we do not.
+  const bool direct = reply.flags & O_DIRECT;
+  reply.fh = opened->handle;
+  reply.noflush = 1;  // nothing was written
+  reply.backing_id = backing_files_.Open(inode, direct ? nullptr : opened->whole);
+  // The inode is one version. Passed through, its pages here would be there twice.
+  reply.keep_cache = reply.backing_id == 0;
+  if (fuse_reply_open(request, &reply) == 0) return;
+  backing_files_.Close(inode);
+  file_system_.Release(opened->handle);
 }
 
 void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
                       fuse_file_info* file) {
   Operations& self = Of(request);
-  auto call = std::make_shared<Call>(request, Decoder::CurrentUnique(), self.parked_);
+  ReplyPort& port = *Decoder::CurrentPort();
+  // What is at hand goes straight to where the answer leaves from.
+  if (const std::span<std::byte> room = port.AnswerRoom(); room.size() >= size_bytes) {
+    const auto length =
+        self.file_system_.ReadNow(file->fh, static_cast<uint64_t>(offset), room.first(size_bytes));
+    if (length) {
+      fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *length);
+      return;
+    }
+  }
+  auto call = std::make_shared<Call>(request, port.unique, self.parked_);
   self.file_system_.Read(file->fh, {static_cast<uint64_t>(offset), size_bytes},
                          [call](const Result<std::span<const std::span<const std::byte>>>& pieces) {
                            if (!call->Claim()) return;
@@ -226,8 +270,10 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
 
     if (!call.Claim()) return;
     if constexpr (kPlus)
-      for (DirectoryEntry& entry : entries)
+      for (DirectoryEntry& entry : entries) {
         if (IsRemembered(entry)) entry.entry.attributes.inode = file_system.Remember(handle, entry);
+        entry.entry = self.Capped(entry.entry);
+      }
     const std::string packed = PackDirectory(entries, fit, kPlus);
     if (fuse_reply_buf(call.request(), packed.data(), packed.size()) == 0) return;
     if constexpr (kPlus)
@@ -236,7 +282,14 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
   });
 }
 
-void Operations::Release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
+void Operations::Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
+  Operations& self = Of(request);
+  self.backing_files_.Close(inode);
+  self.file_system_.Release(file->fh);
+  fuse_reply_err(request, 0);
+}
+
+void Operations::ReleaseDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
   Of(request).file_system_.Release(file->fh);
   fuse_reply_err(request, 0);
 }

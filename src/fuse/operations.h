@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "fs/file_system.h"
+#include "fuse/backing_files.h"
 #include "fuse/call.h"
 #include "fuse/low_level.h"
 #include "fuse/session.h"
@@ -22,11 +23,15 @@ namespace shoal {
 // Thread-safe. Every request must be answered before it is destroyed.
 class Operations {
  public:
-  // `file_system` and `clock` outlive this.
-  Operations(FileSystem& file_system, const SessionOptions& options, const Clock& clock);
+  // What is handed in by reference outlives this.
+  Operations(FileSystem& file_system, const SessionOptions& options, BackingFiles& backing_files,
+             const Clock& clock);
 
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
+
+  // Known once FUSE_INIT was fed.
+  [[nodiscard]] bool can_forget_names() const { return can_forget_names_; }
 
   void Interrupt(uint64_t unique) { parked_.Interrupt(unique); }
 
@@ -46,16 +51,24 @@ class Operations {
   static void ReadDirectory(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, off_t offset,
                             fuse_file_info* file);
   static void Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
+  static void ReleaseDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file);
   static void GetUsage(fuse_req_t request, fuse_ino_t inode);
 
   // `work(call)` on the pool, unless an interrupt comes before its turn.
   template <class Work>
   void RunWaiting(fuse_req_t request, Work work);
   void ReplyEntry(fuse_req_t request, std::string_view operation, const Result<Entry>& entry);
+  // What the kernel may be told: a name it cannot be made to forget is not for long.
+  [[nodiscard]] Entry Capped(Entry entry) const;
+  void ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
+                 fuse_file_info reply);
   [[nodiscard]] Deadline DeadlineFromNow() const;
 
   FileSystem& file_system_;
+  BackingFiles& backing_files_;
   const Clock& clock_;
+  const bool passthrough_;
+  bool can_forget_names_ = false;  // constant after FUSE_INIT
   const uint32_t request_bytes_max_;
   const Duration wait_max_;
   ParkedCalls parked_;

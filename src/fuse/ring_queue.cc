@@ -62,7 +62,9 @@ class RingQueue::Entry final : public ReplyPort {
         length = 0;
         break;
       }
-      std::memcpy(payload_ + length, part.iov_base, part.iov_len);
+      // What was made in AnswerRoom is there already.
+      if (part.iov_base != payload_ + length)
+        std::memcpy(payload_ + length, part.iov_base, part.iov_len);
       length += part.iov_len;
     }
     out.len = static_cast<uint32_t>(sizeof(out) + length);
@@ -70,6 +72,12 @@ class RingQueue::Entry final : public ReplyPort {
     header_->payload_bytes = static_cast<uint32_t>(length);
     queue_.Answered(*this);
     return 0;
+  }
+
+  // The request's own bytes lie here, too, if it has any beside its struct.
+  std::span<std::byte> AnswerRoom() override {
+    if (header_->payload_bytes > 0) return {};
+    return {payload_, queue_.options_.payload_bytes};
   }
 
   // The request in one piece: its header and its struct are moved to the end of the header

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "fuse/backing_files.h"
 #include "fuse/decoder.h"
 #include "fuse/device_transport.h"
 #include "fuse/init_exchange.h"
@@ -51,9 +52,12 @@ class SessionImpl final : public Session, private RequestSink {
       : device_fd_(device_fd),
         init_(std::move(init)),
         options_(options),
-        operations_(file_system, options, clock) {}
+        backing_files_(device_fd),
+        operations_(file_system, options, backing_files_, clock) {}
 
   Result<> Start(const std::string& mount_point) {
+    if (options_.passthrough != "auto" && options_.passthrough != "off")
+      return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
     ASSIGN_OR_RETURN(decoder_, Decoder::Make(Operations::Table(), &operations_, unused_fd));
@@ -62,23 +66,28 @@ class SessionImpl final : public Session, private RequestSink {
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
     const size_t receiver_count =
         ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
-    device_.emplace(device_fd_, receiver_count, static_cast<RequestSink&>(*this), stop_);
+    device_.emplace(device_fd_, receiver_count, init_.request_bytes(),
+                    static_cast<RequestSink&>(*this), stop_);
 
     facts_.request_bytes = init_.request_bytes();
-    facts_.passthrough_why_not = init_.offered_flags() & kInitPassthrough
-                                     ? "the kernel offers it, this build does not use it"
-                                     : "the kernel does not offer it";
+    facts_.can_forget_names = operations_.can_forget_names();
+    StartPassthrough();
     if (!mount_point.empty())
       facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
     log::Info("io_uring: {}; passthrough: {}; requests of up to {} KiB; readahead {} KiB{}",
               facts_.io_uring ? "in use" : "not in use: " + facts_.io_uring_why_not,
-              "not in use: " + facts_.passthrough_why_not, facts_.request_bytes / 1024,
-              facts_.readahead_kib, init_.restored() ? "; attached to a mount that was there" : "");
+              facts_.passthrough ? "in use" : "not in use: " + facts_.passthrough_why_not,
+              facts_.request_bytes / 1024, facts_.readahead_kib,
+              init_.restored() ? "; attached to a mount that was there" : "");
     return {};
   }
 
   const std::vector<std::byte>& init_message() const override { return saved_init_; }
-  const SessionFacts& facts() const override { return facts_; }
+  SessionFacts facts() const override {
+    SessionFacts facts = facts_;
+    if (facts.passthrough) facts.passthrough_why_not = backing_files_.refusal();
+    return facts;
+  }
 
   Result<> Serve() override {
     Result<> ring_outcome;
@@ -91,6 +100,16 @@ class SessionImpl final : public Session, private RequestSink {
   }
 
   void Stop() override { stop_.Raise(); }
+
+  Result<> ForgetNames() override {
+    if (!facts_.can_forget_names)
+      return Fail(Errc::kUnsupported, "the kernel cannot be told to forget names");
+    fuse_out_header notification{sizeof(notification), kNotifyNamesChanged, 0};
+    if (write(device_fd_, &notification, sizeof(notification)) < 0)
+      return Fail(Errc::kUnreachable,
+                  std::string("telling the kernel to forget names: ") + std::strerror(errno));
+    return {};
+  }
 
  private:
   Result<> ChooseTransport() {
@@ -123,6 +142,23 @@ class SessionImpl final : public Session, private RequestSink {
     return {};
   }
 
+  // After FUSE_INIT, which agrees on it. A session attached to a mount that was there begins
+  // with no backing ids: those of its predecessor it does not know, and files that are open
+  // with them read on without it.
+  void StartPassthrough() {
+    if (options_.passthrough == "off") {
+      facts_.passthrough_why_not = "passthrough=off";
+    } else if (!(init_.offered_flags() & kInitPassthrough)) {
+      facts_.passthrough_why_not = "the kernel does not offer it";
+    } else if (!(init_.agreed_flags() & kInitPassthrough)) {
+      facts_.passthrough_why_not = "the mount was made without";
+    } else if (const Result<> started = backing_files_.Start(); !started) {
+      facts_.passthrough_why_not = started.error().detail;
+    } else {
+      facts_.passthrough = true;
+    }
+  }
+
   void Receive(std::span<std::byte> message, ReplyPort* port) override {
     const auto* header = reinterpret_cast<const fuse_in_header*>(message.data());
     if (header->opcode == FUSE_INTERRUPT) {
@@ -142,6 +178,7 @@ class SessionImpl final : public Session, private RequestSink {
   // before the decoder goes: an answer comes back through it.
   StopEvent stop_;
   std::unique_ptr<Decoder> decoder_;
+  BackingFiles backing_files_;
   Operations operations_;
   std::optional<DeviceTransport> device_;
   std::unique_ptr<RingTransport> ring_;

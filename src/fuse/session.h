@@ -26,6 +26,7 @@ namespace shoal {
 
 struct SessionOptions {
   std::string transport = "auto";
+  std::string passthrough = "auto";
   uint64_t readahead_kib = 1024;
   // Not options of a mount: bounds.
   uint32_t request_bytes_max = 1u << 20;
@@ -37,6 +38,9 @@ inline constexpr auto kSessionOptions = std::tuple{
     Option{"transport", &SessionOptions::transport, Unit::kNone,
            "How requests come from the kernel: io_uring, dev (cloned /dev/fuse descriptors), or "
            "auto (io_uring where the kernel has it)"},
+    Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
+           "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
+           "can: Linux 6.9, CAP_SYS_ADMIN) or off"},
     Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKibibytes,
            "How far the kernel itself reads ahead"},
 };
@@ -46,7 +50,8 @@ struct SessionFacts {
   bool io_uring = false;
   std::string io_uring_why_not;
   bool passthrough = false;
-  std::string passthrough_why_not;
+  std::string passthrough_why_not;  // also with passthrough, if a file could not be
+  bool can_forget_names = false;    // Linux 6.16
   uint32_t request_bytes = 0;
   uint32_t readahead_kib = 0;
 };
@@ -58,7 +63,13 @@ class Session {
   // The kernel's FUSE_INIT message and the answer to it, for a later StartSession on the same
   // descriptor: what was agreed on, also the transport, holds for the life of the mount.
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
-  [[nodiscard]] virtual const SessionFacts& facts() const = 0;
+  [[nodiscard]] virtual SessionFacts facts() const = 0;
+
+  // Makes the kernel ask for every name of the mount again when it is next used, whatever time
+  // was left. Attributes and pages of inodes stay. From any thread. kUnsupported: not with this
+  // kernel (facts().can_forget_names); then names are given to it for ten seconds at most.
+  // kUnreachable: unmounted.
+  virtual Result<> ForgetNames() = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
   // are answered before it returns.

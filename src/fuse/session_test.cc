@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -33,111 +34,19 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
-#include "testing/memory_file_system.h"
+#include "testing/mounted_session.h"
 
 namespace shoal {
 namespace {
-
-// Bytes that are different everywhere, so that a shift or a swap shows.
-std::string Pattern(size_t size_bytes, uint64_t seed) {
-  std::string out(size_bytes, '\0');
-  uint64_t state = seed * 0x9E3779B97F4A7C15 + 1;
-  for (char& c : out) {
-    state = state * 6364136223846793005 + 1442695040888963407;
-    c = static_cast<char>(state >> 56);
-  }
-  return out;
-}
-
-// The whole file in reads of `step_bytes`; what failed is the errno in angle brackets.
-std::string Slurp(const std::string& path, size_t step_bytes, int flags = 0) {
-  const int fd = open(path.c_str(), O_RDONLY | flags);
-  if (fd < 0) return "<open: " + std::string(std::strerror(errno)) + ">";
-  std::string out;
-  void* buffer = nullptr;
-  if (posix_memalign(&buffer, 4096, step_bytes) != 0) return "<memory>";
-  ssize_t length = 0;
-  while ((length = read(fd, buffer, step_bytes)) > 0)
-    out.append(static_cast<char*>(buffer), static_cast<size_t>(length));
-  if (length < 0) out = "<read: " + std::string(std::strerror(errno)) + ">";
-  std::free(buffer);
-  close(fd);
-  return out;
-}
 
 int ErrnoOf(const std::function<int()>& call) {
   errno = 0;
   return call() < 0 ? errno : 0;
 }
 
-class SessionTest : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "mounting needs root";
-    if (access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "there is no /dev/fuse";
-    if (GetParam() == "io_uring") {
-      const Result<> enabled = EnableIoUring();
-      if (!enabled) GTEST_SKIP() << enabled.error().detail;
-    }
-    char name[] = "/tmp/shoal-session-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    path_ = name;
-    options_.transport = GetParam();
-  }
-
-  // No mount may outlive a test, however it ends.
-  void TearDown() override {
-    if (path_.empty()) return;
-    file_system_.lookup_gate.Open();
-    file_system_.open_gate.Open();
-    file_system_.ReleaseReads();
-    EXPECT_TRUE(Unmount(path_, /*lazy=*/true));
-    if (outcome_.valid()) outcome_.wait();
-    if (device_fd_ >= 0) close(std::exchange(device_fd_, -1));
-    EXPECT_EQ(rmdir(path_.c_str()), 0) << std::strerror(errno);
-  }
-
-  void MountAndServe() {
-    const Result<int> fd = Mount({.source = "bucket.example:/a b",
-                                  .subtype = "shoaltest",
-                                  .mount_point = path_,
-                                  .flags = 0});
-    ASSERT_TRUE(fd) << fd.error().detail;
-    device_fd_ = *fd;
-    Serve({});
-  }
-  void Serve(std::vector<std::byte> saved_init) {
-    auto session =
-        StartSession(file_system_, device_fd_, path_, std::move(saved_init), options_, clock_);
-    ASSERT_TRUE(session) << session.error().detail;
-    session_ = *std::move(session);
-    outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
-  }
-  void ExpectServeEnds() {
-    const Result<> outcome = outcome_.get();
-    EXPECT_TRUE(outcome) << outcome.error().detail;
-    session_.reset();
-  }
-  // What every test ends with: the mount goes, Serve returns, nothing is left behind.
-  void UnmountAndExpectEnd(bool lazy = false) {
-    file_system_.WaitUntilAllReleased();  // the kernel does so some time after the close
-    const Result<> unmounted = Unmount(path_, lazy);
-    ASSERT_TRUE(unmounted) << unmounted.error().detail;
-    ExpectServeEnds();
-  }
-  [[nodiscard]] std::string At(const std::string& name) const { return path_ + "/" + name; }
-
-  SystemClock clock_;
-  MemoryFileSystem file_system_;
-  SessionOptions options_;
-  std::string path_;
-  int device_fd_ = -1;
-  std::unique_ptr<Session> session_;
-  std::future<Result<>> outcome_;
-};
+class SessionTest : public MountedSessionTest {};
 
 INSTANTIATE_TEST_SUITE_P(Transports, SessionTest, testing::Values("dev", "io_uring"),
                          [](const auto& test) { return test.param; });
@@ -160,6 +69,82 @@ TEST_P(SessionTest, FilesReadBackWholeInEveryWay) {
   EXPECT_EQ(Slurp(At("empty"), 4096), "");
   EXPECT_EQ(Slurp(At("a directory/small"), 4096), "hello");
   EXPECT_EQ(Slurp(At("nothing"), 4096), "<open: No such file or directory>");
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, BytesAtHandAreReadWithoutWaitingAndNeedNotAllBe) {
+  const std::string contents = Pattern(3 * kMiB + 4321, 4);
+  file_system_.AddFile(kRootInode, "file", contents);
+  MountAndServe();
+  file_system_.SetReadsAtHand(true);
+  for (const size_t step : {size_t{4096}, size_t{7777}, size_t{kMiB}})
+    EXPECT_TRUE(Slurp(At("file"), step, O_DIRECT) == contents) << step;
+  EXPECT_TRUE(Slurp(At("file"), kMiB) == contents);
+  EXPECT_EQ(file_system_.read_count(), 0u);
+  const size_t read_now_count = file_system_.read_now_count();
+  EXPECT_GT(read_now_count, contents.size() / 4096);
+
+  std::atomic<int> wrong_count{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 8; ++i)
+    readers.emplace_back([&, i] {
+      for (int round = 0; round < 4; ++round) {
+        file_system_.SetReadsAtHand((i + round) % 2 == 0);
+        if (Slurp(At("file"), 20'480, O_DIRECT) != contents) ++wrong_count;
+      }
+    });
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong_count, 0);
+  EXPECT_GT(file_system_.read_count(), 0u);
+  EXPECT_GT(file_system_.read_now_count(), read_now_count);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, AReadBehindTheEndOfAFileFindsNothing) {
+  file_system_.AddFile(kRootInode, "file", Pattern(5000, 8));
+  MountAndServe();
+  file_system_.SetReadsAtHand(true);
+  const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
+  ASSERT_GE(fd, 0);
+  alignas(4096) char page[4096];
+  EXPECT_EQ(pread(fd, page, sizeof(page), 4096), 5000 - 4096);
+  EXPECT_TRUE(std::string_view(page, 5000 - 4096) == Pattern(5000, 8).substr(4096));
+  EXPECT_EQ(pread(fd, page, sizeof(page), 8192), 0);
+  close(fd);
+  UnmountAndExpectEnd();
+}
+
+TEST_P(SessionTest, ForgettingNamesMakesTheKernelAskAgain) {
+  const InodeId directory = file_system_.AddDirectory(kRootInode, "directory");
+  file_system_.AddFile(directory, "file", "contents");
+  file_system_.SetValidFor(std::chrono::hours(1));
+  MountAndServe();
+  if (!session_->facts().can_forget_names) GTEST_SKIP() << "the kernel cannot";
+  const std::string path = At("directory/file");
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 2u);
+  const int fd = open(path.c_str(), O_RDONLY);
+  const int directory_fd = open(At("directory").c_str(), O_RDONLY | O_DIRECTORY);
+
+  const Result<> forgotten = session_->ForgetNames();
+  ASSERT_TRUE(forgotten) << forgotten.error().detail;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 4u);
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(file_system_.lookup_count(), 4u);
+
+  // What is open stays where it is.
+  char bytes[8];
+  EXPECT_EQ(pread(fd, bytes, sizeof(bytes), 0), 8);
+  EXPECT_EQ(fstatat(directory_fd, "file", &status, 0), 0);
+  char link[PATH_MAX] = {};
+  const std::string self = "/proc/self/fd/" + std::to_string(directory_fd);
+  EXPECT_GT(readlink(self.c_str(), link, sizeof(link) - 1), 0);
+  EXPECT_EQ(std::string(link), At("directory"));
+  close(fd);
+  close(directory_fd);
   UnmountAndExpectEnd();
 }
 

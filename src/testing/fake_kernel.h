@@ -43,10 +43,10 @@ class FakeKernel {
   // For StartSession.
   [[nodiscard]] int device_fd() const { return fds_[1]; }
 
-  void SendInit() {
+  void SendInit(uint32_t minor = FUSE_KERNEL_MINOR_VERSION) {
     fuse_init_in init{};
     init.major = FUSE_KERNEL_VERSION;
-    init.minor = FUSE_KERNEL_MINOR_VERSION;
+    init.minor = minor;
     init.max_readahead = 128 * 1024;
     init.flags = FUSE_INIT_EXT | FUSE_MAX_PAGES | FUSE_ASYNC_READ;
     Send(FUSE_INIT, 1, 0, BytesOf(init));

@@ -2,8 +2,10 @@
 // it, and opens it again.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
@@ -98,6 +100,37 @@ class MemoryFileSystem final : public FileSystem {
     changed_.insert(inode);
   }
 
+  // Opens of `inode` come with this from now on; null: with none.
+  void SetWhole(InodeId inode, std::shared_ptr<const WholeFile> whole) {
+    const std::scoped_lock lock(mutex_);
+    whole_[inode] = std::move(whole);
+  }
+  // Whether OpenIfKnown knows; at first it does not.
+  void SetOpensKnown(bool known) {
+    const std::scoped_lock lock(mutex_);
+    known_opens_ = known;
+  }
+  // Whether ReadNow has the bytes; at first it does not.
+  void SetReadsAtHand(bool at_hand) {
+    const std::scoped_lock lock(mutex_);
+    reads_at_hand_ = at_hand;
+  }
+  // Before mounting; a second at first.
+  void SetValidFor(Duration valid_for) { valid_for_ = valid_for; }
+
+  [[nodiscard]] size_t lookup_count() const {
+    const std::scoped_lock lock(mutex_);
+    return lookup_count_;
+  }
+  // Of Read, not of ReadNow.
+  [[nodiscard]] size_t read_count() const {
+    const std::scoped_lock lock(mutex_);
+    return read_count_;
+  }
+  [[nodiscard]] size_t read_now_count() const {
+    const std::scoped_lock lock(mutex_);
+    return read_now_count_;
+  }
   [[nodiscard]] uint64_t remembered_count(InodeId inode) const {
     const std::scoped_lock lock(mutex_);
     const auto found = remembered_.find(inode);
@@ -139,16 +172,29 @@ class MemoryFileSystem final : public FileSystem {
   Result<OpenedFile> Open(InodeId inode, Deadline) override {
     open_gate.Pass();
     const std::scoped_lock lock(mutex_);
-    if (changed_.erase(inode) > 0) return Fail(Errc::kChanged, "another version");
-    return OpenedFile{.handle = NewHandle(inode), .whole = nullptr};
+    return OpenLocked(inode);
   }
-  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId) override { return std::nullopt; }
-  std::optional<size_t> ReadNow(HandleId, uint64_t, std::span<std::byte>) override {
-    return std::nullopt;
+  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId inode) override {
+    const std::scoped_lock lock(mutex_);
+    if (!known_opens_) return std::nullopt;
+    return OpenLocked(inode);
+  }
+  std::optional<size_t> ReadNow(HandleId handle, uint64_t offset,
+                                std::span<std::byte> out) override {
+    const std::scoped_lock lock(mutex_);
+    const auto found = handles_.find(handle);
+    if (!reads_at_hand_ || found == handles_.end()) return std::nullopt;
+    ++read_now_count_;
+    const std::string& contents = nodes_[found->second].contents;
+    const uint64_t begin = std::min<uint64_t>(offset, contents.size());
+    const size_t length = std::min<size_t>(out.size(), contents.size() - begin);
+    std::memcpy(out.data(), contents.data() + begin, length);
+    return length;
   }
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
     {
       const std::scoped_lock lock(mutex_);
+      ++read_count_;
       if (park_reads_) {
         parked_.push_back({handle, range, std::move(done)});
         read_parked_.notify_all();
@@ -227,7 +273,12 @@ class MemoryFileSystem final : public FileSystem {
             .name_valid_for = valid_for_,
             .attributes_valid_for = valid_for_};
   }
+  Result<OpenedFile> OpenLocked(InodeId inode) {
+    if (changed_.erase(inode) > 0) return Fail(Errc::kChanged, "another version");
+    return OpenedFile{.handle = NewHandle(inode), .whole = whole_[inode]};
+  }
   Result<Entry> LookupLocked(InodeId parent, std::string_view name) {
+    ++lookup_count_;
     const Node& directory = nodes_[parent];
     const auto found = directory.by_name.find(name);
     if (found == directory.by_name.end()) return Fail(Errc::kNotFound, "no such name");
@@ -256,7 +307,7 @@ class MemoryFileSystem final : public FileSystem {
     done(std::span<const std::span<const std::byte>>(pieces));
   }
 
-  const Duration valid_for_ = std::chrono::seconds(1);
+  Duration valid_for_ = std::chrono::seconds(1);
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable read_parked_;
@@ -265,9 +316,15 @@ class MemoryFileSystem final : public FileSystem {
   std::map<InodeId, uint64_t> remembered_;
   std::map<HandleId, InodeId> handles_;
   std::set<InodeId> changed_;
+  std::map<InodeId, std::shared_ptr<const WholeFile>> whole_;
   std::vector<ParkedRead> parked_;
   bool park_reads_ = false;
   bool known_names_ = true;
+  bool known_opens_ = false;
+  bool reads_at_hand_ = false;
+  size_t lookup_count_ = 0;
+  size_t read_count_ = 0;
+  size_t read_now_count_ = 0;
   Error read_error_{};
   InodeId next_inode_ = 2;
   HandleId next_handle_ = 1;

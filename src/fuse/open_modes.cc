@@ -1,0 +1,35 @@
+#include "fuse/open_modes.h"
+
+#include <utility>
+
+namespace shoal {
+
+std::optional<Backing> OpenModes::Join(InodeId inode) {
+  const auto found = modes_.find(inode);
+  if (found == modes_.end()) return std::nullopt;
+  ++found->second.open_count;
+  return found->second.backing;
+}
+
+Backing OpenModes::JoinOrEnter(InodeId inode, const Backing& wanted) {
+  Mode& mode = modes_.try_emplace(inode, Mode{wanted, 0}).first->second;
+  ++mode.open_count;
+  return mode.backing;
+}
+
+std::optional<Backing> OpenModes::Leave(InodeId inode) {
+  const auto found = modes_.find(inode);
+  if (found == modes_.end() || --found->second.open_count > 0) return std::nullopt;
+  Backing left = std::move(found->second.backing);
+  modes_.erase(found);
+  return left;
+}
+
+std::vector<Backing> OpenModes::All() const {
+  std::vector<Backing> all;
+  all.reserve(modes_.size());
+  for (const auto& [inode, mode] : modes_) all.push_back(mode.backing);
+  return all;
+}
+
+}  // namespace shoal
