@@ -36,6 +36,7 @@ constexpr std::string_view kMetaSuffix = ".meta";
 constexpr char kQuarantine[] = "quarantine";
 constexpr size_t kFolderCount = 256;
 constexpr size_t kQuarantinedMax = 8;
+constexpr uint64_t kFormatBlocks = 1;  // the file FORMAT
 constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
 
 auto FailSystem(const std::string& what) {
@@ -189,16 +190,10 @@ class CacheDirectory final : public CacheStorage {
   }
 
   Result<> Scan(const std::function<bool(const Found&)>& visit) override {
-    for (size_t i = 0; i < kFolderCount; ++i) {
-      constexpr std::string_view kDigits = "0123456789abcdef";
-      const std::string prefix = {kDigits[i / 16], kDigits[i % 16]};
-      if (faccessat(root_.get(), prefix.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      ASSIGN_OR_RETURN(const int folder, Folder(prefix, /*make=*/false));
-      CountFolder(folder, prefix);
-      ASSIGN_OR_RETURN(const bool go_on, ScanFolder(folder, prefix, visit));
-      if (!go_on) return {};
-    }
-    return {};
+    return ScanFolders(/*clean=*/false, visit);
+  }
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    return ScanFolders(/*clean=*/true, visit);
   }
 
   Result<> MarkUsed(const ObjectDigest& name) override {
@@ -213,7 +208,11 @@ class CacheDirectory final : public CacheStorage {
   Result<Room> GetRoom() override {
     struct statvfs file_system {};
     if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);
-    uint64_t own = quarantine_block_count_.load(std::memory_order_relaxed);
+    uint64_t own = quarantine_block_count_.load(std::memory_order_relaxed) + kFormatBlocks;
+    for (const int fd : {root_.get(), quarantine_.get()}) {
+      struct stat folder {};
+      if (fstat(fd, &folder) == 0) own += BlocksOf(folder);
+    }
     for (const std::atomic<uint32_t>& folder : folder_block_counts_)
       own += folder.load(std::memory_order_relaxed);
     return Room{.total_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize,
@@ -224,6 +223,19 @@ class CacheDirectory final : public CacheStorage {
   [[nodiscard]] const std::string& name() const override { return name_; }
 
  private:
+  Result<> ScanFolders(bool clean, const std::function<bool(const Found&)>& visit) {
+    for (size_t i = 0; i < kFolderCount; ++i) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      const std::string prefix = {kDigits[i / 16], kDigits[i % 16]};
+      if (faccessat(root_.get(), prefix.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      ASSIGN_OR_RETURN(const int folder, Folder(prefix, /*make=*/false));
+      CountFolder(folder, prefix);
+      ASSIGN_OR_RETURN(const bool go_on, ScanFolder(folder, prefix, clean, visit));
+      if (!go_on) return {};
+    }
+    return {};
+  }
+
   // Kept open from its first use. Reading makes none: that would wait where the file system
   // is frozen.
   Result<int> Folder(std::string_view hex, bool make) {
@@ -262,7 +274,7 @@ class CacheDirectory final : public CacheStorage {
     return files;
   }
 
-  Result<bool> ScanFolder(int folder, const std::string& prefix,
+  Result<bool> ScanFolder(int folder, const std::string& prefix, bool clean,
                           const std::function<bool(const Found&)>& visit) {
     constexpr unsigned kHasData = 1;
     constexpr unsigned kHasMeta = 2;
@@ -293,6 +305,7 @@ class CacheDirectory final : public CacheStorage {
                   .used_unix_seconds = meta.st_mtim.tv_sec}))
         return false;
     }
+    if (!clean) return true;
     for (const std::string& file : foreign)
       if (unlinkat(folder, file.c_str(), 0) != 0 && errno != ENOENT)
         log::Warn(

@@ -50,7 +50,7 @@ class CacheDirectoryTest : public ::testing::Test {
   }
   static std::vector<ObjectDigest> Scanned(CacheStorage& storage) {
     std::vector<ObjectDigest> names;
-    EXPECT_TRUE(storage.Scan([&](const CacheStorage::Found& found) {
+    EXPECT_TRUE(storage.ScanAndClean([&](const CacheStorage::Found& found) {
       names.push_back(found.name);
       return true;
     }));

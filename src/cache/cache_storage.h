@@ -67,9 +67,11 @@ class CacheStorage {
     uint64_t block_count;
     int64_t used_unix_seconds;
   };
-  // All objects here, in any order. Removes files that are not of an object. Ends early,
-  // with no error, when `visit` answers false.
+  // All objects here, in any order. Ends early, with no error, when `visit` answers false.
   virtual Result<> Scan(const std::function<bool(const Found&)>& visit) = 0;
+  // The same, and removes files that are not of an object. Nothing may be created meanwhile:
+  // the one file of an object that is being made would be taken for such.
+  virtual Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) = 0;
   // So that a later Scan knows.
   virtual Result<> MarkUsed(const ObjectDigest& name) = 0;
 

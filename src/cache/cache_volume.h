@@ -54,7 +54,7 @@ struct VolumeMetrics {
   Counter dropped_bytes{"cache_dropped_bytes",
                         "Bytes not kept, for want of room or because the medium was behind"};
   Counter evicted_bytes{"cache_evicted_bytes", "Bytes that gave way to others"};
-  Counter corrupt_pages{"cache_corrupt_pages_total", "Pages that did not have their checksum"};
+  Counter put_aside{"cache_put_aside_total", "Objects found damaged, and put aside"};
   Counter stalled_reads{"cache_stalled_reads_total",
                         "Reads that went elsewhere because the medium did not answer in time"};
 };

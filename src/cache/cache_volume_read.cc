@@ -158,7 +158,6 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
         bytes.subspan(i * object.page_bytes,
                       std::min<size_t>(object.page_bytes, bytes.size() - i * object.page_bytes));
     if (PageChecksum(object.name, first_page + i, page) == checksums[i]) continue;
-    metrics_.corrupt_pages.Add();
     PutAside(object, "page " + std::to_string(first_page + i) + " does not have its checksum");
     return false;
   }
@@ -201,15 +200,17 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
     const std::scoped_lock lock(mutex_);
     if (object.state() == CachedObject::State::kGone) return;
     object.SetState(CachedObject::State::kGone);
-    index_.Remove(object.name);
     const auto known = objects_.find(object.name);
     if (known != objects_.end()) {
-      idle_.erase(known->second->idle_since);
+      // By now the name may have new files, which who uses them checks by themselves.
+      if (known->second.get() != &object) return;
+      idle_.erase(object.idle_since);
       kept = std::move(known->second);
-      kept->SetState(CachedObject::State::kGone);
       objects_.erase(known);
     }
+    index_.Remove(object.name);
   }
+  metrics_.put_aside.Add();
   log::Warn("the cache at {} put {} aside, and will fetch it again: {}", storage_->name(),
             object.name.Hex(), why);
   if (const Result<> moved = storage_->Quarantine(object.name); !moved) OnFailure(moved.error());

@@ -46,7 +46,7 @@ void CacheVolume::Maintain() {
 
 void CacheVolume::Scan() {
   std::vector<CacheStorage::Found> found;
-  const Result<> scanned = storage_->Scan([&](const CacheStorage::Found& object) {
+  const Result<> scanned = storage_->ScanAndClean([&](const CacheStorage::Found& object) {
     found.push_back(object);
     const std::scoped_lock lock(mutex_);
     return !stopping_;

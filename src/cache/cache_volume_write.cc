@@ -18,6 +18,15 @@ uint64_t BlocksFor(uint64_t bytes) {
   return (bytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
 }
 
+// What a file system may yet take, when it writes the bytes out, to say where they are: at
+// worst a block for each few hundred pages, if none lies beside the one before it.
+uint64_t TreeBlocksFor(const CachedObject& object) {
+  constexpr uint64_t kPagesWithoutTree = 4;
+  constexpr uint64_t kPagesOfATreeBlock = 256;
+  const uint64_t page_count = object.present.count();
+  return page_count <= kPagesWithoutTree ? 0 : 1 + page_count / kPagesOfATreeBlock;
+}
+
 }  // namespace
 
 void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
@@ -159,7 +168,7 @@ void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
   const std::scoped_lock lock(mutex_);
   reserved_block_count_ -= reserved_block_count;
   if (!here || !block_count || object.state() != CachedObject::State::kHere) return;
-  index_.Put(object.name, static_cast<uint32_t>(*block_count));
+  index_.Put(object.name, static_cast<uint32_t>(*block_count + TreeBlocksFor(object)));
   if (object.checked.full()) index_.SetVerified(object.name);
 }
 

@@ -103,6 +103,10 @@ class TroubledStorage final : public CacheStorage {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->Scan(visit);
   }
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->ScanAndClean(visit);
+  }
   Result<> MarkUsed(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->MarkUsed(name);
