@@ -121,6 +121,8 @@ Result<> CheckBounds(const MountOptions& options) {
   for (const Bound& bound :
        {Bound{"read_memory_mb", options.read.memory_mib, 8, 1 << 20},
         Bound{"entry_timeout", options.file_system.name_valid_seconds, 0, kYearSeconds},
+        Bound{"g_readdircache_RemainTime", options.file_system.directory_cache_valid_seconds, 0,
+              kYearSeconds},
         Bound{"readahead_kb", options.session.readahead_kib, 0, 1 << 20}})
     if (bound.value < bound.min || bound.value > bound.max)
       return Wrong(bound.name,
