@@ -19,11 +19,6 @@ struct LaterOptions {
   uint64_t peer_port = 17980;
   uint64_t block_bytes = 1048576;
   uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
-  bool metadata_cache = false;
-  bool directory_cache = true;
-  uint64_t directory_cache_entry_count_max = 20000;
-  uint64_t directory_cache_size_bytes_max = 100 * kMiB;
-  uint64_t directory_cache_valid_seconds = 3600;
   uint64_t admin_port = 0;
 };
 
@@ -40,16 +35,6 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Port that the nodes of the cluster speak on"},
     Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,
            Unit::kBytes, "Most bytes read from the cache in a second"},
-    Option{"g_metadata_CacheEnable", &LaterOptions::metadata_cache, Unit::kNone,
-           "Open files without asking the bucket whether they changed"},
-    Option{"g_readdircache_Enable", &LaterOptions::directory_cache, Unit::kNone,
-           "Keep directory listings"},
-    Option{"g_readdircache_MaxCount", &LaterOptions::directory_cache_entry_count_max, Unit::kCount,
-           "Most entries in the listings kept"},
-    Option{"g_readdircache_MaxSize", &LaterOptions::directory_cache_size_bytes_max, Unit::kBytes,
-           "Most memory for the listings kept"},
-    Option{"g_readdircache_RemainTime", &LaterOptions::directory_cache_valid_seconds,
-           Unit::kSeconds, "How long a listing is kept"},
     Option{"g_server_Port", &LaterOptions::admin_port, Unit::kPort,
            "Port of the management interface; 0 for none"},
 };

@@ -126,6 +126,8 @@ Result<> CheckBounds(const MountOptions& options) {
         Bound{"g_tier_DadiCachePageSizeKB", options.cache.page_kib, 4, 1024},
         Bound{"cache_min_free_mb", options.cache.free_mib_min, 0, 1 << 30},
         Bound{"entry_timeout", options.file_system.name_valid_seconds, 0, kYearSeconds},
+        Bound{"g_readdircache_RemainTime", options.file_system.directory_cache_valid_seconds, 0,
+              kYearSeconds},
         Bound{"readahead_kb", options.session.readahead_kib, 0, 1 << 20}})
     if (bound.value < bound.min || bound.value > bound.max)
       return Wrong(bound.name,
