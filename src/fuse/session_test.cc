@@ -415,7 +415,10 @@ TEST_P(SessionTest, AProgramWhoseReadWaitsEndsAtCtrlC) {
 bool HasThread(const std::string& name) {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
     std::string found;
-    std::ifstream(task.path() / "comm") >> found;
+    try {
+      std::ifstream(task.path() / "comm") >> found;
+    } catch (const std::exception&) {  // it ended while it was looked at
+    }
     if (found == name) return true;
   }
   return false;
