@@ -3,7 +3,7 @@
     bench/bench.py [--repeat N] [--json FILE] [NAME...]
 
 Without names all figures are measured. Prints a table, and writes what it printed to
-build/bench.json. Needs root: it mounts.
+build/bench.json, drawn in build/bench.png. Needs root: it mounts.
 """
 import argparse
 import json
@@ -12,41 +12,14 @@ import pathlib
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-os.environ.setdefault("SHOAL_BIN", str(ROOT / "build/release/bin/shoal"))
-sys.path.insert(0, str(ROOT / "tests/mount"))
-from harness import KEY_ID, KEY_SECRET, Mount, Origin  # noqa: E402
+import cache_bench
+from measure import GIB, MIB, ROOT, Figure, make_object, read_seconds
+from harness import KEY_ID, KEY_SECRET, Mount, Origin
 
-MIB = 1 << 20
-GIB = 1 << 30
 LINK_BYTES_PER_SECOND = 500_000_000
-
-
-class Figure:
-    """One row: what was measured, against what, and what was promised."""
-
-    def __init__(self, name, value, unit, against, against_unit, ratio, goal, met):
-        self.row = dict(name=name, value=round(value, 3), unit=unit, against=round(against, 3),
-                        against_unit=against_unit, ratio=round(ratio, 3), goal=goal, met=met)
-
-
-def read_seconds(path):
-    begun = time.monotonic()
-    subprocess.run(["dd", f"if={path}", "of=/dev/null", "bs=1M", "status=none"], check=True)
-    return time.monotonic() - begun
-
-
-def make_object(origin, name, size):
-    path = origin.bucket / name
-    with open(path, "wb") as file:
-        for _ in range(size // (16 * MIB)):
-            file.write(os.urandom(16 * MIB))
-    read_seconds(path)  # into the origin's page cache: its disk is not what is measured
-    return path
 
 
 def cold_read_mb_per_second(origin, name, *options):
@@ -208,7 +181,8 @@ def memory(_):
 
 
 FIGURES = dict(cold_limited=cold_limited, cold_unlimited=cold_unlimited,
-               random_reads=random_reads, listing=listing, warm=warm, memory=memory)
+               random_reads=random_reads, listing=listing, warm=warm, memory=memory,
+               **cache_bench.FIGURES)
 
 
 def main():
@@ -232,8 +206,11 @@ def main():
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
                             capture_output=True, text=True).stdout.strip()
     machine = f"{os.cpu_count()} cores, Linux {os.uname().release}"
-    pathlib.Path(arguments.json).write_text(
-        json.dumps(dict(commit=commit, machine=machine, figures=rows), indent=2) + "\n")
+    file = pathlib.Path(arguments.json)
+    file.write_text(json.dumps(dict(commit=commit, machine=machine, figures=rows), indent=2) + "\n")
+    # Debian's own Python is the one that has Debian's matplotlib.
+    subprocess.run(["/usr/bin/python3", ROOT / "bench/plot.py", file, file.with_suffix(".png")],
+                   check=True)
     print(f"\ncommit {commit}, {machine}")
 
 

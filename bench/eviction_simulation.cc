@@ -142,7 +142,8 @@ class Zipf {
  public:
   Zipf(size_t count, double skew) {
     double sum = 0;
-    for (size_t i = 0; i < count; ++i) cumulative_.push_back(sum += std::pow(static_cast<double>(i + 1), -skew));
+    for (size_t i = 0; i < count; ++i)
+      cumulative_.push_back(sum += std::pow(static_cast<double>(i + 1), -skew));
   }
   size_t operator()(Chance& chance) const {
     const double at = std::uniform_real_distribution<double>(0, cumulative_.back())(chance);

@@ -1,0 +1,223 @@
+"""The figures of the single-node cache: against the machine itself, and against other
+clients that cache.
+
+Native is the same bytes in a file on the file system of the tier, its pages in memory.
+"""
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+from measure import (GIB, MIB, ROOT, at_least, interleaved, make_object, mb_per_second,
+                     operations_per_second)
+from harness import KEY_ID, KEY_SECRET, Mount, Origin
+from peers import Rclone, S3fs
+
+SMALL_FILE_BYTES = 110 * 1024
+TREE_DIRECTORIES, TREE_FILES_EACH = 100, 1000
+
+
+@contextlib.contextmanager
+def scratch(directory=ROOT / "build"):
+    path = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def closing(thing):
+    try:
+        yield thing
+    finally:
+        thing.close()
+
+
+@contextlib.contextmanager
+def cached_mount(origin, *options, memory_mib=0, disk_mib=0):
+    """A mount with an empty cache."""
+    with scratch() as directory:
+        tiers = [f"g_tier_DadiMemCacheCapacityMB={memory_mib}"]
+        if disk_mib:
+            tiers += [f"g_tier_DadiDiskCacheCapacityMB={disk_mib}",
+                      f"g_tier_DadiDiskCachePath={directory}/"]
+        with closing(Mount(origin, "g_tier_EnableClusterCache=true",
+                           "g_tier_DadiIsDistributed=false", *tiers, *options)) as mount:
+            yield mount
+
+
+def make_small_files(origin, count):
+    """`count` files in the bucket's directory "small"; each has other bytes."""
+    folder = origin.bucket / "small"
+    folder.mkdir()
+    chance = os.urandom(16 * MIB)
+    for i in range(count):
+        at = i * 4099 % (len(chance) - SMALL_FILE_BYTES)
+        (folder / f"{i:06}").write_bytes(chance[at:at + SMALL_FILE_BYTES])
+    return folder
+
+
+def whole_object_rows(tier, repeat, ours, native, kind):
+    """Reads of a complete object through the mount, and of the same bytes without it."""
+    def pair(measure, command, **options):
+        return interleaved(repeat, lambda: measure(command, ours, **options),
+                           lambda: measure(command, native, **options))
+
+    for path in (ours, native):  # fetched, then opened again as what it is now: complete
+        mb_per_second("seq", path, passes=1)
+        mb_per_second("seq", path, passes=1)
+    for threads in (1, 2):
+        yield at_least(0.95, f"cached sequential 1 MiB reads, {tier} tier, threads: {threads}",
+                       *unit("MB/s", pair(mb_per_second, "seq", threads=threads, passes=4)), kind)
+    for threads in (1, 4):
+        yield at_least(0.90, f"cached random 4 KiB reads, {tier} tier, threads: {threads}",
+                       *unit("reads/s", pair(operations_per_second, "random", threads=threads,
+                                             reads=1_000_000)), kind)
+    yield at_least(0.93, f"mmap first touch, {tier} tier",
+                   *unit("MB/s", pair(mb_per_second, "mmap", passes=2)), kind)
+
+
+def unit(name, values):
+    ours, theirs = values
+    return ours, name, theirs
+
+
+def tier_rows(tier, repeat, native_directory, kind, **capacity):
+    with closing(Origin()) as origin, scratch(native_directory) as native:
+        made = make_object(origin, "big", GIB)
+        shutil.copyfile(made, native / "big")
+        with cached_mount(origin, **capacity) as mount:
+            return list(whole_object_rows(tier, repeat, mount / "big", native / "big", kind))
+
+
+def memory_tier(repeat):
+    return tier_rows("memory", repeat, "/dev/shm", "native tmpfs", memory_mib=2048)
+
+
+def disk_tier(repeat):
+    return tier_rows("disk", repeat, ROOT / "build", "native, the directory's file system",
+                     disk_mib=4096)
+
+
+def incomplete(repeat):
+    """A quarter of an object is cached and read at random past the kernel's pages, so that
+    each read is a request to the daemon."""
+    part = 256 * MIB
+    with closing(Origin()) as origin:
+        make_object(origin, "big", GIB)
+        with cached_mount(origin, "transport=io_uring", memory_mib=2048) as ring, \
+                cached_mount(origin, "transport=dev", memory_mib=2048) as device:
+            for mount in (ring, device):
+                mb_per_second("seq", mount / "big", bytes=part)
+            rates = interleaved(repeat, *(
+                lambda mount=mount: operations_per_second(
+                    "random", mount / "big", threads=8, reads=200_000, bytes=part, direct=True)
+                for mount in (ring, device)))
+    name = "random 4 KiB direct reads of an incomplete object, 8 threads"
+    return [at_least(2.5, f"{name}, io_uring", rates[0], "reads/s", rates[1], "transport=dev"),
+            at_least(1, f"{name}: the rate", rates[0], "reads/s", 400_000, "the goal")]
+
+
+def small_files(repeat):
+    count = 20_000
+    with closing(Origin()) as origin, scratch() as native:
+        folder = make_small_files(origin, count)
+        urls = native / "urls"
+        urls.write_text("".join(f"{origin.endpoint}/data/small/{i:06}\n" for i in range(count)))
+        copy = native / "small"
+        shutil.copytree(folder, copy)
+
+        def epoch(path):
+            return operations_per_second("small-files", path, processes=2)
+
+        def first_epoch():
+            with cached_mount(origin, "g_metadata_CacheEnable=true", disk_mib=4096) as mount:
+                return epoch(mount / "small")
+
+        def raw():
+            return operations_per_second("http-get", urls, threads=2,
+                                         user=f"{KEY_ID}:{KEY_SECRET}")
+
+        cold = interleaved(repeat, first_epoch, raw)
+        with cached_mount(origin, "g_metadata_CacheEnable=true", disk_mib=4096) as mount:
+            for path in (mount / "small", copy):
+                epoch(path)
+                epoch(path)
+            warm = interleaved(repeat, lambda: epoch(mount / "small"), lambda: epoch(copy))
+    name = "20,000 files of 110 KiB, open + read + close, 2 processes"
+    return [at_least(0.55, f"{name}, warm", warm[0], "files/s", warm[1],
+                     "native, the directory's file system"),
+            at_least(0.7, f"{name}, first epoch", cold[0], "files/s", cold[1],
+                     "raw HTTP, two connections")]
+
+
+def stat_tree(repeat):
+    with closing(Origin()) as origin, scratch() as native:
+        for root in (origin.bucket / "tree", native / "tree"):
+            for i in range(TREE_DIRECTORIES):
+                folder = root / f"{i:03}"
+                folder.mkdir(parents=True)
+                for j in range(TREE_FILES_EACH):
+                    (folder / f"{j:04}").touch()
+        with cached_mount(origin, "g_metadata_CacheEnable=true",
+                          "g_readdircache_MaxCount=200000", memory_mib=64) as mount:
+            trees = (mount / "tree", native / "tree")
+            for tree in trees:
+                operations_per_second("stat", tree)
+            rates = interleaved(repeat, *(
+                lambda tree=tree: operations_per_second("stat", tree, passes=3)
+                for tree in trees))
+    return [at_least(0.8, "stat of a warm tree of 100,000 entries", rates[0], "stats/s", rates[1],
+                     "native")]
+
+
+def against_peers(rows, repeat, mounts, name, unit_name, measure):
+    """One row for each peer; the first mount is ours."""
+    rates = interleaved(repeat, *(lambda mount=mount: measure(mount) for mount in mounts))
+    for peer, rate in zip(mounts[1:], rates[1:]):
+        rows.append(at_least(1, name, rates[0], unit_name, rate, peer.name))
+
+
+def peers(repeat):
+    """Everyone has an empty disk cache at first; then all are warm at once."""
+    count = 5000
+    rows = []
+    with closing(Origin()) as origin:
+        make_object(origin, "big", GIB)
+        make_small_files(origin, count)
+
+        def ours():
+            return cached_mount(origin, "g_metadata_CacheEnable=true", disk_mib=4096)
+
+        def cold(open_mount):
+            with open_mount() as mount:
+                return mb_per_second("seq", mount / "big")
+
+        clients = (Rclone, S3fs)
+        rates = interleaved(repeat, lambda: cold(ours), *(
+            lambda client=client: cold(lambda: closing(client(origin))) for client in clients))
+        for client, rate in zip(clients, rates[1:]):
+            rows.append(at_least(1, "cold sequential 1 GiB", rates[0], "MB/s", rate, client.name))
+
+        with contextlib.ExitStack() as stack:
+            mounts = [stack.enter_context(ours())]
+            mounts += [stack.enter_context(closing(client(origin))) for client in clients]
+            for mount in mounts:
+                mb_per_second("seq", mount / "big", passes=2)
+                operations_per_second("small-files", mount / "small", processes=2)
+            against_peers(rows, repeat, mounts, "cached sequential 1 MiB reads", "MB/s",
+                          lambda mount: mb_per_second("seq", mount / "big"))
+            against_peers(rows, repeat, mounts, "cached random 4 KiB reads, 1 thread", "reads/s",
+                          lambda mount: operations_per_second("random", mount / "big",
+                                                              reads=100_000))
+            against_peers(rows, repeat, mounts, "5,000 files of 110 KiB, warm, 2 processes",
+                          "files/s",
+                          lambda mount: operations_per_second("small-files", mount / "small",
+                                                              processes=2))
+    return rows
+
+
+FIGURES = dict(memory_tier=memory_tier, disk_tier=disk_tier, incomplete=incomplete,
+               small_files=small_files, stat_tree=stat_tree, peers=peers)
