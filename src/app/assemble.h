@@ -7,6 +7,7 @@
 #include "app/mount_options.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/open_tiers.h"
 #include "cache/range_source.h"
 #include "fs/file_system.h"
 #include "origin/object_store.h"
@@ -17,13 +18,14 @@ namespace shoal {
 // Each member uses those above it.
 struct Node {
   std::unique_ptr<ObjectStore> store;
-  std::unique_ptr<RangeSource> source;
+  std::unique_ptr<RangeSource> origin;
+  Tiers tiers;
   std::unique_ptr<ReadEngine> read_engine;
   std::unique_ptr<FileSystem> file_system;
 };
 
 // Starts threads; makes no request that anybody waits for. `clock` outlives the node.
-// Errors are OpenStore's.
+// Errors are OpenStore's and OpenTiers's.
 Result<Node> Assemble(const MountOptions& options, const Clock& clock);
 
 }  // namespace shoal

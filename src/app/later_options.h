@@ -13,58 +13,28 @@ namespace shoal {
 
 // The defaults are the specification's.
 struct LaterOptions {
-  bool cluster_cache = true;
   bool distributed = true;
   std::string root_list_file;
   uint64_t node_role = 0;
-  uint64_t memory_cache_mib = 0;
-  uint64_t disk_cache_mib = 0;
-  std::string disk_cache_directories;
   uint64_t peer_port = 17980;
   uint64_t block_bytes = 1048576;
   uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
-  uint64_t cache_page_kib = 16;
-  bool metadata_cache = false;
-  bool directory_cache = true;
-  uint64_t directory_cache_entry_count_max = 20000;
-  uint64_t directory_cache_size_bytes_max = 100 * kMiB;
-  uint64_t directory_cache_valid_seconds = 3600;
   uint64_t admin_port = 0;
 };
 
 inline constexpr auto kLaterOptions = std::tuple{
-    Option{"g_tier_EnableClusterCache", &LaterOptions::cluster_cache, Unit::kNone,
-           "Cache what is read, in memory and on disk"},
     Option{"g_tier_DadiIsDistributed", &LaterOptions::distributed, Unit::kNone,
            "Share the cache with the nodes of the root list"},
     Option{"g_tier_DadiAddr", &LaterOptions::root_list_file, Unit::kPath,
            "Root list: the nodes of the cluster"},
     Option{"g_tier_DadiRootClientType", &LaterOptions::node_role, Unit::kNone,
            "Role of the node: 0 gives and takes cached data, 1 only gives, 2 only takes"},
-    Option{"g_tier_DadiMemCacheCapacityMB", &LaterOptions::memory_cache_mib, Unit::kMebibytes,
-           "Size of the memory cache"},
-    Option{"g_tier_DadiDiskCacheCapacityMB", &LaterOptions::disk_cache_mib, Unit::kMebibytes,
-           "Size of the disk cache in each of its directories"},
-    Option{"g_tier_DadiDiskCachePath", &LaterOptions::disk_cache_directories, Unit::kPath,
-           "Directories of the disk cache, with colons between them"},
     Option{"g_tier_BlockSize", &LaterOptions::block_bytes, Unit::kBytes,
            "Size of the blocks that the cache fetches"},
     Option{"g_tier_DadiP2PPort", &LaterOptions::peer_port, Unit::kPort,
            "Port that the nodes of the cluster speak on"},
     Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,
            Unit::kBytes, "Most bytes read from the cache in a second"},
-    Option{"g_tier_DadiCachePageSizeKB", &LaterOptions::cache_page_kib, Unit::kKibibytes,
-           "Size of a page of the cache"},
-    Option{"g_metadata_CacheEnable", &LaterOptions::metadata_cache, Unit::kNone,
-           "Open files without asking the bucket whether they changed"},
-    Option{"g_readdircache_Enable", &LaterOptions::directory_cache, Unit::kNone,
-           "Keep directory listings"},
-    Option{"g_readdircache_MaxCount", &LaterOptions::directory_cache_entry_count_max, Unit::kCount,
-           "Most entries in the listings kept"},
-    Option{"g_readdircache_MaxSize", &LaterOptions::directory_cache_size_bytes_max, Unit::kBytes,
-           "Most memory for the listings kept"},
-    Option{"g_readdircache_RemainTime", &LaterOptions::directory_cache_valid_seconds,
-           Unit::kSeconds, "How long a listing is kept"},
     Option{"g_server_Port", &LaterOptions::admin_port, Unit::kPort,
            "Port of the management interface; 0 for none"},
 };

@@ -9,6 +9,7 @@
 #include "app/mount_words.h"
 #include "app/nearest_name.h"
 #include "app/option_list.h"
+#include "base/bytes.h"
 #include "base/log.h"
 
 namespace shoal {
@@ -120,7 +121,13 @@ Result<> CheckBounds(const MountOptions& options) {
   };
   for (const Bound& bound :
        {Bound{"read_memory_mb", options.read.memory_mib, 8, 1 << 20},
+        Bound{"g_tier_DadiMemCacheCapacityMB", options.cache.memory_capacity_mib, 0, 1 << 30},
+        Bound{"g_tier_DadiDiskCacheCapacityMB", options.cache.disk_capacity_mib, 0, 1 << 30},
+        Bound{"g_tier_DadiCachePageSizeKB", options.cache.page_kib, 4, 1024},
+        Bound{"cache_min_free_mb", options.cache.free_mib_min, 0, 1 << 30},
         Bound{"entry_timeout", options.file_system.name_valid_seconds, 0, kYearSeconds},
+        Bound{"g_readdircache_RemainTime", options.file_system.directory_cache_valid_seconds, 0,
+              kYearSeconds},
         Bound{"readahead_kb", options.session.readahead_kib, 0, 1 << 20}})
     if (bound.value < bound.min || bound.value > bound.max)
       return Wrong(bound.name,
@@ -137,6 +144,7 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
     for (const ListedOption& given : list) RETURN_IF_ERROR(Apply(given, sloppy, options));
   }
   RETURN_IF_ERROR(CheckBounds(options));
+  options.read.page_bytes = static_cast<uint32_t>(options.cache.page_kib * kKiB);
   options.read.fetch_count_max = options.origin.connection_count_max;
   options.read.deadline_seconds = options.origin.request_deadline_seconds;
   options.file_system.deadline_seconds = options.origin.request_deadline_seconds;

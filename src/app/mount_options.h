@@ -8,6 +8,7 @@
 #include "app/later_options.h"
 #include "base/option.h"
 #include "base/result.h"
+#include "cache/options.h"
 #include "fs/object_file_system.h"
 #include "fuse/session.h"
 #include "origin/options.h"
@@ -41,6 +42,7 @@ struct Notice {
 struct MountOptions {
   CommandOptions command;
   OriginOptions origin;
+  CacheOptions cache;
   ReadOptions read;
   FileSystemOptions file_system;
   SessionOptions session;
@@ -55,6 +57,7 @@ template <class Visitor>
 void ForEachOptionGroup(Visitor&& visit) {
   visit("Where and how", &MountOptions::command, kCommandOptions);
   visit("Bucket", &MountOptions::origin, kOriginOptions);
+  visit("Cache", &MountOptions::cache, kCacheOptions);
   visit("Reading", &MountOptions::read, kReadOptions);
   visit("Names", &MountOptions::file_system, kFileSystemOptions);
   visit("Kernel", &MountOptions::session, kSessionOptions);

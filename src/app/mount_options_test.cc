@@ -137,13 +137,11 @@ TEST(MountOptions, ASecretInThePlaceOfAPathIsRefusedAndNotRepeated) {
 
 TEST(MountOptions, AskingForWhatIsNotInThisBuildIsWarnedOf) {
   EXPECT_THAT(
-      Parsed({"g_tier_EnableClusterCache=true,g_tier_DadiMemCacheCapacityMB=1024"}).notices,
+      Parsed({"g_tier_DadiIsDistributed=true,g_server_Port=17871"}).notices,
       ElementsAre(Notice{true,
-                         "g_tier_EnableClusterCache: not in this build; the mount runs without "
+                         "g_tier_DadiIsDistributed: not in this build; the mount runs without "
                          "it"},
-                  Notice{true,
-                         "g_tier_DadiMemCacheCapacityMB: not in this build; the mount runs "
-                         "without it"}));
+                  Notice{true, "g_server_Port: not in this build; the mount runs without it"}));
 }
 
 TEST(MountOptions, SwitchingOffWhatIsNotInThisBuildIsFine) {

@@ -13,13 +13,17 @@ constexpr size_t kEntriesAhead = 2000;
 }  // namespace
 
 DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock,
-                                   std::string prefix, Duration page_wait)
+                                   std::string prefix, Duration page_wait, ListingBegin begin,
+                                   PageSeen page_seen)
     : store_(store),
       pool_(pool),
       clock_(clock),
       prefix_(std::move(prefix)),
       page_wait_(page_wait),
-      merger_(prefix_) {}
+      begin_(begin),
+      page_seen_(std::move(page_seen)),
+      merger_(prefix_),
+      entries_(prefix_) {}
 
 Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t count_max,
                                                         Deadline deadline) {
@@ -35,7 +39,8 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
   if (entries_.size() <= index && error_) return tl::unexpected(*error_);
   std::vector<ListedEntry> out;
   const size_t end = std::min(entries_.size(), index + count_max);
-  for (size_t i = index; i < end; ++i) out.push_back(entries_[i]);
+  if (index < end) out.reserve(end - index);
+  for (size_t i = index; i < end; ++i) out.push_back(entries_.At(i));
   wanted_ = std::max(wanted_, end);
   FetchAhead();
   return out;
@@ -43,9 +48,31 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
 
 std::optional<DirectoryListing::Found> DirectoryListing::Find(std::string_view name) const {
   const std::unique_lock lock(mutex_);
-  const auto place = names_.find(name);
-  if (place == names_.end()) return std::nullopt;
-  return Found{entries_[place->second.index], place->second.as_of};
+  const std::optional<size_t> index = entries_.IndexOf(name);
+  if (!index) return std::nullopt;
+  const auto page = std::ranges::upper_bound(pages_, *index, {}, &Page::entry_end);
+  return Found{entries_.At(*index), page->came};
+}
+
+bool DirectoryListing::complete() const {
+  const std::unique_lock lock(mutex_);
+  return complete_;
+}
+
+size_t DirectoryListing::entry_count() const {
+  const std::unique_lock lock(mutex_);
+  return entries_.size();
+}
+
+size_t DirectoryListing::memory_bytes() const {
+  const std::unique_lock lock(mutex_);
+  return sizeof(*this) + prefix_.capacity() + entries_.memory_bytes() +
+         pages_.capacity() * sizeof(Page);
+}
+
+Instant DirectoryListing::last_page_came() const {
+  const std::unique_lock lock(mutex_);
+  return pages_.empty() ? begin_.at : pages_.back().came;
 }
 
 uint64_t DirectoryListing::hidden_count() const {
@@ -74,22 +101,26 @@ void DirectoryListing::FetchPage() {
   if (page && page->next && page->next == query.from)
     page = Fail(Errc::kUnreachable, "ListObjects '" + prefix_ + "': the same page came twice");
 
-  const std::unique_lock lock(mutex_);
-  fetching_ = false;
+  std::vector<ListedEntry> brought;
+  std::unique_lock lock(mutex_);
   if (page) {
     next_ = page->next;
-    complete_ = !next_;
-    const size_t count_before = entries_.size();
-    const Instant as_of = clock_.Now();
-    for (ListedEntry& entry : merger_.Add(*std::move(page))) {
-      entries_.push_back(std::move(entry));
-      names_[entries_.back().name] = {static_cast<uint32_t>(entries_.size() - 1), as_of};
+    brought = merger_.Add(*std::move(page));
+    if (page_seen_ && !brought.empty()) {
+      lock.unlock();
+      page_seen_(brought);
+      lock.lock();
     }
-    // Pages that bring nothing are fetched while somebody waits for more, not for ever.
-    if (entries_.size() > count_before || waiting_count_ > 0) FetchAhead();
+    for (const ListedEntry& entry : brought) entries_.Add(entry);
+    complete_ = !next_;
+    if (!brought.empty() || complete_) pages_.push_back({entries_.size(), clock_.Now()});
+    if (complete_) entries_.ShrinkToFit();
   } else {
     error_ = page.error();
   }
+  fetching_ = false;
+  // Pages that bring nothing are fetched while somebody waits for more, not for ever.
+  if (page && (!brought.empty() || waiting_count_ > 0)) FetchAhead();
   page_came_.notify_all();
 }
 

@@ -5,24 +5,34 @@
 // back to any of them. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "fs/listing_merger.h"
+#include "fs/packed_entries.h"
 #include "origin/object_store.h"
 
 namespace shoal {
+
+// When a listing began, in the time of the clock and in that of the caches: how often each
+// had been cleared. What was asked for before a cache was cleared is not for that cache.
+struct ListingBegin {
+  Instant at{};
+  uint64_t directory_clear_count = 0;
+  uint64_t metadata_clear_count = 0;
+};
 
 class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
  public:
@@ -32,10 +42,14 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
     Instant as_of;
   };
 
-  // `store`, `pool` and `clock` outlive the listing. A page is waited for `page_wait` at
-  // most. Made by std::make_shared.
+  // Called with what each page brought, before a reader sees it, from any thread, one call at
+  // a time.
+  using PageSeen = std::function<void(std::span<const ListedEntry>)>;
+
+  // `store`, `pool`, `clock` and what `page_seen` uses outlive the listing. A page is waited
+  // for `page_wait` at most. Made by std::make_shared.
   DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock, std::string prefix,
-                   Duration page_wait);
+                   Duration page_wait, ListingBegin begin, PageSeen page_seen = {});
 
   // Up to `count_max` entries from `index`; empty past the last. Waits for pages.
   // A page that failed is asked for again by the next call.
@@ -44,14 +58,28 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   // The entry of that name, if a page has brought it. Does not wait.
   std::optional<Found> Find(std::string_view name) const;
 
+  // Whether all pages have come; then nothing of it changes any more.
+  [[nodiscard]] bool complete() const;
+  [[nodiscard]] size_t entry_count() const;
+  [[nodiscard]] size_t memory_bytes() const;
+  // When the last page came; `begin().at` before the first.
+  [[nodiscard]] Instant last_page_came() const;
+
+  [[nodiscard]] const std::string& prefix() const { return prefix_; }
+  [[nodiscard]] const ListingBegin& begin() const { return begin_; }
+
+  // The store has said something else since: not to be given to those who open the directory.
+  void Disown() { disowned_ = true; }
+  [[nodiscard]] bool disowned() const { return disowned_; }
+
   // Keys no path can name, met so far; and one of them.
   [[nodiscard]] uint64_t hidden_count() const;
   [[nodiscard]] std::string hidden_example() const;
 
  private:
-  struct Place {
-    uint32_t index;
-    Instant as_of;
+  struct Page {
+    size_t entry_end;  // one past its last
+    Instant came;
   };
 
   void FetchAhead();  // REQUIRES: mutex_ held
@@ -62,12 +90,15 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   const Clock& clock_;
   const std::string prefix_;
   const Duration page_wait_;
+  const ListingBegin begin_;
+  const PageSeen page_seen_;
+  std::atomic<bool> disowned_ = false;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable page_came_;
   ListingMerger merger_;
-  std::deque<ListedEntry> entries_;  // never moved, so names_ may point in
-  std::unordered_map<std::string_view, Place> names_;
+  PackedEntries entries_;
+  std::vector<Page> pages_;  // those that brought entries, and the last
   std::optional<std::string> next_;
   std::optional<Error> error_;  // of the page asked for last
   size_t wanted_ = 0;           // one past the furthest entry a reader took

@@ -105,6 +105,16 @@ class FileSystem {
   // Ends a handle of either kind.
   virtual void Release(HandleId handle) = 0;
 
+  // Forget which names directories have, or what is known of names: sizes, versions, and
+  // that there are none. What was asked of the store before the call is not kept after it,
+  // and an entry made of that has no long validity, so that the kernel asks again. Open
+  // handles go on as they are; a directory read to its end through one may show what was.
+  //
+  // The kernel's copies of names are not touched: the caller has it forget them after the
+  // call, those of answers that are on their way to it included. Neither waits.
+  virtual void ClearDirectoryCache() = 0;
+  virtual void ClearMetadataCache() = 0;
+
   // Does not wait: what the bucket held when last asked.
   virtual Usage GetUsage() = 0;
 };

@@ -18,26 +18,28 @@ void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryLis
   const std::unique_lock lock(mutex_);
   if (rows_.size() >= kListingsMax) {
     rows_.erase(std::min_element(rows_.begin(), rows_.end(), [](const auto& a, const auto& b) {
-      return a.second.used < b.second.used;
+      return a.second.opened < b.second.opened;
     }));
   }
   Row& row = rows_[prefix];
   replaced = std::exchange(row.listing, std::move(listing));
-  row.used = clock_.Now();
+  row.opened = clock_.Now();
 }
 
 std::optional<DirectoryListing::Found> LatestListings::Find(const std::string& prefix,
                                                             std::string_view name) {
   std::shared_ptr<DirectoryListing> listing;
+  Instant opened;
   const Instant now = clock_.Now();
   {
     const std::unique_lock lock(mutex_);
     const auto row = rows_.find(prefix);
     if (row == rows_.end()) return std::nullopt;
     listing = row->second.listing;
+    opened = row->second.opened;
   }
   std::optional<DirectoryListing::Found> found = listing->Find(name);
-  if (found && now - found->as_of > kTrustedFor) return std::nullopt;
+  if (found && now - std::max(opened, found->as_of) > kTrustedFor) return std::nullopt;
   return found;
 }
 
@@ -46,14 +48,22 @@ void LatestListings::Sweep() {
   std::vector<std::shared_ptr<DirectoryListing>> old;  // freed after the lock
   const std::unique_lock lock(mutex_);
   for (auto row = rows_.begin(); row != rows_.end();) {
-    if (row->second.listing.use_count() > 1) row->second.used = now;  // still being read
-    if (now - row->second.used <= kTrustedFor) {
+    const DirectoryListing& listing = *row->second.listing;
+    const bool more_may_come = row->second.listing.use_count() > 1 && !listing.complete();
+    const Instant used = std::max(row->second.opened, listing.last_page_came());
+    if (more_may_come || now - used <= kTrustedFor) {
       ++row;
     } else {
       old.push_back(std::move(row->second.listing));
       row = rows_.erase(row);
     }
   }
+}
+
+void LatestListings::Clear() {
+  decltype(rows_) cleared;  // freed after the lock
+  const std::unique_lock lock(mutex_);
+  cleared.swap(rows_);
 }
 
 }  // namespace shoal

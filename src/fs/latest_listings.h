@@ -19,20 +19,23 @@ class LatestListings {
   // `clock` outlives this.
   explicit LatestListings(const Clock& clock) : clock_(clock) {}
 
+  // A reader opens the directory and is given this listing, new or kept.
   void Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing);
-  // What a page that came at most kTrustedFor ago says of that name.
+  // What the listing says of that name, if the directory was opened, or the page came, at
+  // most kTrustedFor ago.
   std::optional<DirectoryListing::Found> Find(const std::string& prefix, std::string_view name);
   // Lets go of listings nobody reads that are too old to answer from.
   void Sweep();
+  void Clear();
 
-  // Long enough for `ls -l`, `cp -r` or a shell's `for` to come to the name; a `stat`
-  // may be this late, an open never is.
+  // Long enough for `ls -l`, `cp -r` or a shell's `for` to come to the name: they cost no
+  // request an entry. A stat sees what the listing shows for so long; an open never does.
   static constexpr Duration kTrustedFor = std::chrono::seconds(5);
 
  private:
   struct Row {
     std::shared_ptr<DirectoryListing> listing;
-    Instant used;
+    Instant opened;
   };
 
   const Clock& clock_;

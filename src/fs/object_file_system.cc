@@ -2,28 +2,18 @@
 
 #include <atomic>
 #include <future>
-#include <mutex>
-#include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
 #include "base/thread_pool.h"
 #include "fs/bucket_usage.h"
 #include "fs/directory_listing.h"
+#include "fs/handle_table.h"
 #include "fs/inode_table.h"
-#include "fs/latest_listings.h"
-#include "fs/verified_names.h"
+#include "fs/known_names.h"
 
 namespace shoal {
 namespace {
-
-// An inode is one version of an object: what is said of it never changes.
-constexpr Duration kForEver = std::chrono::hours(24 * 365);
-
-// A directory holds no bytes, so a stale one shows a name for longer or hides a new file
-// of that name, and no more. Paths are walked often and deep.
-constexpr Duration kDirectoryNameValidFor = std::chrono::seconds(10);
 
 // Listings read ahead, and the directory half of look-ups.
 constexpr size_t kRequestThreadsMax = 64;
@@ -46,7 +36,7 @@ std::string_view StorageClassName(StorageClass storage_class) {
 }
 
 struct FileHandle {
-  std::string key;
+  ObjectVersion version;
   std::shared_ptr<ObjectReader> reader;
 };
 
@@ -64,8 +54,7 @@ class ObjectFileSystem final : public FileSystem {
         engine_(engine),
         clock_(clock),
         inodes_(options.prefix),
-        listings_(clock),
-        verified_(clock),
+        names_(options, clock),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
         pool_("shoal-list", kRequestThreadsMax) {
     RefreshUsage();
@@ -74,18 +63,10 @@ class ObjectFileSystem final : public FileSystem {
   Result<Entry> Lookup(InodeId parent, std::string_view name, Deadline deadline) override {
     if (std::optional<Result<Entry>> known = LookupIfKnown(parent, name)) return *std::move(known);
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> directory, FindDirectory(parent));
-    const std::string key = directory->prefix + std::string(name);
-
-    // Asked together: "a/b/" hides "a/b", so one answer alone is not enough.
-    std::promise<Result<bool>> is_directory;
-    pool_.Run([&] { is_directory.set_value(HasAnythingBelow(key + "/", deadline)); });
-    Result<ObjectInfo> object = store_.Head(key, deadline);
-    const Result<bool> below = is_directory.get_future().get();
-    if (!below) return tl::unexpected(below.error());
-    if (*below) return EntryOf(*inodes_.ReferenceDirectory(key + "/"), kDirectoryNameValidFor);
-    if (!object) return tl::unexpected(std::move(object).error());
-    verified_.AddWithCredit(*object);
-    return EntryOf(*inodes_.ReferenceFile(*object), Duration::zero());
+    const uint64_t clear_count = names_.metadata_clear_count();
+    ASSIGN_OR_RETURN(const NameFact fact, Ask(directory->prefix + std::string(name), deadline));
+    const Duration valid_for = names_.AddLookedUp(directory->prefix, name, fact, clear_count);
+    return EntryOf(directory->prefix, name, {fact, valid_for});
   }
 
   std::optional<Result<Entry>> LookupIfKnown(InodeId parent, std::string_view name) override {
@@ -96,18 +77,9 @@ class ObjectFileSystem final : public FileSystem {
     const std::string& prefix = (*directory)->prefix;
     if (prefix.size() + name.size() > kKeyBytesMax)
       return Fail(Errc::kNotFound, "no key is so long");
-    const std::optional<VerifiedNames::Verified> verified =
-        verified_.TakeForLookup(prefix + std::string(name));
-    const std::optional<DirectoryListing::Found> listed = listings_.Find(prefix, name);
-    const bool verified_is_newer = verified && (!listed || verified->as_of >= listed->as_of);
-    if (verified_is_newer &&
-        (listed || clock_.Now() - verified->as_of <= VerifiedNames::kCreditValidFor))
-      return EntryOf(*inodes_.ReferenceFile(verified->object), Duration::zero());
-    if (!listed) return std::nullopt;
-    if (listed->entry.is_directory)
-      return EntryOf(*inodes_.ReferenceDirectory(prefix + std::string(name) + "/"),
-                     kDirectoryNameValidFor);
-    return EntryOf(*inodes_.ReferenceFile(listed->entry.object), NameValidFor());
+    const std::optional<KnownNames::Known> known = names_.Find(prefix, name);
+    if (!known) return std::nullopt;
+    return EntryOf(prefix, name, *known);
   }
 
   void Forget(InodeId inode, uint64_t count) override { inodes_.Forget(inode, count); }
@@ -118,52 +90,48 @@ class ObjectFileSystem final : public FileSystem {
   }
 
   Result<OpenedFile> Open(InodeId inode, Deadline deadline) override {
-    ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, Find(inode));
-    if (file->is_directory) return Fail(Errc::kIsDirectory, "opened as a file");
-    ObjectInfo object = file->object;
-    if (object.storage_class != StorageClass::kReadable || !verified_.SpendCredit(object.version)) {
-      ASSIGN_OR_RETURN(object, store_.Head(object.version.key, deadline));
-      if (object.version != file->object.version) {
-        verified_.AddReplaced(object);
-        return Fail(Errc::kChanged, "'" + log::Printable(object.version.key) + "' was replaced");
-      }
-    }
-    if (object.storage_class != StorageClass::kReadable)
-      return Fail(Errc::kArchived, "'" + log::Printable(object.version.key) + "' is stored as " +
-                                       std::string(StorageClassName(object.storage_class)) +
-                                       ": restore it before reading");
-    FileHandle handle{.key = object.version.key, .reader = engine_.Open(object.version)};
-    OpenedFile opened{.whole = handle.reader->Whole(deadline)};
-    const std::unique_lock lock(handles_mutex_);
-    opened.handle = ++last_handle_;
-    files_.emplace(opened.handle, std::move(handle));
-    return opened;
+    ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, FindFile(inode));
+    if (!names_.MayOpen(file->object)) RETURN_IF_ERROR(AskToOpen(file->object.version, deadline));
+    FileHandle handle{file->object.version, engine_.Open(file->object.version)};
+    std::shared_ptr<const WholeFile> whole = handle.reader->Whole(deadline);
+    return OpenedFile{Add(std::move(handle)), std::move(whole)};
   }
 
-  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId) override { return std::nullopt; }
+  std::optional<Result<OpenedFile>> OpenIfKnown(InodeId inode) override {
+    if (!names_.believes()) return std::nullopt;
+    const Result<std::shared_ptr<const Inode>> file = FindFile(inode);
+    if (!file) return tl::unexpected(file.error());
+    if (!names_.MayOpen((*file)->object)) return std::nullopt;
+    FileHandle handle{(*file)->object.version, engine_.Open((*file)->object.version)};
+    std::optional<std::shared_ptr<const WholeFile>> whole = handle.reader->WholeIfKnown();
+    if (!whole) return std::nullopt;
+    return OpenedFile{Add(std::move(handle)), *std::move(whole)};
+  }
 
   std::optional<size_t> ReadNow(HandleId handle, uint64_t offset,
                                 std::span<std::byte> out) override {
-    const std::shared_ptr<ObjectReader> reader = FindReader(handle);
-    if (!reader) return std::nullopt;
-    return reader->ReadNow(offset, out);
+    const std::optional<FileHandle> file = files_.Find(handle);
+    if (!file) return std::nullopt;
+    return file->reader->ReadNow(offset, out);
   }
 
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
-    const std::shared_ptr<ObjectReader> reader = FindReader(handle);
-    if (!reader) return done(Fail(Errc::kInvalid, "no open file has this handle"));
-    reader->Read(range, std::move(done));
+    const std::optional<FileHandle> file = files_.Find(handle);
+    if (!file) return done(Fail(Errc::kInvalid, "no open file has this handle"));
+    if (!names_.believes()) return file->reader->Read(range, std::move(done));
+    // It may have been opened unasked, and then this is how a change shows.
+    file->reader->Read(range, [this, version = file->version, done = std::move(done)](auto pieces) {
+      if (!pieces && pieces.error().code == Errc::kChanged) names_.AddChanged(version);
+      done(std::move(pieces));
+    });
   }
 
   Result<HandleId> OpenDirectory(InodeId directory) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> inode, FindDirectory(directory));
-    auto listing = std::make_shared<DirectoryListing>(
-        store_, pool_, clock_, inode->prefix, std::chrono::seconds(options_.deadline_seconds));
-    listings_.Set(inode->prefix, listing);
-    const std::unique_lock lock(handles_mutex_);
-    const HandleId id = ++last_handle_;
-    directories_.emplace(id, DirectoryHandle{inode, std::move(listing)});
-    return id;
+    std::shared_ptr<DirectoryListing> listing = names_.FindListing(inode->prefix);
+    if (!listing) listing = BeginListing(inode->prefix);
+    names_.OpenedListing(listing);
+    return Add(DirectoryHandle{inode, std::move(listing)});
   }
 
   Result<std::vector<DirectoryEntry>> ReadDirectory(HandleId handle, uint64_t cookie,
@@ -179,18 +147,20 @@ class ObjectFileSystem final : public FileSystem {
 
     ASSIGN_OR_RETURN(std::vector<ListedEntry> listed,
                      directory.listing->Read(cookie - 2, count_max, deadline));
+    names_.ReadListing(directory.listing);
     if (listed.empty()) ReportHidden(directory);
     out.reserve(listed.size());
     for (ListedEntry& entry : listed) {
+      const Duration valid_for = names_.ListedValidFor(directory.inode->prefix, entry);
       Inode inode{.id = 0,
                   .is_directory = entry.is_directory,
                   .prefix = entry.is_directory ? directory.inode->prefix + entry.name + "/" : "",
                   .object = std::move(entry.object)};
       inode.id = entry.is_directory ? InodeTable::NumberOf(inode.prefix)
                                     : InodeTable::NumberOf(inode.object);
-      const Duration valid = entry.is_directory ? kDirectoryNameValidFor : NameValidFor();
-      out.push_back(
-          {.name = std::move(entry.name), .entry = EntryOf(inode, valid), .next_cookie = ++cookie});
+      out.push_back({.name = std::move(entry.name),
+                     .entry = EntryOf(inode, valid_for),
+                     .next_cookie = ++cookie});
     }
     return out;
   }
@@ -203,26 +173,18 @@ class ObjectFileSystem final : public FileSystem {
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;
     const std::optional<DirectoryListing::Found> found = directory->listing->Find(entry.name);
     if (!found) return entry.entry.attributes.inode;
-    verified_.DropCredits(found->entry.object.version.key);
+    names_.GaveListed(found->entry.object);
     return inodes_.ReferenceFile(found->entry.object)->id;
   }
 
   void Release(HandleId handle) override {
-    FileHandle file;            // both let go after the lock: the last holder of a
-    DirectoryHandle directory;  // reader ends its fetches
-    {
-      const std::unique_lock lock(handles_mutex_);
-      if (const auto found = files_.find(handle); found != files_.end()) {
-        file = std::move(found->second);
-        files_.erase(found);
-      } else if (const auto opened = directories_.find(handle); opened != directories_.end()) {
-        directory = std::move(opened->second);
-        directories_.erase(opened);
-      }
-    }
-    directory = {};
-    listings_.Sweep();
+    if (files_.Take(handle)) return;
+    directories_.Take(handle);
+    names_.ClosedListing();
   }
+
+  void ClearDirectoryCache() override { names_.ClearDirectories(); }
+  void ClearMetadataCache() override { names_.ClearMetadata(); }
 
   Usage GetUsage() override {
     RefreshUsage();
@@ -242,18 +204,69 @@ class ObjectFileSystem final : public FileSystem {
     return inode;
   }
 
-  std::shared_ptr<ObjectReader> FindReader(HandleId handle) const {
-    const std::shared_lock lock(handles_mutex_);
-    const auto found = files_.find(handle);
-    return found == files_.end() ? nullptr : found->second.reader;
+  Result<std::shared_ptr<const Inode>> FindFile(InodeId id) const {
+    ASSIGN_OR_RETURN(std::shared_ptr<const Inode> inode, Find(id));
+    if (inode->is_directory) return Fail(Errc::kIsDirectory, "opened as a file");
+    return inode;
   }
 
   Result<DirectoryHandle> FindDirectoryHandle(HandleId handle) const {
-    const std::shared_lock lock(handles_mutex_);
-    const auto found = directories_.find(handle);
-    if (found == directories_.end())
-      return Fail(Errc::kInvalid, "no open directory has this handle");
-    return found->second;
+    std::optional<DirectoryHandle> directory = directories_.Find(handle);
+    if (!directory) return Fail(Errc::kInvalid, "no open directory has this handle");
+    return *std::move(directory);
+  }
+
+  HandleId Add(FileHandle handle) {
+    const HandleId id = ++last_handle_;
+    files_.Add(id, std::move(handle));
+    return id;
+  }
+  HandleId Add(DirectoryHandle handle) {
+    const HandleId id = ++last_handle_;
+    directories_.Add(id, std::move(handle));
+    return id;
+  }
+
+  std::shared_ptr<DirectoryListing> BeginListing(const std::string& prefix) {
+    const ListingBegin begin = names_.BeginListing();
+    return std::make_shared<DirectoryListing>(
+        store_, pool_, clock_, prefix, std::chrono::seconds(options_.deadline_seconds), begin,
+        [this, prefix, begin](std::span<const ListedEntry> entries) {
+          names_.AddListed(prefix, entries, begin);
+        });
+  }
+
+  // What the store says of a name now.
+  Result<NameFact> Ask(const std::string& key, Deadline deadline) {
+    // Asked together: "a/b/" hides "a/b", so one answer alone is not enough.
+    std::promise<Result<bool>> is_directory;
+    pool_.Run([&] { is_directory.set_value(HasAnythingBelow(key + "/", deadline)); });
+    Result<NameFact> file = AskForFile(key, deadline);
+    ASSIGN_OR_RETURN(const bool below, is_directory.get_future().get());
+    if (below) return NameFact{.kind = NameFact::Kind::kDirectory};
+    return file;
+  }
+
+  Result<NameFact> AskForFile(const std::string& key, Deadline deadline) {
+    Result<ObjectInfo> object = store_.Head(key, deadline);
+    if (object) return NameFact{.kind = NameFact::Kind::kFile, .object = *std::move(object)};
+    if (object.error().code == Errc::kNotFound) return NameFact{};
+    return tl::unexpected(std::move(object).error());
+  }
+
+  // Fails if `opening` is not the newest version, or cannot be read.
+  Result<> AskToOpen(const ObjectVersion& opening, Deadline deadline) {
+    const uint64_t clear_count = names_.metadata_clear_count();
+    ASSIGN_OR_RETURN(const NameFact fact, AskForFile(opening.key, deadline));
+    names_.AddAskedToOpen(opening, fact, clear_count);
+    const std::string key = "'" + log::Printable(opening.key) + "'";
+    if (fact.kind == NameFact::Kind::kMissing) return Fail(Errc::kNotFound, key + " is gone");
+    if (fact.object.version != opening) return Fail(Errc::kChanged, key + " was replaced");
+    if (fact.object.storage_class != StorageClass::kReadable)
+      return Fail(Errc::kArchived, key + " is stored as " +
+                                       std::string(StorageClassName(fact.object.storage_class)) +
+                                       ": restore it before reading");
+    return {};
   }
 
   // A directory is there when a key begins with its prefix, its marker included.
@@ -264,10 +277,22 @@ class ObjectFileSystem final : public FileSystem {
     return !page.objects.empty() || !page.common_prefixes.empty();
   }
 
-  [[nodiscard]] Duration NameValidFor() const {
-    return std::chrono::seconds(options_.name_valid_seconds);
+  // Takes a reference on the inode.
+  Result<Entry> EntryOf(const std::string& prefix, std::string_view name,
+                        const KnownNames::Known& known) {
+    switch (known.fact.kind) {
+      case NameFact::Kind::kMissing:
+        break;
+      case NameFact::Kind::kFile:
+        return EntryOf(*inodes_.ReferenceFile(known.fact.object), known.name_valid_for);
+      case NameFact::Kind::kDirectory:
+        return EntryOf(*inodes_.ReferenceDirectory(prefix + std::string(name) + "/"),
+                       known.name_valid_for);
+    }
+    return Fail(Errc::kNotFound, "the bucket has no such key");
   }
 
+  // An inode is one version of an object: what is said of it never changes.
   static Entry EntryOf(const Inode& inode, Duration name_valid_for) {
     return {.attributes = inode.attributes(),
             .name_valid_for = name_valid_for,
@@ -297,15 +322,12 @@ class ObjectFileSystem final : public FileSystem {
 
   // Their own synchronization.
   InodeTable inodes_;
-  LatestListings listings_;
-  VerifiedNames verified_;
+  KnownNames names_;
+  HandleTable<FileHandle> files_;
+  HandleTable<DirectoryHandle> directories_;
+  std::atomic<HandleId> last_handle_ = 0;
   BucketUsageCache usage_;
   FileSystemMetrics metrics_;
-
-  mutable std::shared_mutex handles_mutex_;  // guards what follows
-  std::unordered_map<HandleId, FileHandle> files_;
-  std::unordered_map<HandleId, DirectoryHandle> directories_;
-  HandleId last_handle_ = 0;
 
   ThreadPool pool_;  // last: its work uses all of the above
 };

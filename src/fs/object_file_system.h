@@ -1,8 +1,12 @@
 // A bucket, or the part of it below a prefix, as a FileSystem.
 //
-// Names come from listings and from HEAD requests. A listing answers look-ups in its
-// directory for a few seconds, so `ls -l` costs no request an entry; an open asks the
-// store once (close-to-open), unless the look-up of the same open just did.
+// Names come from listings and from HEAD requests. Whole listings are kept for those who
+// open the directory again. A listing answers look-ups in its directory for a few seconds
+// after that was opened, so `ls -l` costs no request an entry; an open asks the store once
+// (close-to-open), unless the look-up of the same open just did.
+//
+// With the metadata cache, what a listing or a HEAD said of a name is believed until the
+// cache is cleared: look-ups and opens of known names ask nothing.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +14,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/option.h"
@@ -22,6 +27,11 @@ namespace shoal {
 struct FileSystemOptions {
   std::string prefix;  // from SOURCE: "" or "a/b/"; not an option of its own
   uint64_t name_valid_seconds = 1;
+  bool metadata_cache = false;
+  bool directory_cache = true;
+  uint64_t directory_cache_entry_count_max = 20000;
+  uint64_t directory_cache_size_bytes_max = 100 * kMiB;
+  uint64_t directory_cache_valid_seconds = 3600;
   uint64_t deadline_seconds = 30;  // of work nobody waits for; from request_deadline
 };
 
@@ -29,6 +39,18 @@ inline constexpr auto kFileSystemOptions = std::tuple{
     Option{"entry_timeout", &FileSystemOptions::name_valid_seconds, Unit::kSeconds,
            "How long the kernel trusts a name that a listing gave it; opening a file asks the "
            "bucket all the same"},
+    Option{"g_metadata_CacheEnable", &FileSystemOptions::metadata_cache, Unit::kNone,
+           "Believe what is known of names until that is cleared: opening a file asks the bucket "
+           "nothing, and shows no change. Takes up to 256 MiB, for about a million names"},
+    Option{"g_readdircache_Enable", &FileSystemOptions::directory_cache, Unit::kNone,
+           "Keep directory listings, so that new files are shown after a while only"},
+    Option{"g_readdircache_MaxCount", &FileSystemOptions::directory_cache_entry_count_max,
+           Unit::kCount, "Most entries in all listings kept; a longer listing is not kept"},
+    Option{"g_readdircache_MaxSize", &FileSystemOptions::directory_cache_size_bytes_max,
+           Unit::kBytes, "Most memory for the listings kept"},
+    Option{"g_readdircache_RemainTime", &FileSystemOptions::directory_cache_valid_seconds,
+           Unit::kSeconds,
+           "How long a listing is kept and, with the metadata cache, that a name is missing"},
 };
 
 struct FileSystemMetrics {

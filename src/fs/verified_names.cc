@@ -65,4 +65,9 @@ void VerifiedNames::DropCredits(const std::string& key) {
   if (found != rows_.end()) found->second.credits = 0;
 }
 
+void VerifiedNames::Clear() {
+  const std::unique_lock lock(mutex_);
+  rows_.clear();
+}
+
 }  // namespace shoal

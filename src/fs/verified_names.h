@@ -43,6 +43,7 @@ class VerifiedNames {
   void DropCredits(const std::string& key);
   // True, once a credit: the store said `version` is the newest, in the last kCreditValidFor.
   bool SpendCredit(const ObjectVersion& version);
+  void Clear();
 
   static constexpr Duration kCreditValidFor = std::chrono::seconds(1);
   static constexpr Duration kKeptFor = std::chrono::seconds(10);

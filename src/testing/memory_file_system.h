@@ -235,6 +235,22 @@ class MemoryFileSystem final : public FileSystem {
     handles_.erase(handle);
     handle_released_.notify_all();
   }
+  void ClearDirectoryCache() override {
+    const std::scoped_lock lock(mutex_);
+    ++directory_clear_count_;
+  }
+  void ClearMetadataCache() override {
+    const std::scoped_lock lock(mutex_);
+    ++metadata_clear_count_;
+  }
+  [[nodiscard]] int directory_clear_count() const {
+    const std::scoped_lock lock(mutex_);
+    return directory_clear_count_;
+  }
+  [[nodiscard]] int metadata_clear_count() const {
+    const std::scoped_lock lock(mutex_);
+    return metadata_clear_count_;
+  }
   Usage GetUsage() override {
     return {.total_bytes = 1 << 30, .used_bytes = 1 << 20, .object_count = nodes_.size()};
   }
@@ -328,6 +344,8 @@ class MemoryFileSystem final : public FileSystem {
   Error read_error_{};
   InodeId next_inode_ = 2;
   HandleId next_handle_ = 1;
+  int directory_clear_count_ = 0;
+  int metadata_clear_count_ = 0;
 };
 
 }  // namespace shoal

@@ -198,7 +198,7 @@ class MemoryRangeSource final : public RangeSource {
       changed_.notify_all();
     }
     if (plan.failure && plan.failure->error) return tl::unexpected(*plan.failure->error);
-    return ServedBy::kMemory;
+    return ServedBy::kOrigin;
   }
 
   // Waits where fetches are held. The furthest to send before coming here again.

@@ -281,14 +281,6 @@ class Versions(MountTest):
             origin.put("file", body)
             self.assertEqual((mount / "file").read_bytes(), body)
 
-    def test_a_directory_opened_again_is_listed_again(self):
-        origin = self.origin()
-        origin.put("d/one", b"1")
-        mount = self.mount(origin)
-        self.assertEqual(os.listdir(mount / "d"), ["one"])
-        origin.put("d/two", b"2")
-        self.assertEqual(sorted(os.listdir(mount / "d")), ["one", "two"])
-
     def test_a_listed_object_that_was_replaced_opens_as_the_new_one(self):
         origin = self.origin()
         origin.put("d/file", b"old")

@@ -1,0 +1,432 @@
+#include "cache/cache_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "base/log.h"
+#include "cache/object_meta.h"
+#include "cache/stored_files.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::string_view kDataSuffix = ".data";
+constexpr std::string_view kMetaSuffix = ".meta";
+constexpr char kQuarantine[] = "quarantine";
+constexpr size_t kFolderCount = 256;
+constexpr size_t kQuarantinedMax = 8;
+constexpr uint64_t kFormatBlocks = 1;  // the file FORMAT
+constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
+
+auto FailSystem(const std::string& what) {
+  const int error = errno;
+  Errc code = Errc::kUnreachable;
+  if (error == ENOENT) code = Errc::kNotFound;
+  if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
+  return Fail(code, what + ": " + std::strerror(error));
+}
+
+uint64_t BlocksOf(const struct stat& file) {
+  return (static_cast<uint64_t>(file.st_blocks) * 512 + kCacheBlockBytes - 1) / kCacheBlockBytes;
+}
+
+// Never through a link, nor out of the directory.
+FileDescriptor OpenBelow(int directory_fd, const char* path, int flags, mode_t mode = 0) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.mode = mode;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+  return FileDescriptor(
+      static_cast<int>(syscall(SYS_openat2, directory_fd, path, &how, sizeof(how))));
+}
+
+// A directory of ours below `parent_fd`, made if it is not there and `make` says so.
+Result<FileDescriptor> OpenFolder(int parent_fd, const char* name, const std::string& shown,
+                                  bool make = true) {
+  if (make && faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+      mkdirat(parent_fd, name, 0700) != 0 && errno != EEXIST)
+    return FailSystem("making " + shown);
+  FileDescriptor folder = OpenBelow(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!folder.valid()) {
+    const bool foreign = errno == ELOOP || errno == ENOTDIR || errno == EXDEV;
+    if (foreign) return Fail(Errc::kInvalid, shown + " is not a plain directory");
+    return FailSystem("opening " + shown);
+  }
+  struct stat folder_stat {};
+  if (fstat(folder.get(), &folder_stat) != 0) return FailSystem("looking at " + shown);
+  if (folder_stat.st_uid != geteuid())
+    return Fail(Errc::kDenied, shown + " belongs to another user: remove it, or name another path");
+  if ((folder_stat.st_mode & 0777) != 0700 && fchmod(folder.get(), 0700) != 0)
+    return FailSystem("closing " + shown + " to others");
+  return folder;
+}
+
+// Calls visit(name) for what is in the folder, but for "." and "..".
+template <class Visit>
+Result<> ForEachName(int folder_fd, const std::string& shown, Visit&& visit) {
+  const int own_fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const directory = own_fd < 0 ? nullptr : fdopendir(own_fd);
+  if (directory == nullptr) {
+    Result<> failed = FailSystem("reading " + shown);
+    if (own_fd >= 0) close(own_fd);
+    return failed;
+  }
+  errno = 0;
+  while (const dirent* const entry = readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") visit(std::string(name));
+    errno = 0;
+  }
+  Result<> outcome;
+  if (errno != 0) outcome = FailSystem("reading " + shown);
+  closedir(directory);
+  return outcome;
+}
+
+// Whether a file is one that this class made. Opened non-blocking, so that a pipe planted
+// in its place does not wait for a writer.
+bool IsOurs(int fd, struct stat& file) {
+  return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
+         file.st_nlink == 1;
+}
+
+class CacheDirectory final : public CacheStorage {
+ public:
+  CacheDirectory(std::string name, FileDescriptor root, FileDescriptor lock)
+      : name_(std::move(name)), root_(std::move(root)), lock_(std::move(lock)) {}
+
+  Result<> Prepare() {
+    ASSIGN_OR_RETURN(quarantine_, OpenFolder(root_.get(), kQuarantine, name_ + "/quarantine"));
+    return CountQuarantine();
+  }
+
+  Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override {
+    const std::string hex = name.Hex();
+    ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/false));
+    constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME;
+    ASSIGN_OR_RETURN(auto files, OpenBoth(folder, hex, kFlags));
+    struct stat data {};
+    struct stat meta {};
+    if (!IsOurs(files.first.get(), data) || !IsOurs(files.second.get(), meta)) {
+      log::Warn("the cache at {} held a file that is not as it was made: {}; removed", name_, hex);
+      RETURN_IF_ERROR(Remove(name));
+      return Fail(Errc::kNotFound, "not as it was made: " + hex);
+    }
+    auto reopen = [this, folder, hex, data_inode = data.st_ino,
+                   meta_inode =
+                       meta.st_ino]() -> Result<std::pair<FileDescriptor, FileDescriptor>> {
+      ASSIGN_OR_RETURN(auto again, OpenBoth(folder, hex, O_RDWR | O_NOFOLLOW | O_NONBLOCK));
+      struct stat data_again {};
+      struct stat meta_again {};
+      if (!IsOurs(again.first.get(), data_again) || !IsOurs(again.second.get(), meta_again) ||
+          data_again.st_ino != data_inode || meta_again.st_ino != meta_inode)
+        return Fail(Errc::kNotFound, "no longer the file it was: " + hex);
+      return again;
+    };
+    return std::make_unique<StoredFiles>(hex, std::move(files.first), std::move(files.second),
+                                         std::move(reopen));
+  }
+
+  Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
+                                               uint64_t size_bytes) override {
+    RETURN_IF_ERROR(Remove(name));
+    const std::string hex = name.Hex();
+    ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/true));
+    constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOATIME;
+    Result<std::pair<FileDescriptor, FileDescriptor>> files = OpenBoth(folder, hex, kFlags);
+    if (files && ftruncate(files->first.get(), static_cast<off_t>(size_bytes)) != 0)
+      files = FailSystem("sizing " + hex);
+    CountFolder(folder, hex);
+    if (!files) {
+      (void)Remove(name);  // what there is of it; the reason is the first failure
+      return tl::unexpected(std::move(files).error());
+    }
+    return std::make_unique<StoredFiles>(hex, std::move(files->first), std::move(files->second),
+                                         nullptr);
+  }
+
+  Result<> Remove(const ObjectDigest& name) override {
+    const std::string hex = name.Hex();
+    const Result<int> opened = Folder(hex, /*make=*/false);
+    if (!opened && opened.error().code == Errc::kNotFound) return {};
+    ASSIGN_OR_RETURN(const int folder, opened);
+    // The meta first: bytes without it are nobody's, and go at the next scan.
+    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix})
+      if (unlinkat(folder, (hex + std::string(suffix)).c_str(), 0) != 0 && errno != ENOENT)
+        return FailSystem("removing " + hex);
+    return {};
+  }
+
+  Result<> Quarantine(const ObjectDigest& name) override {
+    const std::string hex = name.Hex();
+    ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/false));
+    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix}) {
+      const std::string file = hex + std::string(suffix);
+      if (renameat(folder, file.c_str(), quarantine_.get(), file.c_str()) != 0 && errno != ENOENT)
+        return FailSystem("putting aside " + hex);
+    }
+    return CountQuarantine();
+  }
+
+  Result<> Scan(const std::function<bool(const Found&)>& visit) override {
+    return ScanFolders(/*clean=*/false, visit);
+  }
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    return ScanFolders(/*clean=*/true, visit);
+  }
+
+  Result<> MarkUsed(const ObjectDigest& name) override {
+    const std::string hex = name.Hex();
+    ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/false));
+    const std::string file = hex + std::string(kMetaSuffix);
+    if (utimensat(folder, file.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) != 0)
+      return FailSystem("marking " + hex);
+    return {};
+  }
+
+  Result<Room> GetRoom() override {
+    struct statvfs file_system {};
+    if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);
+    uint64_t own = quarantine_block_count_.load(std::memory_order_relaxed) + kFormatBlocks;
+    for (const int fd : {root_.get(), quarantine_.get()}) {
+      struct stat folder {};
+      if (fstat(fd, &folder) == 0) own += BlocksOf(folder);
+    }
+    for (const std::atomic<uint32_t>& folder : folder_block_counts_)
+      own += folder.load(std::memory_order_relaxed);
+    return Room{.total_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize,
+                .free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize,
+                .own_block_count = own};
+  }
+
+  [[nodiscard]] const std::string& name() const override { return name_; }
+
+ private:
+  Result<> ScanFolders(bool clean, const std::function<bool(const Found&)>& visit) {
+    for (size_t i = 0; i < kFolderCount; ++i) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      const std::string prefix = {kDigits[i / 16], kDigits[i % 16]};
+      if (faccessat(root_.get(), prefix.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      ASSIGN_OR_RETURN(const int folder, Folder(prefix, /*make=*/false));
+      CountFolder(folder, prefix);
+      ASSIGN_OR_RETURN(const bool go_on, ScanFolder(folder, prefix, clean, visit));
+      if (!go_on) return {};
+    }
+    return {};
+  }
+
+  // Kept open from its first use. Reading makes none: that would wait where the file system
+  // is frozen.
+  Result<int> Folder(std::string_view hex, bool make) {
+    const std::string prefix(hex.substr(0, 2));
+    FileDescriptor& slot = folders_[IndexOf(prefix)];
+    {
+      const std::scoped_lock lock(folders_mutex_);
+      if (slot.valid()) return slot.get();
+    }
+    ASSIGN_OR_RETURN(FileDescriptor opened,
+                     OpenFolder(root_.get(), prefix.c_str(), name_ + "/" + prefix, make));
+    const std::scoped_lock lock(folders_mutex_);
+    if (!slot.valid()) slot = std::move(opened);
+    return slot.get();
+  }
+  static size_t IndexOf(std::string_view hex) {
+    return static_cast<size_t>(std::stoul(std::string(hex.substr(0, 2)), nullptr, 16));
+  }
+  void CountFolder(int folder, std::string_view hex) {
+    struct stat folder_stat {};
+    if (fstat(folder, &folder_stat) == 0)
+      folder_block_counts_[IndexOf(hex)].store(static_cast<uint32_t>(BlocksOf(folder_stat)),
+                                               std::memory_order_relaxed);
+  }
+
+  static Result<std::pair<FileDescriptor, FileDescriptor>> OpenBoth(int folder,
+                                                                    const std::string& hex,
+                                                                    int flags) {
+    std::pair<FileDescriptor, FileDescriptor> files;
+    files.first = OpenBelow(folder, (hex + std::string(kDataSuffix)).c_str(), flags,
+                            flags & O_CREAT ? 0600 : 0);
+    if (!files.first.valid()) return FailSystem("opening " + hex);
+    files.second = OpenBelow(folder, (hex + std::string(kMetaSuffix)).c_str(), flags,
+                             flags & O_CREAT ? 0600 : 0);
+    if (!files.second.valid()) return FailSystem("opening " + hex);
+    return files;
+  }
+
+  Result<bool> ScanFolder(int folder, const std::string& prefix, bool clean,
+                          const std::function<bool(const Found&)>& visit) {
+    constexpr unsigned kHasData = 1;
+    constexpr unsigned kHasMeta = 2;
+    std::map<std::string, unsigned> objects;
+    std::vector<std::string> foreign;
+    RETURN_IF_ERROR(ForEachName(folder, name_ + "/" + prefix, [&](std::string file) {
+      const bool is_data = file.ends_with(kDataSuffix);
+      const bool is_meta = file.ends_with(kMetaSuffix);
+      std::string hex = file.substr(0, file.size() - (is_data || is_meta ? 5 : 0));
+      if ((is_data || is_meta) && hex.starts_with(prefix) && ObjectDigest::FromHex(hex))
+        objects[std::move(hex)] |= is_data ? kHasData : kHasMeta;
+      else
+        foreign.push_back(std::move(file));
+    }));
+    for (const auto& [hex, parts] : objects) {
+      struct stat data {};
+      struct stat meta {};
+      const std::string data_file = hex + std::string(kDataSuffix);
+      const std::string meta_file = hex + std::string(kMetaSuffix);
+      if (parts != (kHasData | kHasMeta) ||
+          fstatat(folder, data_file.c_str(), &data, AT_SYMLINK_NOFOLLOW) != 0 ||
+          fstatat(folder, meta_file.c_str(), &meta, AT_SYMLINK_NOFOLLOW) != 0) {
+        foreign.push_back(parts & kHasData ? data_file : meta_file);
+        continue;
+      }
+      if (!visit({.name = *ObjectDigest::FromHex(hex),
+                  .block_count = BlocksOf(data) + BlocksOf(meta),
+                  .used_unix_seconds = meta.st_mtim.tv_sec}))
+        return false;
+    }
+    if (!clean) return true;
+    for (const std::string& file : foreign)
+      if (unlinkat(folder, file.c_str(), 0) != 0 && errno != ENOENT)
+        log::Warn(
+            "the cache at {} has '{}/{}', which is not of the cache and cannot be removed: {}",
+            name_, prefix, log::Printable(file), std::strerror(errno));
+    return true;
+  }
+
+  // Also lets the oldest go.
+  Result<> CountQuarantine() {
+    std::map<std::pair<int64_t, std::string>, uint64_t> files;  // oldest first
+    RETURN_IF_ERROR(ForEachName(quarantine_.get(), name_ + "/quarantine", [&](std::string file) {
+      struct stat found {};
+      if (fstatat(quarantine_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
+        files[{found.st_ctim.tv_sec, std::move(file)}] = BlocksOf(found);
+    }));
+    for (; files.size() > 2 * kQuarantinedMax; files.erase(files.begin()))
+      unlinkat(quarantine_.get(), files.begin()->first.second.c_str(), 0);
+    uint64_t blocks = 0;
+    for (const auto& [file, block_count] : files) blocks += block_count;
+    quarantine_block_count_.store(blocks, std::memory_order_relaxed);
+    return {};
+  }
+
+  const std::string name_;
+  const FileDescriptor root_;
+  const FileDescriptor lock_;
+  FileDescriptor quarantine_;
+
+  std::mutex folders_mutex_;
+  std::array<FileDescriptor, kFolderCount> folders_;  // guarded by folders_mutex_; never closed
+  std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
+  std::atomic<uint64_t> quarantine_block_count_{0};
+};
+
+// One process at a time. The lock goes with the process, however it ends.
+Result<FileDescriptor> Lock(int root_fd, const std::string& name, Duration wait) {
+  FileDescriptor lock =
+      OpenBelow(root_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+  struct stat lock_stat {};
+  if (!lock.valid()) return FailSystem("opening " + name + "/lock");
+  if (!IsOurs(lock.get(), lock_stat))
+    return Fail(Errc::kInvalid, name + "/lock is not a plain file of ours");
+  for (; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; wait -= kLockLookedAtEvery) {
+    if (errno != EWOULDBLOCK) return FailSystem("locking " + name);
+    if (wait <= Duration::zero())
+      return Fail(Errc::kBusy, name +
+                                   " is the cache of another mount: give each mount a directory of "
+                                   "its own");
+    std::this_thread::sleep_for(kLockLookedAtEvery);
+  }
+  return lock;
+}
+
+// Writes which format this is, or refuses another.
+Result<> CheckFormat(int root_fd, const std::string& name) {
+  const std::string expected = "shoal cache " + std::to_string(kCacheFormatVersion) + "\n";
+  const FileDescriptor file =
+      OpenBelow(root_fd, "FORMAT", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+  struct stat file_stat {};
+  if (!file.valid()) return FailSystem("opening " + name + "/FORMAT");
+  if (!IsOurs(file.get(), file_stat))
+    return Fail(Errc::kInvalid, name + "/FORMAT is not a plain file of ours");
+  std::array<char, 64> found{};
+  const ssize_t count = pread(file.get(), found.data(), found.size(), 0);
+  if (count < 0) return FailSystem("reading " + name + "/FORMAT");
+  if (count == 0) {
+    if (pwrite(file.get(), expected.data(), expected.size(), 0) !=
+        static_cast<ssize_t>(expected.size()))
+      return FailSystem("writing " + name + "/FORMAT");
+    return {};
+  }
+  if (std::string_view(found.data(), static_cast<size_t>(count)) != expected)
+    return Fail(Errc::kInvalid, name +
+                                    " holds a cache of another version: remove it, or name another "
+                                    "path");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
+                                                         Duration wait_for_other) {
+  const FileDescriptor parent(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent.valid()) {
+    const int error = errno;
+    return Fail(error == ENOENT || error == ENOTDIR ? Errc::kInvalid : Errc::kUnreachable,
+                "the cache directory " + path + ": " + std::strerror(error));
+  }
+  const std::string name = path + (path.ends_with('/') ? "" : "/") + "shoal-cache";
+  ASSIGN_OR_RETURN(FileDescriptor root, OpenFolder(parent.get(), "shoal-cache", name));
+  ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name, wait_for_other));
+  RETURN_IF_ERROR(CheckFormat(root.get(), name));
+  auto directory = std::make_unique<CacheDirectory>(name, std::move(root), std::move(lock));
+  RETURN_IF_ERROR(directory->Prepare());
+  return directory;
+}
+
+Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes) {
+  const FileDescriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
+  if (!context.valid()) return FailSystem("a tmpfs for the memory cache");
+  const auto set = [&](const char* key, const std::string& value) {
+    return fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0;
+  };
+  // The volume keeps to its capacity by itself; what this leaves beyond is for directories.
+  constexpr uint64_t kSlackBytes = uint64_t{64} << 20;
+  if (!set("size", std::to_string(capacity_bytes + kSlackBytes)) || !set("nr_inodes", "0") ||
+      !set("mode", "0700"))
+    return FailSystem("a tmpfs for the memory cache");
+  set("huge", "within_size");  // quicker where the kernel has it
+  if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return FailSystem("a tmpfs for the memory cache");
+  FileDescriptor mount(
+      fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+  if (!mount.valid()) return FailSystem("a tmpfs for the memory cache");
+  FileDescriptor root(openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return FailSystem("a tmpfs for the memory cache");
+  // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
+  auto directory = std::make_unique<CacheDirectory>("memory", std::move(root), std::move(mount));
+  RETURN_IF_ERROR(directory->Prepare());
+  return directory;
+}
+
+}  // namespace shoal

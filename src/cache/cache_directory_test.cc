@@ -1,0 +1,201 @@
+#include "cache/cache_directory.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "testing/temporary_directory.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+const ObjectDigest kName = ObjectDigest::Of("an object");
+
+std::span<const std::byte> BytesOf(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+class CacheDirectoryTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<CacheStorage> Open() {
+    auto storage = OpenCacheDirectory(outside_.path(), Duration::zero());
+    EXPECT_TRUE(storage) << storage.error().detail;
+    return *std::move(storage);
+  }
+  fs::path Root() const { return outside_.path() / "shoal-cache"; }
+  fs::path File(const std::string& suffix) const {
+    return Root() / kName.Hex().substr(0, 2) / (kName.Hex() + suffix);
+  }
+  void CreateSample(CacheStorage& storage) {
+    auto object = storage.Create(kName, 10);
+    ASSERT_TRUE(object);
+    ASSERT_TRUE((*object)->WriteData(0, BytesOf("0123456789")));
+    ASSERT_TRUE((*object)->WriteMeta(0, BytesOf("meta")));
+  }
+  static std::string ReadAll(StoredObject& object, size_t length) {
+    std::string out(length, '\0');
+    EXPECT_TRUE(object.ReadData(0, std::as_writable_bytes(std::span(out))));
+    return out;
+  }
+  static std::vector<ObjectDigest> Scanned(CacheStorage& storage) {
+    std::vector<ObjectDigest> names;
+    EXPECT_TRUE(storage.ScanAndClean([&](const CacheStorage::Found& found) {
+      names.push_back(found.name);
+      return true;
+    }));
+    return names;
+  }
+
+  TemporaryDirectory outside_;
+};
+
+TEST_F(CacheDirectoryTest, WhatIsWrittenIsThereAfterOpeningAgain) {
+  CreateSample(*Open());
+  const auto storage = Open();
+  auto object = storage->Open(kName);
+  ASSERT_TRUE(object);
+  EXPECT_EQ(ReadAll(**object, 10), "0123456789");
+  EXPECT_EQ(*(*object)->DataBytes(), 10);
+  EXPECT_EQ(*(*object)->BlockCount(), 2);
+  EXPECT_THAT(Scanned(*storage), ::testing::ElementsAre(kName));
+  ASSERT_TRUE((*object)->WriteData(0, BytesOf("X"))) << "an object that was there is written on";
+  EXPECT_EQ(ReadAll(**object, 10), "X123456789");
+}
+
+TEST_F(CacheDirectoryTest, WhoHasAnObjectOpenReadsOnWhenItIsRemovedOrMadeAnew) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  auto old = storage->Open(kName);
+  ASSERT_TRUE(old);
+  auto fresh = storage->Create(kName, 10);
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(ReadAll(**old, 10), "0123456789");
+  EXPECT_EQ(ReadAll(**fresh, 10), std::string(10, '\0'));
+  ASSERT_TRUE(storage->Remove(kName));
+  EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound);
+  EXPECT_EQ(ReadAll(**old, 10), "0123456789");
+}
+
+TEST_F(CacheDirectoryTest, BelongsToItsUserAlone) {
+  Open();
+  EXPECT_EQ(fs::status(Root()).permissions(), fs::perms::owner_all);
+  fs::permissions(Root(), fs::perms::all);
+  Open();
+  EXPECT_EQ(fs::status(Root()).permissions(), fs::perms::owner_all);
+}
+
+TEST_F(CacheDirectoryTest, OfAnotherUserIsRefused) {
+  fs::create_directory(Root());
+  ASSERT_EQ(chown(Root().c_str(), 65534, 65534), 0);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kDenied);
+}
+
+TEST_F(CacheDirectoryTest, IsNeverALinkToSomewhereElse) {
+  TemporaryDirectory elsewhere;
+  fs::create_directory_symlink(elsewhere.path(), Root());
+  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kInvalid);
+  EXPECT_TRUE(fs::is_empty(elsewhere.path()));
+}
+
+TEST_F(CacheDirectoryTest, IsOneMountsAtATime) {
+  const auto storage = Open();
+  const auto second = OpenCacheDirectory(outside_.path(), Duration::zero());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kBusy);
+  EXPECT_THAT(second.error().detail, HasSubstr("another mount"));
+}
+
+TEST_F(CacheDirectoryTest, OfAnotherVersionIsRefusedAndLeftAlone) {
+  CreateSample(*Open());
+  std::ofstream(Root() / "FORMAT") << "shoal cache 2\n";
+  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kInvalid);
+  EXPECT_TRUE(fs::exists(File(".data")));
+}
+
+TEST_F(CacheDirectoryTest, LinksPlantedInTheFilesPlacesLeadNowhere) {
+  TemporaryDirectory elsewhere;
+  const fs::path secret = elsewhere.path() / "secret";
+  for (const std::string suffix : {".data", ".meta"}) {
+    std::ofstream(secret) << "0123456789";
+    const auto storage = Open();
+    CreateSample(*storage);
+    fs::remove(File(suffix));
+    fs::create_symlink(secret, File(suffix));
+    EXPECT_FALSE(storage->Open(kName)) << suffix;
+    CreateSample(*storage);
+    fs::remove(File(suffix));
+    fs::create_hard_link(secret, File(suffix));
+    EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound) << suffix;
+    CreateSample(*storage);
+    std::string text;
+    std::ifstream(secret) >> text;
+    EXPECT_EQ(text, "0123456789") << suffix;
+    ASSERT_TRUE(storage->Remove(kName));
+  }
+}
+
+TEST_F(CacheDirectoryTest, AFolderThatIsALinkLeadsNowhere) {
+  TemporaryDirectory elsewhere;
+  Open();
+  fs::create_directory_symlink(elsewhere.path(), File("").parent_path());
+  EXPECT_FALSE(Open()->Create(kName, 10));
+  EXPECT_TRUE(fs::is_empty(elsewhere.path()));
+}
+
+TEST_F(CacheDirectoryTest, APipeInAFilesPlaceHoldsNobodyUp) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  fs::remove(File(".data"));
+  ASSERT_EQ(mkfifo(File(".data").c_str(), 0600), 0);
+  EXPECT_FALSE(storage->Open(kName));
+}
+
+TEST_F(CacheDirectoryTest, ScanRemovesWhatIsNotOfAnObject) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  const fs::path folder = File("").parent_path();
+  std::ofstream(folder / "stray");
+  std::ofstream(folder / (std::string(32, 'f') + ".data"));  // of another folder
+  const ObjectDigest half{{kName.words[0], 1}};
+  std::ofstream(folder / (half.Hex() + ".data"));  // its meta was never written
+  EXPECT_THAT(Scanned(*storage), ::testing::ElementsAre(kName));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
+}
+
+TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {
+  const auto storage = Open();
+  for (int i = 0; i < 20; ++i) {
+    const ObjectDigest name = ObjectDigest::Of(std::to_string(i));
+    ASSERT_TRUE(storage->Create(name, 1));
+    ASSERT_TRUE(storage->Quarantine(name));
+    EXPECT_EQ(storage->Open(name).error().code, Errc::kNotFound);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(Root() / "quarantine"), fs::directory_iterator()),
+            16);
+}
+
+TEST_F(CacheDirectoryTest, MemoryIsAStorageLikeAnyOther) {
+  auto made = MakeMemoryStorage(kMiB);
+  ASSERT_TRUE(made) << made.error().detail;
+  CreateSample(**made);
+  auto object = (*made)->Open(kName);
+  ASSERT_TRUE(object);
+  EXPECT_EQ(ReadAll(**object, 10), "0123456789");
+  std::string now(10, '\0');
+  EXPECT_TRUE((*object)->ReadDataNow(0, std::as_writable_bytes(std::span(now))));
+  EXPECT_EQ(now, "0123456789");
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,89 @@
+// Where a volume of the cache keeps its files: a directory, or in tests one with trouble.
+//
+// An object has two files: its bytes, sparse until they are all there, and its meta
+// (object_meta.h). Nothing is ever written where something else was: an object that is
+// made anew, or evicted, gets new files, because whoever has the old ones open may still read
+// them.
+//
+// All calls but ReadDataNow may wait for the medium, for ever if it hangs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "cache/object_digest.h"
+
+namespace shoal {
+
+inline constexpr uint64_t kCacheBlockBytes = 4096;
+
+// An object's files, open. Reads from any thread; writes from one at a time. Errors:
+// kNoSpace; kUnreachable for a medium that fails.
+class StoredObject {
+ public:
+  virtual ~StoredObject() = default;
+
+  virtual Result<> ReadData(uint64_t offset, std::span<std::byte> out) = 0;
+  // False when that would have to wait.
+  virtual bool ReadDataNow(uint64_t offset, std::span<std::byte> out) = 0;
+  virtual Result<> WriteData(uint64_t offset, std::span<const std::byte> bytes) = 0;
+
+  // Past the end there are zeros.
+  virtual Result<> ReadMeta(uint64_t offset, std::span<std::byte> out) = 0;
+  virtual Result<> WriteMeta(uint64_t offset, std::span<const std::byte> bytes) = 0;
+  // The next place in the meta file, from `offset`, that may not be zeros; its size if none.
+  virtual Result<uint64_t> NextMetaData(uint64_t offset) = 0;
+
+  virtual Result<uint64_t> DataBytes() = 0;
+  // What both files take, in blocks of kCacheBlockBytes.
+  virtual Result<uint64_t> BlockCount() = 0;
+
+  // Of the bytes, for reading, valid while this lives.
+  [[nodiscard]] virtual int data_fd() const = 0;
+};
+
+// Thread-safe.
+class CacheStorage {
+ public:
+  virtual ~CacheStorage() = default;
+
+  // kNotFound: not here, or not as this class makes it.
+  virtual Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) = 0;
+  // New files, in the place of any that are there. The bytes are zeros.
+  virtual Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
+                                                       uint64_t size_bytes) = 0;
+  // Nothing there is no error.
+  virtual Result<> Remove(const ObjectDigest& name) = 0;
+  // Puts it aside, for somebody to look at; the oldest of more than a few goes.
+  virtual Result<> Quarantine(const ObjectDigest& name) = 0;
+
+  struct Found {
+    ObjectDigest name;
+    uint64_t block_count;
+    int64_t used_unix_seconds;
+  };
+  // All objects here, in any order. Ends early, with no error, when `visit` answers false.
+  virtual Result<> Scan(const std::function<bool(const Found&)>& visit) = 0;
+  // The same, and removes files that are not of an object. Nothing may be created meanwhile:
+  // the one file of an object that is being made would be taken for such.
+  virtual Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) = 0;
+  // So that a later Scan knows.
+  virtual Result<> MarkUsed(const ObjectDigest& name) = 0;
+
+  struct Room {
+    uint64_t total_bytes;  // of the file system
+    uint64_t free_bytes;
+    uint64_t own_block_count;  // of directories and what is put aside
+  };
+  virtual Result<Room> GetRoom() = 0;
+
+  // For messages.
+  [[nodiscard]] virtual const std::string& name() const = 0;
+};
+
+}  // namespace shoal

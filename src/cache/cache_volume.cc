@@ -1,0 +1,211 @@
+#include "cache/cache_volume.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+// Objects nobody uses whose files stay open, because they are often used again.
+constexpr size_t kIdleObjectsMax = 1024;
+// A medium serves no more at once for being asked more; and who waits in line gives up.
+constexpr size_t kReaderThreads = 8;
+// Bytes that wait for a medium that is slow; beyond, they are dropped.
+constexpr uint64_t kQueuedBytesMax = 64 * kMiB;
+// How large an object may be checked while its open waits.
+constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
+// How long a reader waits for a medium before it goes elsewhere.
+constexpr Duration kStallMax = std::chrono::milliseconds(250);
+// So many reads that are stuck at once are no chance.
+constexpr uint32_t kStalledCountMax = kReaderThreads / 2;
+
+}  // namespace
+
+class CacheVolume::File final : public WholeFile {
+ public:
+  explicit File(Use use) : use_(std::move(use)) {}
+  [[nodiscard]] int fd() const override { return use_->stored()->data_fd(); }
+
+ private:
+  const Use use_;
+};
+
+CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStorage> storage,
+                         const Clock& clock)
+    : options_(options),
+      storage_(std::move(storage)),
+      clock_(clock),
+      health_(storage_->name(), clock) {
+  if (options.may_wait) {
+    readers_.emplace("cache-read", kReaderThreads);
+    writer_.emplace("cache-write", 1);
+  }
+  maintainer_ = std::thread([this] { Maintain(); });
+}
+
+CacheVolume::~CacheVolume() {
+  writer_.reset();
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  maintainer_.join();
+  readers_.reset();
+}
+
+CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& identity,
+                                   uint64_t size_bytes) {
+  const std::scoped_lock lock(mutex_);
+  std::shared_ptr<CachedObject>& object = objects_[name];
+  // Two objects of one digest: the newcomer has the name from now on.
+  if (object == nullptr || object->identity != identity) {
+    if (object != nullptr) {
+      idle_.erase(object->idle_since);
+      object->SetState(CachedObject::State::kGone);
+    }
+    object = std::make_shared<CachedObject>(name, identity, size_bytes, options_.page_bytes);
+    if (scanned_ && !index_.Contains(name)) object->SetState(CachedObject::State::kAbsent);
+  }
+  if (object->user_count++ == 0) idle_.erase(object->idle_since);
+  index_.Touch(name);
+  return Use(*this, object);
+}
+
+void CacheVolume::EndUse(std::shared_ptr<CachedObject> object) {
+  std::shared_ptr<CachedObject> oldest;  // its files are closed after the lock
+  const std::scoped_lock lock(mutex_);
+  if (--object->user_count > 0) return;
+  const auto known = objects_.find(object->name);
+  if (known == objects_.end() || known->second != object) return;
+  if (object->state() != CachedObject::State::kHere) {
+    objects_.erase(known);
+    return;
+  }
+  object->idle_since = ++idle_clock_;
+  idle_.emplace(object->idle_since, std::move(object));
+  if (idle_.size() <= kIdleObjectsMax) return;
+  oldest = std::move(idle_.begin()->second);
+  idle_.erase(idle_.begin());
+  objects_.erase(oldest->name);
+}
+
+bool CacheVolume::RunInTime(std::function<void()> work, Deadline deadline) {
+  if (!readers_) {
+    work();
+    return true;
+  }
+  struct Rendezvous {
+    std::mutex mutex;
+    std::condition_variable done_changed;
+    bool done = false;
+    bool abandoned = false;
+  };
+  const auto rendezvous = std::make_shared<Rendezvous>();
+  readers_->Run([this, rendezvous, work = std::move(work)] {
+    {
+      const std::scoped_lock lock(rendezvous->mutex);
+      if (rendezvous->abandoned) {  // while it stood in line
+        --stalled_count_;
+        return;
+      }
+    }
+    work();
+    const std::scoped_lock lock(rendezvous->mutex);
+    rendezvous->done = true;
+    rendezvous->done_changed.notify_one();
+    if (rendezvous->abandoned) --stalled_count_;
+  });
+  std::unique_lock lock(rendezvous->mutex);
+  const Duration wait = std::min(kStallMax, deadline.Remaining(clock_));
+  if (rendezvous->done_changed.wait_for(lock, wait, [&] { return rendezvous->done; })) return true;
+  rendezvous->abandoned = true;
+  metrics_.stalled_reads.Add();
+  if (++stalled_count_ >= kStalledCountMax) {
+    lock.unlock();
+    health_.OnFailure("it does not answer");
+  }
+  return false;
+}
+
+void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
+  if (!health_.usable()) {
+    metrics_.dropped_bytes.Add(chunk.size_bytes);
+    return;
+  }
+  auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
+  if (!writer_) {
+    Write(*use, *shared);
+    return;
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!scanned_ || queued_bytes_ + shared->size_bytes > kQueuedBytesMax) {
+      metrics_.dropped_bytes.Add(shared->size_bytes);
+      return;
+    }
+    queued_bytes_ += shared->size_bytes;
+    ++write_count_;
+    ++use->user_count;
+  }
+  use->AddPending(shared);
+  // Who opens the object meanwhile has to find the same one, with what is pending.
+  auto writing = std::make_shared<Use>(*this, use.object());
+  writer_->Run([this, writing, shared]() mutable {
+    Write(**writing, *shared);
+    (*writing)->DropPending(*shared);
+    writing.reset();
+    const std::scoped_lock lock(mutex_);
+    queued_bytes_ -= shared->size_bytes;
+    if (--write_count_ == 0) changed_.notify_all();
+  });
+}
+
+std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline deadline) {
+  if (use->size_bytes < options_.whole_bytes_min || use->size_bytes == 0) return nullptr;
+  if (!Load(use, deadline)) return nullptr;
+  if (use->complete() && !use->checked.full() && use->size_bytes <= kCheckedAtOpenBytesMax)
+    RunInTime([this, object = use.object()] { CheckAll(*object, 0); }, deadline);
+  return WholeIfKnown(use).value_or(nullptr);
+}
+
+std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const Use& use) {
+  CachedObject& object = *use;
+  if (object.size_bytes < options_.whole_bytes_min || object.size_bytes == 0) return nullptr;
+  if (object.state() == CachedObject::State::kUnknown) return std::nullopt;
+  const std::scoped_lock lock(mutex_);
+  if (object.state() != CachedObject::State::kHere || !object.complete()) return nullptr;
+  if (!object.checked.full()) {
+    // Bounded by the objects in use; one that is there twice is found to be checked.
+    to_check_.push_back(use.object());
+    changed_.notify_all();
+    return nullptr;
+  }
+  ++object.user_count;
+  return std::make_shared<File>(Use(*this, use.object()));
+}
+
+CacheVolume::Usage CacheVolume::usage() {
+  const Result<CacheStorage::Room> room = storage_->GetRoom();
+  const std::scoped_lock lock(mutex_);
+  const uint64_t blocks = index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
+                          (room ? room->own_block_count : 0);
+  return {.used_bytes = blocks * kCacheBlockBytes,
+          .object_count = index_.object_count(),
+          .index_bytes = index_.memory_bytes(),
+          .scanned = scanned_};
+}
+
+void CacheVolume::WaitUntilScanned() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return scanned_; });
+}
+
+void CacheVolume::WaitUntilWritten() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return write_count_ == 0; });
+}
+
+}  // namespace shoal

@@ -1,0 +1,190 @@
+// One medium of a tier: a directory, or memory, with a capacity. Keeps pages of objects,
+// says what is there, and makes room.
+//
+//   - What it holds never takes more than its capacity, counted in blocks of the medium,
+//     directories included; nor does it take the last of the medium's free room.
+//   - Bytes are given out only if this process wrote them or has compared them with their
+//     checksum. What does not compare is put aside, and is a miss.
+//   - No caller waits for a medium that hangs, is full or fails: reads give up in time, and
+//     what cannot be kept is dropped.
+//
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metric.h"
+#include "base/thread_pool.h"
+#include "cache/cache_index.h"
+#include "cache/cache_storage.h"
+#include "cache/cached_object.h"
+#include "cache/range_source.h"
+#include "cache/volume_health.h"
+#include "cache/whole_file.h"
+
+namespace shoal {
+
+struct VolumeOptions {
+  uint64_t capacity_bytes = 0;
+  uint32_t page_bytes = 16 * kKiB;
+  // Free room of the medium that is left to others: the smaller of this and a twentieth.
+  uint64_t free_bytes_min = 1024 * kMiB;
+  // A whole file is given out for objects of this size and more.
+  uint64_t whole_bytes_min = 0;
+  // Whether the medium may make its caller wait. Memory does not: it is read and written on
+  // the calling thread.
+  bool may_wait = true;
+};
+
+struct VolumeMetrics {
+  Counter filled_bytes{"cache_filled_bytes", "Bytes written to the cache"};
+  Counter dropped_bytes{"cache_dropped_bytes",
+                        "Bytes not kept, for want of room or because the medium was behind"};
+  Counter evicted_bytes{"cache_evicted_bytes", "Bytes that gave way to others"};
+  Counter put_aside{"cache_put_aside_total", "Objects found damaged, and put aside"};
+  Counter stalled_reads{"cache_stalled_reads_total",
+                        "Reads that went elsewhere because the medium did not answer in time"};
+};
+
+class CacheVolume {
+ public:
+  // Says that somebody uses an object: it is not evicted meanwhile, and its files stay open.
+  class Use {
+   public:
+    Use() = default;
+    Use(CacheVolume& volume, std::shared_ptr<CachedObject> object)
+        : volume_(&volume), object_(std::move(object)) {}
+    ~Use() {
+      if (object_) volume_->EndUse(std::move(object_));
+    }
+    Use(Use&&) = default;
+    Use& operator=(Use&& other) noexcept {
+      std::swap(volume_, other.volume_);
+      std::swap(object_, other.object_);
+      return *this;
+    }
+    CachedObject& operator*() const { return *object_; }
+    CachedObject* operator->() const { return object_.get(); }
+    [[nodiscard]] const std::shared_ptr<CachedObject>& object() const { return object_; }
+
+   private:
+    CacheVolume* volume_ = nullptr;  // outlives every use
+    std::shared_ptr<CachedObject> object_;
+  };
+
+  // Starts a thread that looks at what is there; nothing is written before it has.
+  CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStorage> storage,
+              const Clock& clock);
+  // Writes what waits to be written. Every use has ended.
+  ~CacheVolume();
+  CacheVolume(const CacheVolume&) = delete;
+  CacheVolume& operator=(const CacheVolume&) = delete;
+
+  // Does no I/O.
+  Use Open(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes);
+
+  // Finds out whether and which pages of it are here. False: not known in time.
+  bool Load(const Use& use, Deadline deadline);
+
+  // Bytes of pages that are present, and checked. Null: damaged, or not in time; then they
+  // are to be had elsewhere.
+  std::shared_ptr<const CacheChunk> Read(const Use& use, ByteRange range, Deadline deadline);
+  // The same without waiting. Also finds what waits to be written.
+  static bool ReadNow(const CachedObject& object, uint64_t offset, std::span<std::byte> out);
+
+  // Keeps the chunk's pages, now or later, or drops them.
+  void Fill(const Use& use, CacheChunk chunk);
+
+  // As ObjectBytes has them. One that is complete and not checked yet is checked, at once if
+  // it is small, else in the background.
+  std::shared_ptr<const WholeFile> Whole(const Use& use, Deadline deadline);
+  std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown(const Use& use);
+
+  [[nodiscard]] bool usable() const { return health_.usable(); }
+  [[nodiscard]] uint64_t capacity_bytes() const { return options_.capacity_bytes; }
+  [[nodiscard]] const std::string& name() const { return storage_->name(); }
+  [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
+
+  struct Usage {
+    uint64_t used_bytes;  // of the medium, what is promised to writers included
+    uint64_t object_count;
+    uint64_t index_bytes;  // of memory
+    bool scanned;          // what was there when it began is counted
+  };
+  [[nodiscard]] Usage usage();
+  // For tests: until what was there is counted, and until all fills are written.
+  void WaitUntilScanned();
+  void WaitUntilWritten();
+
+ private:
+  struct ReadJob;
+  class File;
+
+  void EndUse(std::shared_ptr<CachedObject> object);
+  void LoadNow(CachedObject& object);
+  static Result<ObjectMeta> ReadMeta(StoredObject& stored);
+  void ReadTable(CachedObject& object);
+  // False: `work` goes on, but nobody waits for it.
+  bool RunInTime(std::function<void()> work, Deadline deadline);
+  std::shared_ptr<const CacheChunk> ReadChecked(CachedObject& object, ByteRange range);
+  bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
+  bool CheckAll(CachedObject& object, uint64_t bytes_per_second);
+  void PutAside(CachedObject& object, const std::string& why);
+
+  void Write(CachedObject& object, const CacheChunk& chunk);
+  Result<> WritePages(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
+  Result<> MakeFiles(CachedObject& object);
+  bool Reserve(uint64_t block_count);
+  bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
+                     std::vector<ObjectDigest>& victims);
+  void Settle(CachedObject& object, uint64_t reserved_block_count);
+  void OnFailure(const Error& error);
+
+  void Maintain();
+  void Scan();
+  void Scrub();
+  bool ScrubOne(const ObjectDigest& name);
+  void Try();
+
+  const VolumeOptions options_;
+  const std::unique_ptr<CacheStorage> storage_;
+  const Clock& clock_;
+  VolumeHealth health_;
+  VolumeMetrics metrics_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  CacheIndex index_;
+  std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
+  std::map<uint64_t, std::shared_ptr<CachedObject>> idle_;         // of those, not used; by age
+  uint64_t idle_clock_ = 0;
+  std::deque<std::shared_ptr<CachedObject>> to_check_;
+  uint64_t reserved_block_count_ = 0;
+  uint64_t leaving_block_count_ = 0;  // of what was evicted and is still on the medium
+  uint64_t queued_bytes_ = 0;         // waiting to be written
+  size_t write_count_ = 0;
+  bool scanned_ = false;
+  bool stopping_ = false;
+  Instant full_until_{};
+  std::atomic<uint32_t> stalled_count_{0};
+
+  // Last: their work uses all of the above.
+  std::optional<ThreadPool> readers_;
+  std::optional<ThreadPool> writer_;
+  std::thread maintainer_;
+};
+
+}  // namespace shoal

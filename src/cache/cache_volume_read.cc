@@ -1,0 +1,228 @@
+// What is read from a volume, and how it is known to be right.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/log.h"
+#include "cache/cache_volume.h"
+
+namespace shoal {
+namespace {
+
+constexpr size_t kTableEntriesAtOnce = 8192;
+constexpr uint64_t kCheckBytesAtOnce = kMiB;
+
+CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes) {
+  return {.offset = offset,
+          .size_bytes = size_bytes,
+          .bytes = std::make_unique_for_overwrite<std::byte[]>(size_bytes)};
+}
+
+}  // namespace
+
+bool CacheVolume::Load(const Use& use, Deadline deadline) {
+  if (use->state() != CachedObject::State::kUnknown) return true;
+  if (!health_.usable()) return false;
+  RunInTime([this, object = use.object()] { LoadNow(*object); }, deadline);
+  return use->state() != CachedObject::State::kUnknown;
+}
+
+void CacheVolume::LoadNow(CachedObject& object) {
+  const std::scoped_lock lock(object.write_mutex);
+  if (object.state() != CachedObject::State::kUnknown) return;
+  Result<std::unique_ptr<StoredObject>> stored = storage_->Open(object.name);
+  if (!stored) {
+    if (stored.error().code != Errc::kNotFound) return OnFailure(stored.error());
+    const std::scoped_lock index_lock(mutex_);
+    index_.Remove(object.name);
+    object.SetState(CachedObject::State::kAbsent);
+    return;
+  }
+  const Result<ObjectMeta> meta = ReadMeta(**stored);
+  if (!meta && meta.error().code == Errc::kCorrupt) return PutAside(object, meta.error().detail);
+  if (!meta) return OnFailure(meta.error());
+  const bool ours = meta->identity == object.identity && meta->size_bytes == object.size_bytes &&
+                    meta->page_bytes == object.page_bytes;
+  if (!ours) {  // of another page size, or of another object with the same digest
+    if (const Result<> removed = storage_->Remove(object.name); !removed)
+      return OnFailure(removed.error());
+    const std::scoped_lock index_lock(mutex_);
+    index_.Remove(object.name);
+    object.SetState(CachedObject::State::kAbsent);
+    return;
+  }
+  bool verified = false;
+  {
+    const std::scoped_lock index_lock(mutex_);
+    verified = index_.IsVerified(object.name);
+  }
+  object.SetStored(*std::move(stored));
+  if (verified) {
+    object.present.Add(0, object.page_count);
+    object.checked.Add(0, object.page_count);
+  } else {
+    ReadTable(object);
+  }
+  (void)storage_->MarkUsed(object.name);  // for the order after a restart, no more
+}
+
+Result<ObjectMeta> CacheVolume::ReadMeta(StoredObject& stored) {
+  MetaHeader header{};
+  RETURN_IF_ERROR(stored.ReadMeta(0, header));
+  ASSIGN_OR_RETURN(ObjectMeta meta, DecodeMeta(header));
+  ASSIGN_OR_RETURN(const uint64_t data_bytes, stored.DataBytes());
+  if (data_bytes != meta.size_bytes) return Fail(Errc::kCorrupt, "it is not of its length");
+  return meta;
+}
+
+void CacheVolume::ReadTable(CachedObject& object) {
+  StoredObject& stored = *object.stored();
+  std::vector<uint64_t> entries(std::min<uint64_t>(kTableEntriesAtOnce, object.page_count));
+  for (uint64_t page = 0; page < object.page_count;) {
+    // An object of which little is here has a table of which little is here.
+    const Result<uint64_t> next = stored.NextMetaData(ChecksumOffset(page));
+    if (!next) return OnFailure(next.error());
+    const uint64_t first =
+        (std::max(*next, kMetaHeaderBytes) - kMetaHeaderBytes) / sizeof(uint64_t);
+    page = std::max(page, first);
+    if (page >= object.page_count) return;
+    const size_t count = std::min<uint64_t>(entries.size(), object.page_count - page);
+    const auto read = std::span(entries).first(count);
+    if (const Result<> got = stored.ReadMeta(ChecksumOffset(page), std::as_writable_bytes(read));
+        !got)
+      return OnFailure(got.error());
+    for (const uint64_t checksum : read) {
+      if (checksum != kNoChecksum) object.present.Add(page, 1);
+      ++page;
+    }
+  }
+}
+
+bool CacheVolume::ReadNow(const CachedObject& object, uint64_t offset, std::span<std::byte> out) {
+  const ByteRange range{offset, out.size()};
+  const uint64_t first = object.FirstPageOf(range);
+  if (object.checked.Has(first, object.EndPageOf(range) - first)) {
+    StoredObject* const stored = object.stored();
+    return stored != nullptr && stored->ReadDataNow(offset, out);
+  }
+  return object.ReadPending(offset, out);
+}
+
+std::shared_ptr<const CacheChunk> CacheVolume::Read(const Use& use, ByteRange range,
+                                                    Deadline deadline) {
+  auto chunk = std::make_shared<CacheChunk>(MakeChunk(range.offset, range.length));
+  if (ReadNow(*use, range.offset, {chunk->bytes.get(), chunk->size_bytes})) return chunk;
+  if (!health_.usable()) return nullptr;
+  // Owned by both sides: who gives up leaves it behind.
+  const auto answer = std::make_shared<std::shared_ptr<const CacheChunk>>();
+  const bool in_time = RunInTime(
+      [this, object = use.object(), range, answer] { *answer = ReadChecked(*object, range); },
+      deadline);
+  return in_time ? *answer : nullptr;
+}
+
+std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object, ByteRange range) {
+  const uint64_t first = object.FirstPageOf(range);
+  const uint64_t end = object.EndPageOf(range);
+  StoredObject* const stored = object.stored();
+  if (stored == nullptr || !object.present.Has(first, end - first)) return nullptr;
+  const bool checked = object.checked.Has(first, end - first);
+  const ByteRange pages = checked ? range : object.RangeOfPages(first, end);
+  CacheChunk chunk = MakeChunk(pages.offset, pages.length);
+  if (const Result<> read = stored->ReadData(pages.offset, {chunk.bytes.get(), chunk.size_bytes});
+      !read) {
+    OnFailure(read.error());
+    return nullptr;
+  }
+  if (!checked && !Check(object, first, chunk.span())) return nullptr;
+  if (pages == range) return std::make_shared<const CacheChunk>(std::move(chunk));
+  CacheChunk part = MakeChunk(range.offset, range.length);
+  std::memcpy(part.bytes.get(), chunk.bytes.get() + (range.offset - pages.offset), range.length);
+  return std::make_shared<const CacheChunk>(std::move(part));
+}
+
+// `bytes` are whole pages that are present, from `first_page`.
+bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
+                        std::span<const std::byte> bytes) {
+  const uint64_t page_count = PageCount(bytes.size(), object.page_bytes);
+  std::vector<uint64_t> checksums(page_count);
+  if (const Result<> read = object.stored()->ReadMeta(ChecksumOffset(first_page),
+                                                      std::as_writable_bytes(std::span(checksums)));
+      !read) {
+    OnFailure(read.error());
+    return false;
+  }
+  for (uint64_t i = 0; i < page_count; ++i) {
+    const auto page =
+        bytes.subspan(i * object.page_bytes,
+                      std::min<size_t>(object.page_bytes, bytes.size() - i * object.page_bytes));
+    if (PageChecksum(object.name, first_page + i, page) == checksums[i]) continue;
+    PutAside(object, "page " + std::to_string(first_page + i) + " does not have its checksum");
+    return false;
+  }
+  object.checked.Add(first_page, page_count);
+  if (object.checked.full()) {
+    const std::scoped_lock lock(mutex_);
+    if (object.state() == CachedObject::State::kHere) index_.SetVerified(object.name);
+  }
+  return true;
+}
+
+// At most so many bytes a second; 0: as fast as it goes.
+bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
+  const uint64_t pages_at_once = std::max<uint64_t>(kCheckBytesAtOnce / object.page_bytes, 1);
+  for (uint64_t page = 0; page < object.page_count;) {
+    page = object.present.NextWith(page, object.page_count);
+    const uint64_t end =
+        object.present.NextWithout(page, std::min(object.page_count, page + pages_at_once));
+    if (page == end) break;
+    if (!object.checked.Has(page, end - page)) {
+      const ByteRange range = object.RangeOfPages(page, end);
+      if (ReadChecked(object, range) == nullptr) return false;
+      if (bytes_per_second > 0) {
+        std::unique_lock lock(mutex_);
+        const auto pause =
+            std::chrono::nanoseconds(range.length * 1'000'000'000 / bytes_per_second);
+        if (changed_.wait_for(lock, pause, [this] { return stopping_ || !to_check_.empty(); }))
+          return false;
+      }
+    }
+    page = end;
+  }
+  return true;
+}
+
+// Nobody finds it here any more; who uses it goes elsewhere for what is not checked.
+void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
+  std::shared_ptr<CachedObject> kept;  // its files are closed after the lock
+  {
+    const std::scoped_lock lock(mutex_);
+    if (object.state() == CachedObject::State::kGone) return;
+    object.SetState(CachedObject::State::kGone);
+    const auto known = objects_.find(object.name);
+    if (known != objects_.end()) {
+      // By now the name may have new files, which who uses them checks by themselves.
+      if (known->second.get() != &object) return;
+      idle_.erase(object.idle_since);
+      kept = std::move(known->second);
+      objects_.erase(known);
+    }
+    index_.Remove(object.name);
+  }
+  metrics_.put_aside.Add();
+  log::Warn("the cache at {} put {} aside, and will fetch it again: {}", storage_->name(),
+            object.name.Hex(), why);
+  if (const Result<> moved = storage_->Quarantine(object.name); !moved) OnFailure(moved.error());
+}
+
+void CacheVolume::OnFailure(const Error& error) {
+  if (error.code == Errc::kNoSpace) {
+    const std::scoped_lock lock(mutex_);
+    full_until_ = clock_.Now() + std::chrono::seconds(1);
+    return;
+  }
+  health_.OnFailure(error.detail);
+}
+
+}  // namespace shoal

@@ -1,0 +1,121 @@
+// What a volume does when nobody asks: it counts what is there, looks whether that is still
+// right, and tries whether a medium that failed works again.
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/log.h"
+#include "cache/cache_volume.h"
+
+namespace shoal {
+namespace {
+
+// Slow enough that nobody notices, quick enough for a terabyte in a few hours.
+constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
+constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
+constexpr char kTrialIdentity[] = "a trial of the medium";
+
+}  // namespace
+
+void CacheVolume::Maintain() {
+  pthread_setname_np(pthread_self(), "cache-upkeep");
+  Scan();
+  bool scrubbed = false;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (!to_check_.empty()) {
+      const std::shared_ptr<CachedObject> object = std::move(to_check_.front());
+      to_check_.pop_front();
+      lock.unlock();
+      CheckAll(*object, 0);
+      lock.lock();
+    } else if (health_.TrialIsDue()) {
+      lock.unlock();
+      Try();
+      lock.lock();
+    } else if (!scrubbed && options_.may_wait) {
+      lock.unlock();
+      Scrub();
+      lock.lock();
+      scrubbed = to_check_.empty();  // else it was cut short
+    } else {
+      changed_.wait_for(lock, kTrialLooksEvery);
+    }
+  }
+}
+
+void CacheVolume::Scan() {
+  std::vector<CacheStorage::Found> found;
+  const Result<> scanned = storage_->ScanAndClean([&](const CacheStorage::Found& object) {
+    found.push_back(object);
+    const std::scoped_lock lock(mutex_);
+    return !stopping_;
+  });
+  if (!scanned) OnFailure(scanned.error());
+  std::ranges::sort(found, {}, &CacheStorage::Found::used_unix_seconds);
+  uint64_t bytes = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const CacheStorage::Found& object : found) {
+      index_.Put(object.name, static_cast<uint32_t>(object.block_count));
+      bytes += object.block_count * kCacheBlockBytes;
+    }
+  }
+  if (!found.empty())
+    log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
+              bytes / kMiB);
+  Reserve(0);  // the capacity may be less than it was
+  const std::scoped_lock lock(mutex_);
+  scanned_ = true;
+  changed_.notify_all();
+}
+
+// Compares what an earlier process left with its checksums.
+void CacheVolume::Scrub() {
+  const Result<> scanned =
+      storage_->Scan([this](const CacheStorage::Found& found) { return ScrubOne(found.name); });
+  if (!scanned) OnFailure(scanned.error());
+}
+
+// False: there is something else to do.
+bool CacheVolume::ScrubOne(const ObjectDigest& name) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_ || !to_check_.empty()) return false;
+    if (!health_.usable() || index_.IsVerified(name)) return true;
+  }
+  Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
+  if (!stored) return true;  // evicted meanwhile, or its reader will see
+  const Result<ObjectMeta> meta = ReadMeta(**stored);
+  if (!meta) return true;
+  CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes);
+  object.SetStored(*std::move(stored));
+  ReadTable(object);
+  return CheckAll(object, kScrubBytesPerSecond);
+}
+
+// Everything a fill and a read need, on a small scale.
+void CacheVolume::Try() {
+  const std::string identity = kTrialIdentity;
+  const ObjectDigest name = ObjectDigest::Of(identity);
+  const auto trial = [&]() -> Result<> {
+    ASSIGN_OR_RETURN(const std::unique_ptr<StoredObject> stored,
+                     storage_->Create(name, identity.size()));
+    RETURN_IF_ERROR(stored->WriteData(0, std::as_bytes(std::span(identity))));
+    std::string found(identity.size(), '\0');
+    RETURN_IF_ERROR(stored->ReadData(0, std::as_writable_bytes(std::span(found))));
+    if (found != identity) return Fail(Errc::kCorrupt, "what was read is not what was written");
+    return storage_->Remove(name);
+  };
+  const Result<> passed = trial();
+  if (passed) {
+    health_.OnTrialPassed();
+  } else if (passed.error().code == Errc::kNoSpace) {
+    (void)storage_->Remove(name);
+    health_.OnTrialPassed();  // it can be read, and room is another matter
+  } else {
+    health_.OnFailure(passed.error().detail);
+  }
+}
+
+}  // namespace shoal

@@ -1,0 +1,175 @@
+// What is written to a volume, and the room for it.
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "cache/cache_volume.h"
+
+namespace shoal {
+namespace {
+
+// For what writing takes beside the bytes: their tree, the checksums, the directory.
+constexpr uint64_t kOverheadBlocks = 4;
+constexpr uint64_t kNewFilesBlocks = 4;
+// The index names victims a few at a time; those it may not give are passed over.
+constexpr int kVictimAttemptsMax = 16;
+
+uint64_t BlocksFor(uint64_t bytes) {
+  return (bytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
+}
+
+// What a file system may yet take, when it writes the bytes out, to say where they are: at
+// worst a block for each few hundred pages, if none lies beside the one before it.
+uint64_t TreeBlocksFor(const CachedObject& object) {
+  constexpr uint64_t kPagesWithoutTree = 4;
+  constexpr uint64_t kPagesOfATreeBlock = 256;
+  const uint64_t page_count = object.present.count();
+  return page_count <= kPagesWithoutTree ? 0 : 1 + page_count / kPagesOfATreeBlock;
+}
+
+}  // namespace
+
+void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
+  const std::scoped_lock lock(object.write_mutex);
+  const uint64_t first = chunk.offset / object.page_bytes;
+  const uint64_t end = first + PageCount(chunk.size_bytes, object.page_bytes);
+  for (uint64_t page = object.present.NextWithout(first, end); page < end;
+       page = object.present.NextWithout(page, end)) {
+    const uint64_t run_end = object.present.NextWith(page, end);
+    const ByteRange run = object.RangeOfPages(page, run_end);
+    const auto bytes = chunk.span().subspan(run.offset - chunk.offset, run.length);
+    const Result<> written = WritePages(object, page, bytes);
+    if (written) {
+      metrics_.filled_bytes.Add(run.length);
+    } else {
+      metrics_.dropped_bytes.Add(run.length);
+      if (written.error().code != Errc::kBusy) OnFailure(written.error());
+    }
+    page = run_end;
+  }
+}
+
+// kBusy: there is no room, or the object is not to be written.
+Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
+                                 std::span<const std::byte> bytes) {
+  using enum CachedObject::State;
+  if (object.state() != kAbsent && object.state() != kHere)
+    return Fail(Errc::kBusy, "it is gone, or nobody has looked yet");
+  const bool is_new = object.state() == kAbsent;
+  const uint64_t block_count =
+      BlocksFor(bytes.size()) + kOverheadBlocks + (is_new ? kNewFilesBlocks : 0);
+  if (!Reserve(block_count)) return Fail(Errc::kBusy, "no room");
+
+  std::vector<uint64_t> checksums(PageCount(bytes.size(), object.page_bytes));
+  for (uint64_t i = 0; i < checksums.size(); ++i) {
+    const size_t begin = i * object.page_bytes;
+    checksums[i] = PageChecksum(
+        object.name, first_page + i,
+        bytes.subspan(begin, std::min<size_t>(object.page_bytes, bytes.size() - begin)));
+  }
+  Result<> written = is_new ? MakeFiles(object) : Result<>();
+  if (written) written = object.stored()->WriteData(first_page * object.page_bytes, bytes);
+  // The checksums last: a page without one is not there.
+  if (written)
+    written =
+        object.stored()->WriteMeta(ChecksumOffset(first_page), std::as_bytes(std::span(checksums)));
+  if (written) {
+    object.present.Add(first_page, checksums.size());
+    object.checked.Add(first_page, checksums.size());
+  }
+  Settle(object, block_count);
+  return written;
+}
+
+Result<> CacheVolume::MakeFiles(CachedObject& object) {
+  ASSIGN_OR_RETURN(const MetaHeader header, EncodeMeta({.identity = object.identity,
+                                                        .size_bytes = object.size_bytes,
+                                                        .page_bytes = object.page_bytes}));
+  ASSIGN_OR_RETURN(std::unique_ptr<StoredObject> stored,
+                   storage_->Create(object.name, object.size_bytes));
+  RETURN_IF_ERROR(stored->WriteMeta(0, header));
+  object.SetStored(std::move(stored));
+  return {};
+}
+
+// Takes room, which others give way for. False: they do not, as they are in use, or the
+// medium is full of what is not ours.
+bool CacheVolume::Reserve(uint64_t block_count) {
+  const Result<CacheStorage::Room> room = storage_->GetRoom();
+  if (!room) {
+    OnFailure(room.error());
+    return false;
+  }
+  const uint64_t floor_bytes = std::min(options_.free_bytes_min, room->total_bytes / 20);
+  const uint64_t free_needed_bytes = floor_bytes + block_count * kCacheBlockBytes;
+  const uint64_t missing_bytes =
+      free_needed_bytes > room->free_bytes ? free_needed_bytes - room->free_bytes : 0;
+  std::vector<ObjectDigest> victims;
+  uint64_t evicted_block_count = 0;
+  bool granted = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (clock_.Now() < full_until_) return false;
+    const uint64_t before = leaving_block_count_;
+    granted = ChooseVictims(block_count, missing_bytes, room->own_block_count, victims);
+    evicted_block_count = leaving_block_count_ - before;
+    if (granted) reserved_block_count_ += block_count;
+  }
+  for (const ObjectDigest& victim : victims)
+    if (const Result<> removed = storage_->Remove(victim); !removed) OnFailure(removed.error());
+  if (!victims.empty()) {
+    metrics_.evicted_bytes.Add(evicted_block_count * kCacheBlockBytes);
+    const std::scoped_lock lock(mutex_);
+    leaving_block_count_ -= evicted_block_count;
+  }
+  return granted;
+}
+
+// REQUIRES: mutex_ held.
+bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing,
+                                uint64_t own_block_count, std::vector<ObjectDigest>& victims) {
+  const uint64_t limit = options_.capacity_bytes / kCacheBlockBytes;
+  uint64_t chosen_block_count = 0;
+  const auto in_use = [this](const ObjectDigest& name) {
+    const auto found = objects_.find(name);
+    return found != objects_.end() && found->second->user_count > 0;
+  };
+  int attempts = 0;
+  while (true) {
+    // What leaves is counted until it is gone, but by now it is sure to go.
+    const uint64_t used = index_.total_blocks() + reserved_block_count_ + leaving_block_count_ -
+                          chosen_block_count + own_block_count;
+    if (used + block_count <= limit && chosen_block_count * kCacheBlockBytes >= free_bytes_missing)
+      return true;
+    const std::optional<ObjectDigest> victim = index_.Victim(in_use);
+    if (!victim) {
+      if (++attempts == kVictimAttemptsMax) return false;
+      continue;
+    }
+    const uint64_t victim_block_count = index_.block_count(*victim);
+    index_.Remove(*victim);
+    const auto known = objects_.find(*victim);
+    if (known != objects_.end()) {
+      known->second->SetState(CachedObject::State::kGone);
+      idle_.erase(known->second->idle_since);
+      objects_.erase(known);
+    }
+    leaving_block_count_ += victim_block_count;
+    chosen_block_count += victim_block_count;
+    victims.push_back(*victim);
+  }
+}
+
+// From what was reserved to what it takes.
+void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
+  const bool here = object.state() == CachedObject::State::kHere;
+  const Result<uint64_t> block_count =
+      here ? object.stored()->BlockCount() : Result<uint64_t>(uint64_t{0});
+  const std::scoped_lock lock(mutex_);
+  reserved_block_count_ -= reserved_block_count;
+  if (!here || !block_count || object.state() != CachedObject::State::kHere) return;
+  index_.Put(object.name, static_cast<uint32_t>(*block_count + TreeBlocksFor(object)));
+  if (object.checked.full()) index_.SetVerified(object.name);
+}
+
+}  // namespace shoal

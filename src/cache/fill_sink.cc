@@ -1,0 +1,60 @@
+#include "cache/fill_sink.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+namespace shoal {
+
+FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ByteSink& reader,
+                   Keep keep)
+    : range_(range),
+      object_bytes_(object_bytes),
+      page_bytes_(page_bytes),
+      reader_(reader),
+      keep_(std::move(keep)),
+      offset_(range.offset),
+      skip_until_((range.offset + page_bytes - 1) / page_bytes * page_bytes) {}
+
+bool FillSink::Append(std::span<const std::byte> bytes) {
+  const bool wanted = reader_.Append(bytes);
+  Collect(bytes);
+  return wanted;
+}
+
+void FillSink::Collect(std::span<const std::byte> bytes) {
+  if (offset_ < skip_until_) {
+    const size_t skipped = std::min<size_t>(bytes.size(), skip_until_ - offset_);
+    bytes = bytes.subspan(skipped);
+    offset_ += skipped;
+  }
+  while (!bytes.empty()) {
+    if (chunk_.bytes == nullptr) {
+      // Chunks end where a chunk of the whole object would, so that most are of one size.
+      const uint64_t end =
+          std::min(offset_ / kChunkBytesMax * kChunkBytesMax + kChunkBytesMax, range_.end());
+      if (end <= offset_) return;  // more than the range
+      chunk_.offset = offset_;
+      chunk_.size_bytes = 0;
+      capacity_bytes_ = end - offset_;
+      chunk_.bytes = std::make_unique_for_overwrite<std::byte[]>(capacity_bytes_);
+    }
+    const size_t count = std::min<size_t>(bytes.size(), capacity_bytes_ - chunk_.size_bytes);
+    std::memcpy(chunk_.bytes.get() + chunk_.size_bytes, bytes.data(), count);
+    chunk_.size_bytes += count;
+    offset_ += count;
+    bytes = bytes.subspan(count);
+    if (chunk_.size_bytes == capacity_bytes_) Finish();
+  }
+}
+
+void FillSink::Finish() {
+  if (chunk_.bytes == nullptr) return;
+  CacheChunk chunk = std::exchange(chunk_, {});
+  // The object's last page is whole as it is.
+  if (chunk.offset + chunk.size_bytes != object_bytes_)
+    chunk.size_bytes -= chunk.size_bytes % page_bytes_;
+  if (chunk.size_bytes > 0) keep_(std::move(chunk));
+}
+
+}  // namespace shoal

@@ -1,0 +1,47 @@
+// Hands bytes on to a reader, and collects them into chunks of whole pages for a volume.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "base/bytes.h"
+#include "cache/cached_object.h"
+
+namespace shoal {
+
+// Used by one thread.
+class FillSink final : public ByteSink {
+ public:
+  using Keep = std::function<void(CacheChunk)>;
+
+  // The bytes are those of `range` of an object. Pages that are only partly in it are not
+  // kept. `keep` is called for each chunk, of at most kChunkBytesMax.
+  FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ByteSink& reader,
+           Keep keep);
+
+  // The reader first: keeping does not make it wait.
+  bool Append(std::span<const std::byte> bytes) override;
+  // Keeps the whole pages that came since the last chunk, also of a range cut short.
+  void Finish();
+
+  static constexpr uint64_t kChunkBytesMax = kMiB;
+
+ private:
+  void Collect(std::span<const std::byte> bytes);
+
+  const ByteRange range_;
+  const uint64_t object_bytes_;
+  const uint32_t page_bytes_;
+  ByteSink& reader_;
+  const Keep keep_;
+
+  uint64_t offset_;      // of the next byte to come
+  uint64_t skip_until_;  // the first whole page begins there
+  CacheChunk chunk_;     // size_bytes: what came of it so far
+  uint64_t capacity_bytes_ = 0;
+};
+
+}  // namespace shoal

@@ -1,0 +1,103 @@
+#include "cache/open_tiers.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cache/cache_directory.h"
+
+namespace shoal {
+namespace {
+
+constexpr uint64_t kPageKibMax = 1024;
+
+Result<> Check(const CacheOptions& options) {
+  const uint64_t page = options.page_kib;
+  if (page < 4 || page > kPageKibMax || (page & (page - 1)) != 0)
+    return Fail(Errc::kInvalid, "g_tier_DadiCachePageSizeKB: " + std::to_string(page) +
+                                    " is not 4, 8, 16 ... or 1024");
+  if (options.disk_capacity_mib > 0 && options.disk_directories.empty())
+    return Fail(Errc::kInvalid,
+                "g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath, the directories");
+  return {};
+}
+
+// "/mnt/a/:/mnt/b/"; one that is named twice is used once.
+Result<std::vector<std::string>> SplitDirectories(std::string_view text) {
+  std::vector<std::string> directories;
+  while (!text.empty()) {
+    const size_t colon = std::min(text.find(':'), text.size());
+    std::string directory(text.substr(0, colon));
+    text.remove_prefix(std::min(colon + 1, text.size()));
+    if (directory.empty()) continue;
+    if (!directory.starts_with('/'))
+      return Fail(Errc::kInvalid, "g_tier_DadiDiskCachePath: '" + directory +
+                                      "' is not an absolute path, which begins with /");
+    if (!directory.ends_with('/')) directory += '/';
+    if (std::ranges::find(directories, directory) == directories.end())
+      directories.push_back(std::move(directory));
+  }
+  return directories;
+}
+
+VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
+  return {.capacity_bytes = capacity_mib * kMiB,
+          .page_bytes = static_cast<uint32_t>(options.page_kib * kKiB),
+          .free_bytes_min = options.free_mib_min * kMiB,
+          .whole_bytes_min = options.whole_bytes_min};
+}
+
+TierOptions TierOf(const CacheOptions& options, ServedBy kind) {
+  return {.kind = kind,
+          .bucket_identity = options.bucket_identity,
+          .page_bytes = static_cast<uint32_t>(options.page_kib * kKiB)};
+}
+
+Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSource& next,
+                                           const Clock& clock) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> directories,
+                   SplitDirectories(options.disk_directories));
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  for (const std::string& directory : directories) {
+    Result<std::unique_ptr<CacheStorage>> storage = OpenCacheDirectory(directory);
+    if (!storage)
+      return Fail(storage.error().code, "g_tier_DadiDiskCachePath: " + storage.error().detail);
+    volumes.push_back(std::make_unique<CacheVolume>(VolumeOf(options, options.disk_capacity_mib),
+                                                    *std::move(storage), clock));
+  }
+  return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next, clock);
+}
+
+Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, bool above_disk,
+                                             RangeSource& next, const Clock& clock) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CacheStorage> storage,
+                   MakeMemoryStorage(options.memory_capacity_mib * kMiB));
+  VolumeOptions volume = VolumeOf(options, options.memory_capacity_mib);
+  volume.free_bytes_min = 0;
+  volume.may_wait = false;
+  TierOptions tier = TierOf(options, ServedBy::kMemory);
+  tier.keep_at_first = !above_disk;
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(volume, std::move(storage), clock));
+  return std::make_unique<Tier>(tier, std::move(volumes), next, clock);
+}
+
+}  // namespace
+
+Result<Tiers> OpenTiers(const CacheOptions& options, RangeSource& origin, const Clock& clock) {
+  Tiers tiers;
+  if (!options.enabled) return tiers;
+  RETURN_IF_ERROR(Check(options));
+  if (options.disk_capacity_mib > 0) {
+    ASSIGN_OR_RETURN(tiers.disk, OpenDiskTier(options, origin, clock));
+  }
+  if (options.memory_capacity_mib > 0) {
+    RangeSource& next = tiers.disk ? static_cast<RangeSource&>(*tiers.disk) : origin;
+    ASSIGN_OR_RETURN(tiers.memory, OpenMemoryTier(options, tiers.disk != nullptr, next, clock));
+  }
+  return tiers;
+}
+
+}  // namespace shoal

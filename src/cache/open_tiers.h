@@ -1,0 +1,24 @@
+// The tiers that options describe, in front of a source.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/options.h"
+#include "cache/range_source.h"
+#include "cache/tier.h"
+
+namespace shoal {
+
+struct Tiers {
+  std::unique_ptr<Tier> disk;    // null: none
+  std::unique_ptr<Tier> memory;  // null: none; in front of the disk
+};
+
+// Makes what there is room for; `origin` and `clock` outlive it. kInvalid: the options
+// contradict each other, or ask for more than the machine has; kBusy: a directory is another
+// mount's. Other errors are OpenCacheDirectory's.
+Result<Tiers> OpenTiers(const CacheOptions& options, RangeSource& origin, const Clock& clock);
+
+}  // namespace shoal

@@ -1,0 +1,42 @@
+// The cache of one node, as its user describes it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+
+#include "base/bytes.h"
+#include "base/option.h"
+
+namespace shoal {
+
+// The defaults of g_* options are the specification's.
+struct CacheOptions {
+  bool enabled = true;
+  uint64_t memory_capacity_mib = 0;
+  uint64_t disk_capacity_mib = 0;
+  std::string disk_directories;
+  uint64_t page_kib = 16;
+  uint64_t free_mib_min = 1024;
+  // Not options of a mount.
+  std::string bucket_identity;      // endpoint and bucket
+  uint64_t whole_bytes_min = kMiB;  // smaller files are quicker from the kernel's page cache
+};
+
+inline constexpr auto kCacheOptions = std::tuple{
+    Option{"g_tier_EnableClusterCache", &CacheOptions::enabled, Unit::kNone,
+           "Cache what is read, in memory and on disk, as far as the capacities below say"},
+    Option{"g_tier_DadiMemCacheCapacityMB", &CacheOptions::memory_capacity_mib, Unit::kMebibytes,
+           "Size of the memory cache; 0 for none"},
+    Option{"g_tier_DadiDiskCacheCapacityMB", &CacheOptions::disk_capacity_mib, Unit::kMebibytes,
+           "Size of the disk cache in each of its directories; 0 for none"},
+    Option{"g_tier_DadiDiskCachePath", &CacheOptions::disk_directories, Unit::kPath,
+           "Directories of the disk cache, with colons between them; each is used by one mount"},
+    Option{"g_tier_DadiCachePageSizeKB", &CacheOptions::page_kib, Unit::kKibibytes,
+           "Size of a page of the cache: the least that is fetched"},
+    Option{"cache_min_free_mb", &CacheOptions::free_mib_min, Unit::kMebibytes,
+           "Room on each disk that the cache leaves free, or a twentieth of the disk if that is "
+           "less"},
+};
+
+}  // namespace shoal

@@ -1,0 +1,116 @@
+#include "cache/stored_files.h"
+
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace shoal {
+namespace {
+
+auto FailSystem(const std::string& what) {
+  const int error = errno;
+  return Fail(error == ENOSPC || error == EDQUOT ? Errc::kNoSpace : Errc::kUnreachable,
+              what + ": " + std::strerror(error));
+}
+
+// Zeros past the end.
+Result<> ReadAt(int fd, uint64_t offset, std::span<std::byte> out, const std::string& name) {
+  while (!out.empty()) {
+    const ssize_t count = pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FailSystem("reading " + name);
+    if (count == 0) {
+      std::ranges::fill(out, std::byte{0});
+      return {};
+    }
+    out = out.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+Result<> WriteAt(int fd, uint64_t offset, std::span<const std::byte> bytes,
+                 const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FailSystem("writing " + name);
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<> StoredFiles::ReadData(uint64_t offset, std::span<std::byte> out) {
+  return ReadAt(data_.get(), offset, out, name_);
+}
+
+bool StoredFiles::ReadDataNow(uint64_t offset, std::span<std::byte> out) {
+  const iovec part{out.data(), out.size()};
+  ssize_t count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  // tmpfs does not know the flag, and need not: it is memory.
+  if (count < 0 && errno == EOPNOTSUPP)
+    count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), 0);
+  return count == static_cast<ssize_t>(out.size());
+}
+
+Result<> StoredFiles::MakeWritable() {
+  if (!open_for_writing_) return {};
+  ASSIGN_OR_RETURN(auto opened, open_for_writing_());
+  data_for_writing_ = std::move(opened.first);
+  meta_for_writing_ = std::move(opened.second);
+  open_for_writing_ = nullptr;
+  return {};
+}
+
+Result<> StoredFiles::WriteData(uint64_t offset, std::span<const std::byte> bytes) {
+  RETURN_IF_ERROR(MakeWritable());
+  const FileDescriptor& fd = data_for_writing_.valid() ? data_for_writing_ : data_;
+  return WriteAt(fd.get(), offset, bytes, name_);
+}
+
+Result<> StoredFiles::ReadMeta(uint64_t offset, std::span<std::byte> out) {
+  return ReadAt(meta_.get(), offset, out, name_);
+}
+
+Result<> StoredFiles::WriteMeta(uint64_t offset, std::span<const std::byte> bytes) {
+  RETURN_IF_ERROR(MakeWritable());
+  const FileDescriptor& fd = meta_for_writing_.valid() ? meta_for_writing_ : meta_;
+  return WriteAt(fd.get(), offset, bytes, name_);
+}
+
+Result<uint64_t> StoredFiles::NextMetaData(uint64_t offset) {
+  struct stat meta {};
+  if (fstat(meta_.get(), &meta) != 0) return FailSystem("looking at " + name_);
+  const auto size_bytes = static_cast<uint64_t>(meta.st_size);
+  if (offset >= size_bytes) return size_bytes;
+  const off_t found = lseek(meta_.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (found >= 0) return static_cast<uint64_t>(found);
+  if (errno == ENXIO) return size_bytes;
+  if (errno == EINVAL) return offset;  // a file system that does not know its holes
+  return FailSystem("looking at " + name_);
+}
+
+Result<uint64_t> StoredFiles::DataBytes() {
+  struct stat data {};
+  if (fstat(data_.get(), &data) != 0) return FailSystem("looking at " + name_);
+  return static_cast<uint64_t>(data.st_size);
+}
+
+Result<uint64_t> StoredFiles::BlockCount() {
+  uint64_t blocks = 0;
+  for (const FileDescriptor* fd : {&data_, &meta_}) {
+    struct stat file {};
+    if (fstat(fd->get(), &file) != 0) return FailSystem("looking at " + name_);
+    blocks +=
+        (static_cast<uint64_t>(file.st_blocks) * 512 + kCacheBlockBytes - 1) / kCacheBlockBytes;
+  }
+  return blocks;
+}
+
+}  // namespace shoal

@@ -1,0 +1,216 @@
+#include "cache/tier.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "cache/fill_sink.h"
+#include "cache/object_meta.h"
+
+namespace shoal {
+namespace {
+
+// What is read from a volume at once.
+constexpr uint64_t kReadBytesMax = kMiB;
+// Pages that are here are fetched all the same if they lie between others that are not and
+// are so few: one request costs less than two.
+constexpr uint64_t kBridgedBytesMax = 128 * kKiB;
+constexpr size_t kPromoterThreads = 1;
+
+class NoReader final : public ByteSink {
+ public:
+  bool Append(std::span<const std::byte>) override { return true; }
+};
+
+}  // namespace
+
+class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_this<Bytes> {
+ public:
+  Bytes(Tier& tier, const ObjectVersion& version)
+      : tier_(tier), size_bytes_(version.size_bytes), next_(tier.next_.Open(version)) {
+    const std::string identity = Identity(tier.options_.bucket_identity, version);
+    const ObjectDigest name = ObjectDigest::Of(identity);
+    const bool seen_before = tier.opened_.Note(name);
+    keep_ = tier.options_.keep_at_first || seen_before;
+    std::vector<std::pair<uint64_t, CacheVolume*>> order;
+    for (const auto& volume : tier.volumes_)
+      order.emplace_back(ObjectDigest::Of(name.Hex() + volume->name()).words[0], volume.get());
+    std::ranges::sort(order);
+    for (const auto& [rank, volume] : order)
+      places_.push_back({volume, volume->Open(name, identity, version.size_bytes)});
+  }
+
+  Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
+    for (const Place& place : places_) place.volume->Load(place.use, request.deadline);
+    ServedBy furthest = tier_.options_.kind;
+    for (uint64_t offset = request.range.offset; offset < request.range.end();) {
+      const Run run = NextRun(offset, request.range.end());
+      bool served = false;
+      if (run.place != nullptr) {
+        ASSIGN_OR_RETURN(served,
+                         ReadFrom(*run.place, {offset, run.end - offset}, request.deadline, sink));
+      }
+      if (!served) {
+        ASSIGN_OR_RETURN(const ServedBy by, ReadNext({.range = {offset, run.end - offset},
+                                                      .purpose = request.purpose,
+                                                      .deadline = request.deadline},
+                                                     sink));
+        furthest = std::max(furthest, by);
+      }
+      offset = run.end;
+    }
+    return furthest;
+  }
+
+  std::optional<ServedBy> ReadNow(uint64_t offset, std::span<std::byte> out) override {
+    for (const Place& place : places_)
+      if (CacheVolume::ReadNow(*place.use, offset, out)) return tier_.options_.kind;
+    return next_->ReadNow(offset, out);
+  }
+
+  std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
+    for (const Place& place : places_)
+      if (auto whole = place.volume->Whole(place.use, deadline)) return whole;
+    return OrPromote(next_->Whole(deadline));
+  }
+
+  std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown() override {
+    for (const Place& place : places_) {
+      auto whole = place.volume->WholeIfKnown(place.use);
+      if (!whole || *whole != nullptr) return whole;
+    }
+    auto below = next_->WholeIfKnown();
+    if (below) OrPromote(*below);
+    return below;
+  }
+
+ private:
+  struct Place {
+    CacheVolume* volume;
+    CacheVolume::Use use;
+  };
+  struct Run {
+    const Place* place;  // null: it is to be fetched
+    uint64_t end;
+  };
+
+  // Where the bytes from `offset` are, and how far that holds.
+  [[nodiscard]] Run PresentRun(uint64_t offset, uint64_t end) const {
+    uint64_t missing_until = end;
+    for (const Place& place : places_) {
+      const CachedObject& object = *place.use;
+      const auto pending = object.PendingFrom(offset);
+      if (pending.pending) return {&place, std::min(end, pending.end)};
+      missing_until = std::min(missing_until, pending.end);
+      if (object.state() != CachedObject::State::kHere) continue;
+      const uint64_t page = offset / object.page_bytes;
+      const uint64_t page_end = (end + object.page_bytes - 1) / object.page_bytes;
+      const uint64_t without = object.present.NextWithout(page, page_end);
+      if (without > page) return {&place, std::min(end, without * object.page_bytes)};
+      const uint64_t with = object.present.NextWith(page, page_end);
+      missing_until = std::min(missing_until, with * object.page_bytes);
+    }
+    return {nullptr, std::min(end, missing_until)};
+  }
+
+  // One that is to be fetched goes on over a few pages that are here.
+  [[nodiscard]] Run NextRun(uint64_t offset, uint64_t end) const {
+    Run run = PresentRun(offset, end);
+    while (run.place == nullptr && run.end < end) {
+      const Run island = PresentRun(run.end, end);
+      if (island.end == end || island.end - run.end > kBridgedBytesMax) break;
+      run.end = PresentRun(island.end, end).end;
+    }
+    return run;
+  }
+
+  // False, with nothing sent, when it cannot be read there.
+  Result<bool> ReadFrom(const Place& place, ByteRange range, Deadline deadline, ByteSink& sink) {
+    for (uint64_t offset = range.offset; offset < range.end();) {
+      const ByteRange part{offset, std::min(kReadBytesMax, range.end() - offset)};
+      const auto chunk = place.volume->Read(place.use, part, deadline);
+      if (chunk == nullptr) {
+        if (offset == range.offset) return false;
+        ASSIGN_OR_RETURN(
+            [[maybe_unused]] const ServedBy by,
+            ReadNext({.range = {offset, range.end() - offset}, .deadline = deadline}, sink));
+        return true;
+      }
+      if (!sink.Append(chunk->span())) return Fail(Errc::kInterrupted, "the reader wants no more");
+      offset += part.length;
+    }
+    return true;
+  }
+
+  Result<ServedBy> ReadNext(const RangeRequest& request, ByteSink& sink) {
+    const Place* const place = keep_ ? PlaceToKeep() : nullptr;
+    if (place == nullptr) return next_->Read(request, sink);
+    FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, sink,
+                  [place](CacheChunk chunk) { place->volume->Fill(place->use, std::move(chunk)); });
+    const Result<ServedBy> read = next_->Read(request, fill);
+    fill.Finish();
+    return read;
+  }
+
+  // The volume that has some of it already, or else the first that works.
+  [[nodiscard]] const Place* PlaceToKeep() const {
+    for (const Place& place : places_)
+      if (place.use->state() == CachedObject::State::kHere) return &place;
+    for (const Place& place : places_)
+      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
+        return &place;
+    return nullptr;
+  }
+
+  // `whole` is the next tier's. One that is opened again is copied from there.
+  std::shared_ptr<const WholeFile> OrPromote(std::shared_ptr<const WholeFile> whole) {
+    const Place* const place = whole != nullptr && keep_ ? PlaceToKeep() : nullptr;
+    if (place == nullptr || size_bytes_ > place->volume->capacity_bytes() / 2 ||
+        promoting_.exchange(true))
+      return whole;
+    tier_.promoter_.Run([self = shared_from_this(), whole, place] {
+      self->Promote(*whole, *place);
+      self->promoting_ = false;
+    });
+    return whole;
+  }
+
+  void Promote(const WholeFile& whole, const Place& place) {
+    NoReader nobody;
+    FillSink fill({0, size_bytes_}, size_bytes_, tier_.options_.page_bytes, nobody,
+                  [&](CacheChunk chunk) { place.volume->Fill(place.use, std::move(chunk)); });
+    std::vector<std::byte> buffer(std::min(kReadBytesMax, size_bytes_));
+    for (uint64_t offset = 0; offset < size_bytes_;) {
+      const ssize_t count =
+          pread(whole.fd(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return;  // the next tier will find out by itself
+      fill.Append(std::span(buffer).first(static_cast<size_t>(count)));
+      offset += static_cast<uint64_t>(count);
+    }
+    fill.Finish();
+  }
+
+  Tier& tier_;
+  const uint64_t size_bytes_;
+  const std::shared_ptr<ObjectBytes> next_;
+  bool keep_ = true;
+  std::vector<Place> places_;  // in the order in which they are preferred; constant
+  std::atomic<bool> promoting_{false};
+};
+
+Tier::Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
+           RangeSource& next, const Clock& clock)
+    : options_(options),
+      volumes_(std::move(volumes)),
+      next_(next),
+      clock_(clock),
+      promoter_("cache-promote", kPromoterThreads) {}
+
+std::shared_ptr<ObjectBytes> Tier::Open(const ObjectVersion& version) {
+  return std::make_shared<Bytes>(*this, version);
+}
+
+}  // namespace shoal

@@ -1,0 +1,55 @@
+// A tier: a RangeSource that keeps what it brings in volumes of its own, and asks the next
+// source for what is in none of them.
+//
+// An object is kept in the volume that a hash of its name and the volume's picks, among those
+// that work; it is found in whichever volume has it, so directories may come and go. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/thread_pool.h"
+#include "cache/cache_volume.h"
+#include "cache/object_digest.h"
+#include "cache/range_source.h"
+#include "cache/recent_names.h"
+
+namespace shoal {
+
+struct TierOptions {
+  ServedBy kind = ServedBy::kDisk;
+  std::string bucket_identity;  // endpoint and bucket: no two buckets share a page
+  uint32_t page_bytes = 16 * kKiB;
+  // False: an object is kept from its second opening on, and one that lies whole in the next
+  // tier is copied from there. For a tier above another one.
+  bool keep_at_first = true;
+};
+
+class Tier final : public RangeSource {
+ public:
+  // `next` and `clock` outlive it. At least one volume.
+  Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
+       RangeSource& next, const Clock& clock);
+
+  std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
+
+  [[nodiscard]] const std::vector<std::unique_ptr<CacheVolume>>& volumes() const {
+    return volumes_;
+  }
+
+ private:
+  class Bytes;
+
+  const TierOptions options_;
+  const std::vector<std::unique_ptr<CacheVolume>> volumes_;
+  RangeSource& next_;
+  const Clock& clock_;
+  RecentNames opened_;
+  ThreadPool promoter_;  // last: its work uses the rest
+};
+
+}  // namespace shoal

@@ -1,0 +1,580 @@
+#include "cache/tier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cache/cache_directory.h"
+#include "testing/adjustable_clock.h"
+#include "testing/memory_range_source.h"
+#include "testing/temporary_directory.h"
+#include "testing/troubled_storage.h"
+
+namespace shoal {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Data = std::vector<std::byte>;
+
+class CollectingSink final : public ByteSink {
+ public:
+  bool Append(std::span<const std::byte> bytes) override {
+    data.insert(data.end(), bytes.begin(), bytes.end());
+    return true;
+  }
+  Data data;
+};
+
+ObjectVersion Object(uint64_t size_bytes, std::string key = "key", std::string etag = "\"1\"") {
+  return {std::move(key), std::move(etag), size_bytes};
+}
+
+Data Expected(const ObjectVersion& object, ByteRange range) {
+  Data data(range.length);
+  MemoryRangeSource::Generate(object, range.offset, data);
+  return data;
+}
+
+class TierTest : public ::testing::Test {
+ protected:
+  // A tier of disk directories, each with StorageTrouble of its own.
+  void Mount(uint64_t capacity_bytes = 64 * kMiB, size_t directory_count = 1,
+             uint32_t page_bytes = 16 * kKiB) {
+    Unmount();
+    std::vector<std::unique_ptr<CacheVolume>> volumes;
+    troubles_.clear();
+    for (size_t i = 0; i < directory_count; ++i) {
+      const fs::path path = outside_.path() / std::to_string(i);
+      fs::create_directories(path);
+      auto storage = OpenCacheDirectory(path, Duration::zero());
+      ASSERT_TRUE(storage) << storage.error().detail;
+      troubles_.push_back(std::make_shared<StorageTrouble>());
+      volumes.push_back(std::make_unique<CacheVolume>(
+          VolumeOptions{
+              .capacity_bytes = capacity_bytes, .page_bytes = page_bytes, .free_bytes_min = 0},
+          std::make_unique<TroubledStorage>(*std::move(storage), troubles_.back()), clock_));
+      volumes.back()->WaitUntilScanned();
+    }
+    tier_ =
+        std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_, .page_bytes = page_bytes},
+                               std::move(volumes), origin_, clock_);
+  }
+  void Unmount() { tier_.reset(); }
+  CacheVolume& Volume(size_t index = 0) { return *tier_->volumes()[index]; }
+  StorageTrouble& Trouble(size_t index = 0) { return *troubles_[index]; }
+  void WaitUntilWritten() {
+    for (const auto& volume : tier_->volumes()) volume->WaitUntilWritten();
+  }
+
+  static ::testing::AssertionResult Reads(ObjectBytes& bytes, const ObjectVersion& object,
+                                          ByteRange range) {
+    CollectingSink sink;
+    const auto read = bytes.Read({.range = range, .deadline = {}}, sink);
+    if (!read) return ::testing::AssertionFailure() << read.error().detail;
+    if (sink.data != Expected(object, range))
+      return ::testing::AssertionFailure() << "wrong bytes at " << range.offset;
+    return ::testing::AssertionSuccess();
+  }
+  ::testing::AssertionResult Reads(const ObjectVersion& object, ByteRange range) {
+    return Reads(*tier_->Open(object), object, range);
+  }
+  void Keep(const ObjectVersion& object) {
+    ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+    WaitUntilWritten();
+  }
+  // Files of the cache with this suffix, in all directories.
+  std::vector<fs::path> Files(const std::string& suffix) const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(outside_.path()))
+      if (entry.path().extension() == suffix &&
+          entry.path().parent_path().filename() != "quarantine")
+        files.push_back(entry.path());
+    return files;
+  }
+  // As du(1) counts.
+  uint64_t UsedOnDisk(size_t index = 0) const {
+    uint64_t bytes = 0;
+    const auto add = [&](const fs::path& path) {
+      struct stat file {};
+      if (lstat(path.c_str(), &file) == 0) bytes += static_cast<uint64_t>(file.st_blocks) * 512;
+    };
+    for (const auto& entry :
+         fs::recursive_directory_iterator(outside_.path() / std::to_string(index)))
+      add(entry.path());
+    return bytes;
+  }
+  static void FlipByte(const fs::path& path, uint64_t offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(offset));
+    const char byte = static_cast<char>(file.get());
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(static_cast<char>(~byte));
+  }
+
+  TemporaryDirectory outside_;
+  AdjustableClock clock_;
+  MemoryRangeSource origin_;
+  std::string bucket_ = "http://host bucket";
+  std::vector<std::shared_ptr<StorageTrouble>> troubles_;
+  std::unique_ptr<Tier> tier_;
+};
+
+TEST_F(TierTest, WhatWasReadIsReadAgainWithoutTheOrigin) {
+  Mount();
+  const ObjectVersion object = Object(5 * kMiB + 123);
+  Keep(object);
+  EXPECT_EQ(origin_.fetch_count(), 1);
+  CollectingSink sink;
+  const auto again =
+      tier_->Open(object)->Read({.range = {0, object.size_bytes}, .deadline = {}}, sink);
+  EXPECT_EQ(*again, ServedBy::kDisk);
+  EXPECT_TRUE(sink.data == Expected(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), 1);
+}
+
+TEST_F(TierTest, WhatIsNotWrittenYetIsReadFromMemory) {
+  Mount();
+  const ObjectVersion object = Object(3 * kMiB);
+  Trouble().Freeze();
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_TRUE(Reads(object, {0, object.size_bytes})) << "opened anew";
+  const auto bytes = tier_->Open(object);
+  Data now(4096);
+  ASSERT_TRUE(bytes->ReadNow(kMiB + 4096, now));
+  EXPECT_TRUE(now == Expected(object, {kMiB + 4096, 4096}));
+  EXPECT_EQ(origin_.fetch_count(), 1);
+  Trouble().Thaw();
+}
+
+TEST_F(TierTest, OnlyWhatIsMissingIsFetched) {
+  Mount();
+  const ObjectVersion object = Object(8 * kMiB);
+  const auto bytes = tier_->Open(object);
+  ASSERT_TRUE(Reads(*bytes, object, {2 * kMiB, kMiB}));
+  ASSERT_TRUE(Reads(*bytes, object, {6 * kMiB + 16 * kKiB, 16 * kKiB}));
+  WaitUntilWritten();
+  ASSERT_TRUE(Reads(*bytes, object, {0, object.size_bytes}));
+  const auto requests = origin_.requests();
+  ASSERT_EQ(requests.size(), 4);
+  EXPECT_EQ(requests[2].range, (ByteRange{0, 2 * kMiB}));
+  EXPECT_EQ(requests[3].range, (ByteRange{3 * kMiB, 5 * kMiB})) << "over one page that was there";
+}
+
+TEST_F(TierTest, PagesThatCameInPartAreNotKept) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  const auto bytes = tier_->Open(object);
+  ASSERT_TRUE(Reads(*bytes, object, {100, 40'000}));
+  WaitUntilWritten();
+  Data now(100);
+  EXPECT_FALSE(bytes->ReadNow(0, now));
+  EXPECT_TRUE(bytes->ReadNow(16 * kKiB, now));
+  EXPECT_FALSE(bytes->ReadNow(32 * kKiB, now));
+}
+
+TEST_F(TierTest, AFetchThatFailsLeavesItsWholePagesAndNothingWrong) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  const auto bytes = tier_->Open(object);
+  origin_.FailNext({Errc::kUnreachable, "cut"}, 100'000);
+  CollectingSink sink;
+  EXPECT_EQ(bytes->Read({.range = {0, kMiB}, .deadline = {}}, sink).error().detail, "cut");
+  EXPECT_TRUE(sink.data == Expected(object, {0, 100'000}));
+  WaitUntilWritten();
+  ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
+  EXPECT_EQ(origin_.requests().back().range, (ByteRange{96 * kKiB, kMiB - 96 * kKiB}));
+}
+
+TEST_F(TierTest, SurvivesARestart) {
+  Mount();
+  const ObjectVersion object = Object(5 * kMiB + 123);
+  Keep(object);
+  Mount();
+  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), 1);
+}
+
+TEST_F(TierTest, AnIncompleteObjectSurvivesARestartAsFarAsItWasThere) {
+  Mount();
+  const ObjectVersion object = Object(300 * kMiB);
+  ASSERT_TRUE(Reads(object, {200 * kMiB, 64 * kKiB}));
+  Mount();
+  EXPECT_TRUE(Reads(object, {200 * kMiB, 64 * kKiB}));
+  EXPECT_EQ(origin_.fetch_count(), 1);
+  EXPECT_TRUE(Reads(object, {200 * kMiB - 16 * kKiB, 64 * kKiB}));
+  EXPECT_EQ(origin_.requests().back().range, (ByteRange{200 * kMiB - 16 * kKiB, 16 * kKiB}));
+}
+
+TEST_F(TierTest, AnotherVersionOrBucketIsAnotherObject) {
+  Mount();
+  Keep(Object(kMiB));
+  EXPECT_TRUE(Reads(Object(kMiB, "key", "\"2\""), {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 2);
+  bucket_ = "http://host other";
+  Mount();
+  EXPECT_TRUE(Reads(Object(kMiB), {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 3);
+}
+
+TEST_F(TierTest, WholeIsGivenOnceAllIsThereAndChecked) {
+  Mount();
+  const ObjectVersion object = Object(2 * kMiB + 5);
+  const auto bytes = tier_->Open(object);
+  EXPECT_EQ(bytes->Whole({}), nullptr);
+  ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
+  WaitUntilWritten();
+  EXPECT_EQ(bytes->Whole({}), nullptr);
+  Keep(object);
+  const auto whole = bytes->Whole({});
+  ASSERT_NE(whole, nullptr);
+  Data data(object.size_bytes + 1);
+  EXPECT_EQ(pread(whole->fd(), data.data(), data.size(), 0),
+            static_cast<ssize_t>(object.size_bytes));
+  data.pop_back();
+  EXPECT_TRUE(data == Expected(object, {0, object.size_bytes}));
+}
+
+TEST_F(TierTest, WholeIsGivenAfterARestartOnceItWasChecked) {
+  Mount();
+  const ObjectVersion small = Object(2 * kMiB, "small");
+  const ObjectVersion large = Object(20 * kMiB, "large");
+  Keep(small);
+  Keep(large);
+  Mount();
+  EXPECT_NE(tier_->Open(small)->Whole({}), nullptr) << "checked at once";
+  const auto bytes = tier_->Open(large);
+  while (bytes->Whole({}) == nullptr) std::this_thread::yield();  // checked in the background
+  EXPECT_EQ(origin_.fetch_count(), 2);
+}
+
+TEST_F(TierTest, AByteThatChangedOnTheDiskIsFetchedAgainAndItsFilePutAside) {
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{kMiB + 7}, uint64_t{2 * kMiB + 4}}) {
+    const ObjectVersion object = Object(2 * kMiB + 5, "key" + std::to_string(offset));
+    Mount();
+    Keep(object);
+    Unmount();
+    FlipByte(Files(".data")[0], offset);
+    Mount();
+    EXPECT_EQ(tier_->Open(object)->Whole({}), nullptr);
+    EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
+    EXPECT_EQ(Volume().metrics().put_aside.Value(), 1);
+    WaitUntilWritten();
+    Mount();
+    EXPECT_TRUE(Reads(object, {0, object.size_bytes})) << "kept anew";
+    Unmount();
+    for (const fs::path& file : Files(".data")) fs::remove(file);
+  }
+  EXPECT_EQ(origin_.fetch_count(), 6);
+}
+
+TEST_F(TierTest, NoTamperingWithTheFilesIsEverRead) {
+  const ObjectVersion object = Object(100'000);
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 200; ++round) {
+    Unmount();
+    fs::remove_all(outside_.path() / "0");
+    Mount();
+    Keep(object);
+    Unmount();
+    const fs::path file = Files(round % 2 == 0 ? ".data" : ".meta")[0];
+    const uint64_t size = fs::file_size(file);
+    switch (random() % 3) {
+      case 0:
+        FlipByte(file, random() % size);
+        break;
+      case 1:
+        fs::resize_file(file, random() % size);
+        break;
+      default:
+        fs::resize_file(file, size + 1 + random() % 5000);
+    }
+    Mount();
+    ASSERT_TRUE(Reads(object, {0, object.size_bytes})) << "round " << round;
+    const auto whole = tier_->Open(object)->Whole({});
+    if (whole != nullptr) {
+      Data data(object.size_bytes);
+      ASSERT_EQ(pread(whole->fd(), data.data(), data.size(), 0), 100'000);
+      ASSERT_TRUE(data == Expected(object, {0, object.size_bytes})) << "round " << round;
+    }
+  }
+}
+
+TEST_F(TierTest, PagesOfTwoObjectsThatWereSwappedAreNotRead) {
+  Mount();
+  const ObjectVersion one = Object(kMiB, "one");
+  const ObjectVersion two = Object(kMiB, "two");
+  Keep(one);
+  const fs::path file_of_one = Files(".data")[0];
+  Keep(two);
+  fs::path file_of_two;
+  for (const fs::path& file : Files(".data"))
+    if (file != file_of_one) file_of_two = file;
+  Unmount();
+  const fs::path third = outside_.path() / "third";
+  fs::rename(file_of_one, third);
+  fs::rename(file_of_two, file_of_one);
+  fs::rename(third, file_of_two);
+  Mount();
+  EXPECT_TRUE(Reads(one, {0, kMiB}));
+  EXPECT_TRUE(Reads(two, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 4);
+}
+
+TEST_F(TierTest, NeverTakesMoreThanItsCapacity) {
+  constexpr uint64_t kCapacity = 8 * kMiB;
+  Mount(kCapacity);
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 150; ++i) {
+    const ObjectVersion object =
+        Object(1 + random() % (i % 10 == 0 ? 3 * kMiB : 200'000), "key" + std::to_string(i));
+    ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+    WaitUntilWritten();  // a walk while files come and go would count some twice
+    ASSERT_LE(UsedOnDisk(), kCapacity);
+    ASSERT_LE(Volume().usage().used_bytes, kCapacity);
+  }
+  WaitUntilWritten();
+  EXPECT_GT(UsedOnDisk(), kCapacity / 2);
+  EXPECT_GT(Volume().metrics().evicted_bytes.Value(), 0);
+}
+
+TEST_F(TierTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
+  Mount(32 * kMiB);
+  for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  Mount(8 * kMiB);
+  EXPECT_LE(UsedOnDisk(), 8 * kMiB);
+  const size_t before = origin_.fetch_count();
+  size_t kept = 0;
+  for (int i = 0; i < 20; ++i) {
+    const size_t count = origin_.fetch_count();
+    const auto bytes = tier_->Open(Object(kMiB, "key" + std::to_string(i)));
+    Data now(100);
+    CollectingSink sink;
+    if (bytes->Whole({}) != nullptr) ++kept;
+    EXPECT_EQ(origin_.fetch_count(), count);
+  }
+  EXPECT_EQ(origin_.fetch_count(), before);
+  EXPECT_GE(kept, 6) << "what still fits stays";
+}
+
+TEST_F(TierTest, AnObjectLargerThanTheCapacityKeepsWhatFits) {
+  Mount(4 * kMiB);
+  const ObjectVersion object = Object(20 * kMiB);
+  for (int pass = 0; pass < 2; ++pass) {
+    const auto bytes = tier_->Open(object);
+    for (uint64_t offset = 0; offset < object.size_bytes; offset += kMiB) {
+      ASSERT_TRUE(Reads(*bytes, object, {offset, kMiB}));
+      WaitUntilWritten();
+    }
+    EXPECT_LE(UsedOnDisk(), 4 * kMiB);
+  }
+  EXPECT_LE(origin_.asked_bytes(), 2 * object.size_bytes - 3 * kMiB);
+}
+
+TEST_F(TierTest, WhatIsInUseIsNotEvicted) {
+  Mount(4 * kMiB);
+  const ObjectVersion held = Object(2 * kMiB, "held");
+  Keep(held);
+  const auto whole = tier_->Open(held)->Whole({});
+  ASSERT_NE(whole, nullptr);
+  for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(held, {0, held.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+  EXPECT_LE(UsedOnDisk(), 4 * kMiB);
+}
+
+TEST_F(TierTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
+  Mount();
+  std::vector<ObjectVersion> objects;
+  for (int i = 0; i < 12; ++i) {
+    objects.push_back(Object(kMiB, "key" + std::to_string(i)));
+    Keep(objects.back());
+  }
+  Trouble().Freeze();
+  for (const ObjectVersion& object : objects) EXPECT_TRUE(Reads(object, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 24);
+  EXPECT_FALSE(Volume().usable()) << "after a few reads that were stuck";
+  EXPECT_LE(Volume().metrics().stalled_reads.Value(), 5) << "the others did not even try";
+  Trouble().Thaw();
+  clock_.Advance(std::chrono::minutes(2));
+  while (!Volume().usable()) std::this_thread::yield();
+  EXPECT_TRUE(Reads(objects[0], {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 24);
+}
+
+TEST_F(TierTest, AFullDiskFailsNoRead) {
+  Mount();
+  Trouble().FailCall(0, {Errc::kNoSpace, "full"}, true);
+  const ObjectVersion object = Object(3 * kMiB);
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  WaitUntilWritten();
+  Trouble().EndFailing();
+  EXPECT_TRUE(Volume().usable()) << "it can be read";
+  clock_.Advance(std::chrono::seconds(2));
+  Keep(object);
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+}
+
+// Each call of the storage fails once, then from there on; every read is right all the same.
+TEST_F(TierTest, WhicheverCallFailsNoReadDoes) {
+  const ObjectVersion kept = Object(kMiB + 5, "kept");
+  const ObjectVersion fresh = Object(kMiB + 5, "fresh");
+  const auto story = [&] {
+    for (const ObjectVersion& object : {kept, fresh, kept}) {
+      const auto bytes = tier_->Open(object);
+      ASSERT_TRUE(Reads(*bytes, object, {0, object.size_bytes}));
+      WaitUntilWritten();
+      const auto whole = bytes->Whole({});
+      Data data(object.size_bytes);
+      if (whole == nullptr) continue;
+      ASSERT_EQ(pread(whole->fd(), data.data(), data.size(), 0), static_cast<ssize_t>(data.size()));
+      ASSERT_TRUE(data == Expected(object, {0, object.size_bytes}));
+    }
+  };
+  uint64_t call_count = 1;
+  for (const Errc code : {Errc::kUnreachable, Errc::kNoSpace})
+    for (const bool from_then_on : {false, true})
+      for (uint64_t index = 0; index < call_count; ++index) {
+        Unmount();
+        for (const auto& folder : fs::directory_iterator(outside_.path()))
+          fs::remove_all(folder.path());
+        Mount();
+        Keep(kept);
+        Mount();
+        Trouble().FailCall(index, {code, "injected"}, from_then_on);
+        ASSERT_NO_FATAL_FAILURE(story()) << "call " << index;
+        if (index == 0) {
+          Trouble().FailCall(~uint64_t{0}, {}, false);
+          Unmount();
+          Mount();
+          Trouble().FailCall(~uint64_t{0}, {}, false);
+          ASSERT_NO_FATAL_FAILURE(story());
+          call_count = Trouble().call_count() + 8;
+        }
+      }
+}
+
+TEST_F(TierTest, DirectoriesMayComeAndGoAndWhatTheyHaveIsFound) {
+  constexpr int kCount = 60;
+  Mount(64 * kMiB, 3);
+  for (int i = 0; i < kCount; ++i) Keep(Object(50'000, "key" + std::to_string(i)));
+  for (size_t i = 0; i < 3; ++i) EXPECT_GT(Volume(i).usage().object_count, 0) << i;
+  EXPECT_EQ(origin_.fetch_count(), kCount);
+  Mount(64 * kMiB, 4);
+  for (int i = 0; i < kCount; ++i)
+    EXPECT_TRUE(Reads(Object(50'000, "key" + std::to_string(i)), {0, 50'000}));
+  EXPECT_EQ(origin_.fetch_count(), kCount);
+  Mount(64 * kMiB, 2);
+  for (int i = 0; i < kCount; ++i)
+    EXPECT_TRUE(Reads(Object(50'000, "key" + std::to_string(i)), {0, 50'000}));
+  EXPECT_GT(origin_.fetch_count(), kCount);
+  EXPECT_LT(origin_.fetch_count(), 2 * kCount);
+}
+
+TEST_F(TierTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
+  Mount(64 * kMiB, 2);
+  Trouble(0).FailCall(0, {Errc::kUnreachable, "broken"}, true);
+  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  const size_t before = origin_.fetch_count();
+  for (int i = 0; i < 12; ++i)
+    EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+  EXPECT_FALSE(Volume(0).usable());
+}
+
+TEST_F(TierTest, AnotherPageSizeBeginsAnew) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  Mount(64 * kMiB, 1, 64 * kKiB);
+  Keep(object);
+  EXPECT_EQ(origin_.fetch_count(), 2);
+  EXPECT_TRUE(Reads(object, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 2);
+}
+
+TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
+  Mount();
+  auto storage = MakeMemoryStorage(16 * kMiB);
+  ASSERT_TRUE(storage);
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(
+      VolumeOptions{.capacity_bytes = 16 * kMiB, .free_bytes_min = 0, .may_wait = false},
+      *std::move(storage), clock_));
+  volumes[0]->WaitUntilScanned();
+  Tier memory({.kind = ServedBy::kMemory, .bucket_identity = bucket_, .keep_at_first = false},
+              std::move(volumes), *tier_, clock_);
+  const ObjectVersion object = Object(3 * kMiB);
+  const auto read = [&] {
+    CollectingSink sink;
+    const auto bytes = memory.Open(object);
+    const auto by = bytes->Read({.range = {0, object.size_bytes}, .deadline = {}}, sink);
+    EXPECT_TRUE(sink.data == Expected(object, {0, object.size_bytes}));
+    WaitUntilWritten();
+    return *by;
+  };
+  EXPECT_EQ(read(), ServedBy::kOrigin);
+  EXPECT_EQ(memory.volumes()[0]->usage().object_count, 0) << "opened once";
+  EXPECT_EQ(read(), ServedBy::kDisk);
+  EXPECT_EQ(read(), ServedBy::kMemory);
+
+  const ObjectVersion other = Object(2 * kMiB, "other");
+  Keep(other);
+  EXPECT_NE(memory.Open(other)->Whole({}), nullptr) << "the disk's";
+  EXPECT_NE(memory.Open(other)->Whole({}), nullptr);
+  while (memory.volumes()[0]->usage().object_count < 2) std::this_thread::yield();
+  EXPECT_EQ(origin_.fetch_count(), 2);
+}
+
+// Readers of a few objects at random places while objects give way to each other.
+TEST_F(TierTest, ManyReadersOfASmallCacheReadWhatTheOriginHas) {
+  Mount(3 * kMiB, 2);
+  origin_.SetChunkBytes(10'007);
+  std::vector<std::thread> threads;
+  for (uint64_t seed = 0; seed < 8; ++seed)
+    threads.emplace_back([&, seed] {
+      std::mt19937_64 random(seed);
+      for (int i = 0; i < 60; ++i) {
+        const ObjectVersion object =
+            Object(1 + random() % 4 * 400'000, "key" + std::to_string(random() % 12));
+        const auto bytes = tier_->Open(object);
+        for (int j = 0; j < 4; ++j) {
+          const uint64_t offset = random() % object.size_bytes / (16 * kKiB) * (16 * kKiB);
+          const ByteRange range{offset,
+                                std::min(1 + random() % 300'000, object.size_bytes - offset)};
+          ASSERT_TRUE(Reads(*bytes, object, range));
+          Data now(std::min<uint64_t>(4096, object.size_bytes - offset));
+          if (bytes->ReadNow(offset, now))
+            ASSERT_TRUE(now == Expected(object, {offset, now.size()}));
+        }
+        if (const auto whole = bytes->Whole({})) {
+          Data data(object.size_bytes);
+          ASSERT_EQ(pread(whole->fd(), data.data(), data.size(), 0),
+                    static_cast<ssize_t>(data.size()));
+          ASSERT_TRUE(data == Expected(object, {0, object.size_bytes}));
+        }
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  WaitUntilWritten();
+  for (size_t i = 0; i < 2; ++i) EXPECT_LE(UsedOnDisk(i), 3 * kMiB);
+  EXPECT_GT(Volume().metrics().evicted_bytes.Value(), 0);
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,172 @@
+// A CacheStorage in front of a real one, with switches for trouble. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "cache/cache_storage.h"
+
+namespace shoal {
+
+// Shared with the test, since the storage goes into the volume under test.
+class StorageTrouble {
+ public:
+  // The `index`-th call from now fails, counted from 0; with `from_then_on` all after it too.
+  void FailCall(uint64_t index, Error error, bool from_then_on) {
+    const std::scoped_lock lock(mutex_);
+    call_count_ = 0;
+    fail_at_ = index;
+    fail_on_ = from_then_on;
+    error_ = std::move(error);
+  }
+  void EndFailing() {
+    const std::scoped_lock lock(mutex_);
+    fail_at_.reset();
+  }
+  [[nodiscard]] uint64_t call_count() const {
+    const std::scoped_lock lock(mutex_);
+    return call_count_;
+  }
+
+  // Every call waits from now on, until Thaw. ReadDataNow says that it would have to.
+  void Freeze() {
+    const std::scoped_lock lock(mutex_);
+    frozen_ = true;
+  }
+  void Thaw() {
+    const std::scoped_lock lock(mutex_);
+    frozen_ = false;
+    changed_.notify_all();
+  }
+  void WaitUntilStuck(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stuck_count_ >= count; });
+  }
+
+  // For the storage: waits while frozen. An error: the call fails with it.
+  Result<> Pass() {
+    std::unique_lock lock(mutex_);
+    ++stuck_count_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !frozen_; });
+    --stuck_count_;
+    const uint64_t index = call_count_++;
+    if (fail_at_ && (index == *fail_at_ || (fail_on_ && index > *fail_at_)))
+      return tl::unexpected(error_);
+    return {};
+  }
+  [[nodiscard]] bool frozen() const {
+    const std::scoped_lock lock(mutex_);
+    return frozen_;
+  }
+
+ private:
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  uint64_t call_count_ = 0;
+  std::optional<uint64_t> fail_at_;
+  bool fail_on_ = false;
+  Error error_{};
+  bool frozen_ = false;
+  size_t stuck_count_ = 0;
+};
+
+class TroubledStorage final : public CacheStorage {
+ public:
+  TroubledStorage(std::unique_ptr<CacheStorage> real, std::shared_ptr<StorageTrouble> trouble)
+      : real_(std::move(real)), trouble_(std::move(trouble)) {}
+
+  Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return Wrapped(real_->Open(name));
+  }
+  Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
+                                               uint64_t size_bytes) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return Wrapped(real_->Create(name, size_bytes));
+  }
+  Result<> Remove(const ObjectDigest& name) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->Remove(name);
+  }
+  Result<> Quarantine(const ObjectDigest& name) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->Quarantine(name);
+  }
+  Result<> Scan(const std::function<bool(const Found&)>& visit) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->Scan(visit);
+  }
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->ScanAndClean(visit);
+  }
+  Result<> MarkUsed(const ObjectDigest& name) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->MarkUsed(name);
+  }
+  Result<Room> GetRoom() override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->GetRoom();
+  }
+  [[nodiscard]] const std::string& name() const override { return real_->name(); }
+
+ private:
+  class Object final : public StoredObject {
+   public:
+    Object(std::unique_ptr<StoredObject> real, std::shared_ptr<StorageTrouble> trouble)
+        : real_(std::move(real)), trouble_(std::move(trouble)) {}
+    Result<> ReadData(uint64_t offset, std::span<std::byte> out) override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->ReadData(offset, out);
+    }
+    bool ReadDataNow(uint64_t offset, std::span<std::byte> out) override {
+      return !trouble_->frozen() && trouble_->Pass() && real_->ReadDataNow(offset, out);
+    }
+    Result<> WriteData(uint64_t offset, std::span<const std::byte> bytes) override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->WriteData(offset, bytes);
+    }
+    Result<> ReadMeta(uint64_t offset, std::span<std::byte> out) override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->ReadMeta(offset, out);
+    }
+    Result<> WriteMeta(uint64_t offset, std::span<const std::byte> bytes) override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->WriteMeta(offset, bytes);
+    }
+    Result<uint64_t> NextMetaData(uint64_t offset) override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->NextMetaData(offset);
+    }
+    Result<uint64_t> DataBytes() override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->DataBytes();
+    }
+    Result<uint64_t> BlockCount() override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->BlockCount();
+    }
+    [[nodiscard]] int data_fd() const override { return real_->data_fd(); }
+
+   private:
+    const std::unique_ptr<StoredObject> real_;
+    const std::shared_ptr<StorageTrouble> trouble_;
+  };
+
+  Result<std::unique_ptr<StoredObject>> Wrapped(Result<std::unique_ptr<StoredObject>> real) {
+    if (!real) return real;
+    return std::make_unique<Object>(*std::move(real), trouble_);
+  }
+
+  const std::unique_ptr<CacheStorage> real_;
+  const std::shared_ptr<StorageTrouble> trouble_;
+};
+
+}  // namespace shoal
