@@ -10,7 +10,7 @@
 namespace shoal {
 namespace {
 
-constexpr int kPagesInTurn = 4;
+constexpr int kPagesInTurn = 8;
 
 // A store whose pages take some time, as the clock has it. After the first few, pages are
 // answered once `together` of them were asked for at the same time.
