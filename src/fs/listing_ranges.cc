@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kWaitingPagesMax = 256;
 
 // A cut costs a page if it is a bad guess, and half a page if it is a good one.
-constexpr double kPagesWorthACut = 4;
+constexpr double kPagesWorthACut = 8;
 
 // Of a range without an end: worth as many guesses as may be made.
 constexpr double kPagesUnknown = 1e9;

@@ -156,7 +156,7 @@ TEST(ListingRanges, NumberedAndHashedNamesAreSplitWithFewPagesWasted) {
     store->set_page_keys_max(20);
     const Outcome outcome = ListAll(*store, "d/", 16, chance);
     EXPECT_EQ(outcome.names.size(), 20'000u);
-    EXPECT_LE(outcome.request_count, 1400);  // of which a tenth fails on purpose
+    EXPECT_LE(outcome.request_count, 1300);  // of which a tenth fails on purpose
     EXPECT_LE(outcome.waiting_page_count_max, 256u);
   }
 }
