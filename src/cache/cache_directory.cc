@@ -43,6 +43,7 @@ auto FailSystem(const std::string& what) {
   const int error = errno;
   Errc code = Errc::kUnreachable;
   if (error == ENOENT) code = Errc::kNotFound;
+  if (error == ELOOP || error == ENXIO) code = Errc::kInvalid;  // a link or a socket
   if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
   return Fail(code, what + ": " + std::strerror(error));
 }
@@ -125,10 +126,12 @@ class CacheDirectory final : public CacheStorage {
     const std::string hex = name.Hex();
     ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/false));
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME;
-    ASSIGN_OR_RETURN(auto files, OpenBoth(folder, hex, kFlags));
+    Result<std::pair<FileDescriptor, FileDescriptor>> files = OpenBoth(folder, hex, kFlags);
+    if (!files && files.error().code != Errc::kInvalid)
+      return tl::unexpected(std::move(files).error());
     struct stat data {};
     struct stat meta {};
-    if (!IsOurs(files.first.get(), data) || !IsOurs(files.second.get(), meta)) {
+    if (!files || !IsOurs(files->first.get(), data) || !IsOurs(files->second.get(), meta)) {
       log::Warn("the cache at {} held a file that is not as it was made: {}; removed", name_, hex);
       RETURN_IF_ERROR(Remove(name));
       return Fail(Errc::kNotFound, "not as it was made: " + hex);
@@ -144,7 +147,7 @@ class CacheDirectory final : public CacheStorage {
         return Fail(Errc::kNotFound, "no longer the file it was: " + hex);
       return again;
     };
-    return std::make_unique<StoredFiles>(hex, std::move(files.first), std::move(files.second),
+    return std::make_unique<StoredFiles>(hex, std::move(files->first), std::move(files->second),
                                          std::move(reopen));
   }
 
@@ -172,9 +175,13 @@ class CacheDirectory final : public CacheStorage {
     if (!opened && opened.error().code == Errc::kNotFound) return {};
     ASSIGN_OR_RETURN(const int folder, opened);
     // The meta first: bytes without it are nobody's, and go at the next scan.
-    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix})
-      if (unlinkat(folder, (hex + std::string(suffix)).c_str(), 0) != 0 && errno != ENOENT)
+    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix}) {
+      const std::string file = hex + std::string(suffix);
+      if (unlinkat(folder, file.c_str(), 0) == 0 || errno == ENOENT) continue;
+      // Somebody may have put a directory there.
+      if (errno != EISDIR || unlinkat(folder, file.c_str(), AT_REMOVEDIR) != 0)
         return FailSystem("removing " + hex);
+    }
     return {};
   }
 
@@ -228,9 +235,15 @@ class CacheDirectory final : public CacheStorage {
       constexpr std::string_view kDigits = "0123456789abcdef";
       const std::string prefix = {kDigits[i / 16], kDigits[i % 16]};
       if (faccessat(root_.get(), prefix.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      ASSIGN_OR_RETURN(const int folder, Folder(prefix, /*make=*/false));
-      CountFolder(folder, prefix);
-      ASSIGN_OR_RETURN(const bool go_on, ScanFolder(folder, prefix, clean, visit));
+      const Result<int> folder = Folder(prefix, /*make=*/false);
+      if (!folder && folder.error().code == Errc::kInvalid) {  // a link or a file in its place
+        if (clean && unlinkat(root_.get(), prefix.c_str(), 0) == 0)
+          log::Warn("{}; removed", folder.error().detail);
+        continue;
+      }
+      if (!folder) return tl::unexpected(folder.error());
+      CountFolder(*folder, prefix);
+      ASSIGN_OR_RETURN(const bool go_on, ScanFolder(*folder, prefix, clean, visit));
       if (!go_on) return {};
     }
     return {};

@@ -132,7 +132,8 @@ TEST_F(CacheDirectoryTest, LinksPlantedInTheFilesPlacesLeadNowhere) {
     CreateSample(*storage);
     fs::remove(File(suffix));
     fs::create_symlink(secret, File(suffix));
-    EXPECT_FALSE(storage->Open(kName)) << suffix;
+    EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound) << suffix;
+    EXPECT_FALSE(fs::is_symlink(File(suffix))) << suffix;
     CreateSample(*storage);
     fs::remove(File(suffix));
     fs::create_hard_link(secret, File(suffix));
@@ -151,6 +152,30 @@ TEST_F(CacheDirectoryTest, AFolderThatIsALinkLeadsNowhere) {
   fs::create_directory_symlink(elsewhere.path(), File("").parent_path());
   EXPECT_FALSE(Open()->Create(kName, 10));
   EXPECT_TRUE(fs::is_empty(elsewhere.path()));
+}
+
+TEST_F(CacheDirectoryTest, AScanRemovesAFolderThatIsALinkAndFindsWhatIsInTheOthers) {
+  TemporaryDirectory elsewhere;
+  CreateSample(*Open());
+  const fs::path link = Root() / "00";
+  ASSERT_NE(File("").parent_path(), link);
+  fs::create_directory_symlink(elsewhere.path(), link);
+  EXPECT_THAT(Scanned(*Open()), ::testing::ElementsAre(kName));
+  EXPECT_FALSE(fs::is_symlink(link));
+  EXPECT_TRUE(fs::exists(elsewhere.path()));
+}
+
+TEST_F(CacheDirectoryTest, AnEmptyDirectoryInAFilesPlaceIsRemoved) {
+  for (const std::string suffix : {".data", ".meta"}) {
+    const auto storage = Open();
+    CreateSample(*storage);
+    fs::remove(File(suffix));
+    fs::create_directory(File(suffix));
+    EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound) << suffix;
+    CreateSample(*storage);
+    EXPECT_TRUE(storage->Open(kName)) << suffix;
+    ASSERT_TRUE(storage->Remove(kName));
+  }
 }
 
 TEST_F(CacheDirectoryTest, APipeInAFilesPlaceHoldsNobodyUp) {

@@ -12,6 +12,8 @@ namespace {
 
 // Slow enough that nobody notices, quick enough for a terabyte in a few hours.
 constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
+// Of more, the bits alone would take much memory; they are checked as they are read.
+constexpr uint64_t kScrubbedPagesMax = uint64_t{1} << 28;
 constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
 constexpr char kTrialIdentity[] = "a trial of the medium";
 
@@ -87,7 +89,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
   if (!stored) return true;  // evicted meanwhile, or its reader will see
   const Result<ObjectMeta> meta = ReadMeta(**stored);
-  if (!meta) return true;
+  if (!meta || PageCount(meta->size_bytes, meta->page_bytes) > kScrubbedPagesMax) return true;
   CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes);
   object.SetStored(*std::move(stored));
   ReadTable(object);

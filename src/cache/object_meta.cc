@@ -73,9 +73,12 @@ Result<ObjectMeta> DecodeMeta(std::span<const std::byte> header) {
   if (fields.magic != kMagic) return Fail(Errc::kCorrupt, "not a header of the cache");
   if (fields.header_checksum != HeaderChecksum(header))
     return Fail(Errc::kCorrupt, "a damaged header");
-  if (fields.version != kCacheFormatVersion || fields.page_bytes == 0 ||
+  if (fields.version != kCacheFormatVersion ||
       fields.identity_bytes > header.size() - sizeof(fields))
     return Fail(Errc::kCorrupt, "a header of another version");
+  if (!std::has_single_bit(fields.page_bytes) || fields.page_bytes < kPageBytesMin ||
+      fields.page_bytes > kPageBytesMax || fields.size_bytes > kObjectBytesMax)
+    return Fail(Errc::kCorrupt, "a header with sizes that no object has");
   const auto* const identity = reinterpret_cast<const char*>(header.data() + sizeof(fields));
   return ObjectMeta{.identity = {identity, fields.identity_bytes},
                     .size_bytes = fields.size_bytes,

@@ -53,6 +53,22 @@ TEST(ObjectMeta, AnIdentityThatDoesNotFitIsRefused) {
   EXPECT_EQ(*DecodeMeta(*EncodeMeta(longest)), longest);
 }
 
+TEST(ObjectMeta, SizesThatNoObjectHasAreNotBelieved) {
+  // Whoever can write the file can compute its checksum, and nothing is sized by what he says.
+  for (const uint32_t page_bytes : {0U, 1U, 2048U, 4097U, 12288U, 2U << 20, ~0U})
+    EXPECT_EQ(DecodeMeta(*EncodeMeta({.identity = "x", .size_bytes = 1, .page_bytes = page_bytes}))
+                  .error()
+                  .code,
+              Errc::kCorrupt)
+        << page_bytes;
+  EXPECT_EQ(
+      DecodeMeta(
+          *EncodeMeta({.identity = "x", .size_bytes = kObjectBytesMax + 1, .page_bytes = 4096}))
+          .error()
+          .code,
+      Errc::kCorrupt);
+}
+
 TEST(ObjectMeta, AChecksumIsOfThePlaceAndTheObjectAsWell) {
   const std::vector<std::byte> page(16384, std::byte{7});
   const ObjectDigest one = ObjectDigest::Of("one");

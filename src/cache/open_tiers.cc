@@ -1,21 +1,21 @@
 #include "cache/open_tiers.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cache/cache_directory.h"
+#include "cache/object_meta.h"
 
 namespace shoal {
 namespace {
 
-constexpr uint64_t kPageKibMax = 1024;
-
 Result<> Check(const CacheOptions& options) {
   const uint64_t page = options.page_kib;
-  if (page < 4 || page > kPageKibMax || (page & (page - 1)) != 0)
+  if (page < kPageBytesMin / kKiB || page > kPageBytesMax / kKiB || !std::has_single_bit(page))
     return Fail(Errc::kInvalid, "g_tier_DadiCachePageSizeKB: " + std::to_string(page) +
                                     " is not 4, 8, 16 ... or 1024");
   if (options.disk_capacity_mib > 0 && options.disk_directories.empty())

@@ -497,6 +497,14 @@ TEST_F(TierTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
   EXPECT_FALSE(Volume(0).usable());
 }
 
+TEST_F(TierTest, AnObjectLargerThanAnyStoreHasIsReadAndNotKept) {
+  Mount();
+  const ObjectVersion object = Object(uint64_t{1} << 62);
+  EXPECT_TRUE(Reads(object, {uint64_t{1} << 61, kMiB}));
+  WaitUntilWritten();
+  EXPECT_TRUE(Files(".data").empty());
+}
+
 TEST_F(TierTest, AnotherPageSizeBeginsAnew) {
   Mount();
   const ObjectVersion object = Object(kMiB);

@@ -1,0 +1,207 @@
+"""A cache on a disk that is too small, full, frozen, read-only, failing or gone: reads go on."""
+import concurrent.futures
+import errno
+import os
+import shutil
+import subprocess
+import threading
+import time
+import unittest
+
+from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
+                     wait_until, wait_until_cached)
+from harness import mounted, pattern, sha256
+
+
+def used_of_file_system(path):
+    room = os.statvfs(path)
+    return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+class MediaTest(CacheTest):
+    def objects(self, origin, count, size, folder="d"):
+        return {f"{folder}/{i}": sha256(origin.put(f"{folder}/{i}", pattern(size + i, i)))
+                for i in range(count)}
+
+    def read_in_time(self, mount, written, seconds_max=5):
+        """By a few readers at once, none of whom waits for long."""
+        def read(key):
+            begun = time.monotonic()
+            self.assert_reads(mount, {key: written[key]})
+            return time.monotonic() - begun
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            longest = max(pool.map(read, written))
+        self.assertLess(longest, seconds_max)
+
+
+class Capacity(MediaTest):
+    def test_the_cache_never_takes_more_than_its_capacity_while_4_times_as_much_is_read(self):
+        for kind in ("tmpfs", "ext4"):
+            with self.subTest(kind):
+                origin = self.origin()
+                written = self.objects(origin, 30, 2 * MIB) | self.objects(
+                    origin, 300, 20_000, "small")
+                disk = self.tmpfs(256) if kind == "tmpfs" else self.ext4(256)[0]
+                before = used_of_file_system(disk)
+                mount = self.mount(origin, cache_options(disk, disk_mib=16))
+                most, ended = [0], threading.Event()
+
+                def watch():
+                    while not ended.is_set():
+                        most[0] = max(most[0], used_of_file_system(disk) - before)
+
+                watcher = threading.Thread(target=watch)
+                watcher.start()
+                try:
+                    self.read_in_time(mount, written, seconds_max=30)
+                finally:
+                    ended.set()
+                    watcher.join()
+                mount.close()  # nothing is on its way any more
+                self.assertLessEqual(used_bytes(disk / "shoal-cache"), 16 * MIB)
+                self.assertLessEqual(most[0], 16 * MIB)
+                self.assertGreater(cached_bytes(disk), 8 * MIB, "it is made use of")
+
+    def test_what_an_earlier_mount_left_is_brought_under_a_smaller_capacity(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.objects(origin, 30, MIB)
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        wait_until_cached(30 * MIB, directory)
+        first.close()
+        second = self.mount(origin, cache_options(directory, disk_mib=8))
+        wait_until(lambda: used_bytes(directory / "shoal-cache") <= 8 * MIB)
+        self.assert_reads(second, written)
+
+    def test_the_free_room_asked_for_is_left_to_others(self):
+        origin, disk = self.origin(), self.tmpfs(100)
+        written = self.objects(origin, 120, MIB)
+        # A twentieth of the disk, as that is less than 1 GiB.
+        mount = self.mount(origin, cache_options(disk, disk_mib=200), "cache_min_free_mb=1024")
+        self.assert_reads(mount, written)
+        mount.close()
+        room = os.statvfs(disk)
+        self.assertGreaterEqual(room.f_bavail * room.f_frsize, 5 * MIB)
+        self.assertGreater(cached_bytes(disk), 80 * MIB)
+
+
+class Trouble(MediaTest):
+    def test_a_full_disk_fails_no_read_and_is_used_again_when_there_is_room(self):
+        origin, disk = self.origin(), self.tmpfs(16)
+        written = self.objects(origin, 40, MIB)
+        mount = self.mount(origin, cache_options(disk))
+        self.read_in_time(mount, written)
+        with open(disk / "of somebody else", "wb") as file:  # the rest, to the last byte
+            try:
+                while True:
+                    os.write(file.fileno(), bytes(4096))
+            except OSError:
+                pass
+        self.read_in_time(mount, written)
+        (disk / "of somebody else").unlink()
+        few = dict(list(written.items())[:4])
+        wait_until(lambda: self.reads_without_a_get(origin, mount, few))
+
+    def test_a_disk_with_no_inode_left_fails_no_read(self):
+        origin, disk = self.origin(), self.tmpfs(64)
+        subprocess.run(["mount", "-o", "remount,nr_inodes=40", disk], check=True)
+        written = self.objects(origin, 60, 50_000)
+        mount = self.mount(origin, cache_options(disk))
+        for _ in range(2):
+            self.read_in_time(mount, written)
+
+    def test_a_frozen_disk_holds_up_no_read_for_long_and_is_used_again_when_it_thaws(self):
+        origin = self.origin()
+        warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
+            origin, 12, 1_200_000, "cold")
+        disk, _ = self.ext4(64)
+        first = self.mount(origin, cache_options(disk))
+        self.assert_reads(first, warm)
+        wait_until_cached(12 * 300_000, disk)
+        first.close()
+        mount = self.mount(origin, cache_options(disk))
+        self.freeze(disk)
+        self.read_in_time(mount, warm | cold)
+        self.thaw(disk)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, warm | cold))
+
+    def freeze(self, disk):
+        """Thaws by itself, even if this process is stuck in a read."""
+        rescue = subprocess.Popen(["sh", "-c", f"read _; fsfreeze -u {disk}"],
+                                  stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        timer = threading.Timer(30, rescue.stdin.close)
+        timer.start()
+
+        def end():
+            timer.cancel()
+            rescue.stdin.close()
+            rescue.wait()
+
+        self.addCleanup(end)
+        subprocess.run(["fsfreeze", "-f", disk], check=True)
+
+    def thaw(self, disk):
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+
+    def test_a_mount_whose_cache_is_frozen_can_be_unmounted_and_ends_when_the_disk_thaws(self):
+        origin = self.origin()
+        written = self.objects(origin, 12, 300_000)
+        disk, _ = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk))
+        self.freeze(disk)
+        self.read_in_time(mount, written)
+        begun = time.monotonic()
+        subprocess.run(["umount", mount.point], check=True)
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertIsNone(mounted(mount.point))
+        self.thaw(disk)
+        self.assertEqual(mount.wait(), 0)
+
+    def test_a_disk_that_turns_read_only_fails_no_read(self):
+        origin = self.origin()
+        warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
+            origin, 12, 1_200_000, "cold")
+        disk, _ = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk))
+        self.assert_reads(mount, warm)
+        wait_until_cached(12 * 300_000, disk)
+        # As ext4 does when it meets an error that it cannot put right.
+        subprocess.run(["mount", "-o", "remount,abort", disk], check=True)
+        self.assert_errno(errno.EROFS, (disk / "new").touch)
+        for _ in range(2):
+            self.read_in_time(mount, warm | cold)
+        self.assertIn("is not used until it works again", mount.log())
+
+    def test_a_disk_that_fails_to_read_fails_no_read_of_the_mount(self):
+        origin = self.origin()
+        written = self.objects(origin, 12, 1_200_000)
+        disk, image = self.ext4(64)
+        first = self.mount(origin, cache_options(disk))
+        self.assert_reads(first, written)
+        wait_until_cached(12 * 1_200_000, disk)
+        first.close()
+        subprocess.run(["sync", "-f", disk], check=True)
+        for path in files_of(disk, "*"):  # so that the disk is asked
+            with open(path, "rb") as file:
+                drop_pages(file.fileno())
+        os.truncate(image, 0)  # a loop device answers reads past the end with an I/O error
+        mount = self.mount(origin, cache_options(disk))
+        for _ in range(2):
+            self.read_in_time(mount, written)
+        self.assertIn("Input/output error", mount.log())
+
+    def test_a_cache_directory_that_is_removed_under_the_mount_fails_no_read(self):
+        origin, directory = self.origin(), self.directory()
+        warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
+            origin, 12, 1_200_000, "cold")
+        mount = self.mount(origin, cache_options(directory))
+        self.assert_reads(mount, warm)
+        wait_until_cached(12 * 300_000, directory)
+        shutil.rmtree(directory / "shoal-cache")
+        for _ in range(2):
+            self.read_in_time(mount, warm | cold)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,450 @@
+"""What a reader of a mount with a cache sees, and what the origin is spared."""
+import concurrent.futures
+import contextlib
+import mmap
+import os
+import pathlib
+import random
+import signal
+import threading
+import unittest
+
+from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
+                     wait_until, wait_until_cached)
+from harness import pattern, sha256
+
+SIZES = {"empty": 0, "byte": 1, "page": 16384, "odd": 40_961, "d/mib": MIB, "d/more": MIB + 1,
+         "d/large": 6 * MIB + 17}
+
+
+class Hits(CacheTest):
+    def objects(self, origin, seed=0):
+        return {key: sha256(origin.put(key, pattern(size, seed + number)))
+                for number, (key, size) in enumerate(SIZES.items())}
+
+    def test_what_was_read_is_read_again_from_the_disk_cache_without_a_get(self):
+        for passthrough in ("auto", "off"):
+            with self.subTest(passthrough=passthrough):
+                origin, directory = self.origin(), self.directory()
+                written = self.objects(origin)
+                mount = self.mount(origin, cache_options(directory), f"passthrough={passthrough}")
+                self.assert_reads(mount, written)
+                self.assertEqual(self.get_bytes(origin), sum(SIZES.values()), "each byte once")
+                wait_until_cached(sum(SIZES.values()), directory)
+                for _ in range(2):
+                    self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_what_was_read_is_read_again_from_the_memory_cache_without_a_get(self):
+        for passthrough in ("auto", "off"):
+            with self.subTest(passthrough=passthrough):
+                origin = self.origin()
+                written = self.objects(origin)
+                mount = self.mount(origin, cache_options(memory_mib=64),
+                                   f"passthrough={passthrough}")
+                self.assert_reads(mount, written)
+                self.assertEqual(self.get_bytes(origin), sum(SIZES.values()), "each byte once")
+                # The last bytes of a file are kept just after its reader has them.
+                wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+
+    def test_memory_in_front_of_a_disk_serves_the_same_bytes_without_a_get(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.objects(origin)
+        mount = self.mount(origin, cache_options(directory, memory_mib=64))
+        self.assert_reads(mount, written)
+        wait_until_cached(sum(SIZES.values()), directory)
+        for _ in range(3):  # from the second opening on it is in memory
+            self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_the_disk_cache_serves_what_it_had_after_a_remount_and_after_kill_9(self):
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(ending):
+                origin, directory = self.origin(), self.directory()
+                written = self.objects(origin)
+                first = self.mount(origin, cache_options(directory))
+                self.assert_reads(first, written)
+                wait_until_cached(sum(SIZES.values()), directory)
+                first.process.send_signal(ending)
+                first.wait()
+                second = self.mount(origin, cache_options(directory))
+                self.assert_reads_without_a_get(origin, second, written)
+
+    def test_a_clean_unmount_writes_what_waits_to_be_written(self):
+        origin, directory = self.origin(), self.directory()
+        written = {"file": sha256(origin.put("file", pattern(32 * MIB)))}
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        first.close()
+        self.assertEqual(cached_bytes(directory), 32 * MIB)
+        self.assert_reads_without_a_get(origin, self.mount(origin, cache_options(directory)),
+                                        written)
+
+    def test_a_mount_without_capacities_has_no_cache_and_does_not_complain(self):
+        origin = self.origin()
+        written = self.objects(origin)
+        mount = self.mount(origin)
+        for _ in range(2):
+            origin.reset_stats()
+            self.assert_reads(mount, written)
+            self.assertEqual(self.get_bytes(origin), sum(SIZES.values()))
+        self.assertEqual([line for line in mount.log().splitlines() if line.split()[1] in "WE"], [])
+
+    def test_switched_off_nothing_is_cached_whatever_the_capacities(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.objects(origin)
+        mount = self.mount(origin, cache_options(directory, memory_mib=64),
+                           "g_tier_EnableClusterCache=false")
+        for _ in range(2):
+            origin.reset_stats()
+            self.assert_reads(mount, written)
+            self.assertEqual(self.get_bytes(origin), sum(SIZES.values()))
+        self.assertEqual(os.listdir(directory), [])
+
+    def test_an_object_that_changes_is_fetched_anew_and_the_old_one_is_not_shown_again(self):
+        origin, directory = self.origin(), self.directory()
+        options = cache_options(directory, memory_mib=64)
+        mount = self.mount(origin, options)
+        for seed in range(6):
+            written = self.objects(origin, seed * 100)
+            for _ in range(2):
+                self.assert_reads(mount, written)
+            if seed % 2:
+                mount.close()
+                mount = self.mount(origin, options)
+                self.assert_reads(mount, written)
+
+    def test_64_readers_of_one_cold_object_fetch_each_byte_once_with_the_cache_as_well(self):
+        for options in (cache_options(memory_mib=64), cache_options(self.directory()),
+                        cache_options(self.directory(), memory_mib=64)):
+            with self.subTest(options):
+                origin = self.origin()
+                expected = sha256(origin.put("once", pattern(8 * MIB)))
+                mount = self.mount(origin, options)
+                origin.reset_stats()
+                with concurrent.futures.ThreadPoolExecutor(64) as pool:
+                    self.assertEqual(set(pool.map(sha256, [mount / "once"] * 64)), {expected})
+                self.assertEqual(self.get_bytes(origin), 8 * MIB)
+
+    def test_random_reads_are_cached_by_the_page(self):
+        for page_kib in (4, 16, 256):
+            with self.subTest(page_kib=page_kib):
+                origin, directory = self.origin(), self.directory()
+                body = pattern(20 * MIB + 5)
+                origin.put("file", body)
+                mount = self.mount(origin, cache_options(directory),
+                                   f"g_tier_DadiCachePageSizeKB={page_kib}")
+                descriptor = os.open(mount / "file", os.O_RDONLY)
+                self.addCleanup(os.close, descriptor)
+                offsets = [random.Random(seed).randrange(20 * MIB) for seed in range(20)]
+
+                def read_all():
+                    drop_pages(descriptor)
+                    for offset in offsets:
+                        self.assertEqual(os.pread(descriptor, 4096, offset),
+                                         body[offset:offset + 4096])
+
+                read_all()
+                wait_until_cached(self.get_bytes(origin), directory)
+                self.assertLess(cached_bytes(directory), len(body), "not the whole of it")
+                origin.reset_stats()
+                read_all()
+                self.assertEqual(origin.requests().get("Get", 0), 0)
+
+
+class SmallFiles(CacheTest):
+    def test_a_small_object_is_fetched_whole_by_one_get(self):
+        origin, directory = self.origin(), self.directory()
+        body = pattern(100_000)
+        origin.put("small", body)
+        mount = self.mount(origin, cache_options(directory))
+        descriptor = os.open(mount / "small", os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        origin.reset_stats()
+        self.assertEqual(os.pread(descriptor, 10, 0), body[:10])
+        wait_until_cached(len(body), directory)
+        self.assertEqual((mount / "small").read_bytes(), body)
+        self.assertEqual((origin.requests()["Get"], self.get_bytes(origin)), (1, len(body)))
+
+    def test_with_the_metadata_cache_a_second_read_of_small_files_makes_no_request_at_all(self):
+        for options in ("memory", "disk"):
+            with self.subTest(options):
+                origin, directory = self.origin(), self.directory()
+                written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(4096 + i, i)))
+                           for i in range(200)}
+                mount = self.mount(origin, "g_metadata_CacheEnable=true",
+                                   cache_options(directory) if options == "disk" else
+                                   cache_options(memory_mib=64))
+                os.listdir(mount / "d")
+                self.assert_reads(mount, written)
+                if options == "disk":
+                    wait_until_cached(sum(4096 + i for i in range(200)), directory)
+                else:
+                    wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+                origin.reset_stats()
+                self.assert_reads(mount, written)
+                self.assertEqual(sum(origin.requests().values()), 0)
+
+
+class Passthrough(CacheTest):
+    """Large objects that are cached whole are read by the kernel from the cache's file."""
+
+    def warm(self, *sizes):
+        """A fresh mount, of which the kernel has no pages yet, on a cache that has it all."""
+        origin, directory = self.origin(), self.directory()
+        bodies = [pattern(size, number) for number, size in enumerate(sizes)]
+        for number, body in enumerate(bodies):
+            origin.put(f"file-{number}", body)
+        first = self.mount(origin, cache_options(directory))
+        for number in range(len(sizes)):
+            sha256(first / f"file-{number}")
+        wait_until_cached(sum(sizes), directory)
+        first.close()
+        mount = self.mount(origin, cache_options(directory))
+        self.assertIn("passthrough: in use", mount.log())
+        origin.reset_stats()
+        return origin, mount, directory, bodies
+
+    @contextlib.contextmanager
+    def stopped(self, mount):
+        """The daemon does nothing meanwhile. Whoever waits for it is freed in the end."""
+        rescued = threading.Event()
+
+        def rescue():
+            rescued.set()
+            mount.process.send_signal(signal.SIGCONT)
+
+        timer = threading.Timer(20, rescue)
+        timer.start()
+        mount.process.send_signal(signal.SIGSTOP)
+        os.waitpid(mount.process.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            mount.process.send_signal(signal.SIGCONT)
+        self.assertFalse(rescued.is_set(), "somebody waited for the daemon")
+
+    def test_a_warm_large_file_is_read_and_mapped_right(self):
+        origin, mount, _, bodies = self.warm(2 * MIB, 7 * MIB + 5)
+        for number, body in enumerate(bodies):
+            with open(mount / f"file-{number}", "rb", buffering=0) as file:
+                self.assertEqual(file.readall(), body)
+                with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+                    self.assertEqual(view[:], body)
+        self.assertEqual(origin.requests().get("Get", 0), 0)
+
+    def test_reading_a_warm_large_file_goes_on_while_the_daemon_is_stopped(self):
+        _, mount, _, (body,) = self.warm(7 * MIB + 5)
+        descriptor = os.open(mount / "file-0", os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        with self.stopped(mount):
+            self.assertEqual(os.pread(descriptor, len(body) + 1, 0), body)
+
+    def test_an_open_file_stays_readable_after_its_cache_file_was_removed(self):
+        _, mount, directory, (body,) = self.warm(7 * MIB + 5)
+        with open(mount / "file-0", "rb", buffering=0) as file:
+            for path in files_of(directory, "*"):
+                path.unlink()
+            self.assertEqual(file.readall(), body)
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+                self.assertEqual(view[:], body)
+        self.assertEqual((mount / "file-0").read_bytes(), body)
+
+    def test_a_file_larger_than_is_checked_at_its_open_is_read_right_before_and_after(self):
+        origin, mount, _, (body,) = self.warm(40 * MIB + 1)
+        for _ in range(3):  # the first open makes the daemon check it, meanwhile it is read
+            self.assertEqual((mount / "file-0").read_bytes(), body)
+        self.assertEqual(origin.requests().get("Get", 0), 0)
+
+
+class Sharing(CacheTest):
+    def refused(self, origin, *options):
+        with self.assertRaises(AssertionError) as raised:
+            self.mount(origin, *options)
+        return str(raised.exception)
+
+    def test_a_second_mount_on_a_cache_directory_is_refused_and_the_first_goes_on(self):
+        origin, directory = self.origin(), self.directory()
+        written = {"file": sha256(origin.put("file", pattern(3 * MIB)))}
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        wait_until_cached(3 * MIB, directory)
+        said = self.refused(origin, cache_options(directory))
+        self.assertIn("the mount ended, 32:", said)
+        self.assertIn(f"g_tier_DadiDiskCachePath: {directory}/shoal-cache is the cache of another "
+                      "mount: give each mount a directory of its own", said)
+        self.assert_reads_without_a_get(origin, first, written)
+
+    def test_two_mounts_have_caches_of_their_own(self):
+        origin, directories = self.origin(), [self.directory(), self.directory()]
+        written = {"file": sha256(origin.put("file", pattern(3 * MIB)))}
+        mounts = [self.mount(origin, cache_options(d)) for d in directories]
+        for mount, directory in zip(mounts, directories):
+            self.assert_reads(mount, written)
+            wait_until_cached(3 * MIB, directory)
+        for mount in mounts:
+            self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_two_buckets_of_the_same_names_do_not_meet_in_one_directory(self):
+        one, two, directory = self.origin(), self.origin(), self.directory()
+        for origin, seed in ((one, 1), (two, 2), (one, 1)):
+            path = origin.put("file", pattern(2 * MIB, seed))
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+            mount = self.mount(origin, cache_options(directory))
+            self.assert_reads(mount, {"file": sha256(path)})
+            mount.close()
+
+    def test_capacity_directories_and_page_size_may_change_between_mounts(self):
+        origin, a, b = self.origin(), self.directory(), self.directory()
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(MIB + i, i))) for i in range(30)}
+        size = sum(MIB + i for i in range(30))
+        for directories, capacity_mib, page_kib in (
+                ((a,), 64, 16), ((a, b), 64, 16), ((b,), 64, 16), ((b, a), 16, 16),
+                ((a, b), 64, 64), ((b, a), 64, 4)):
+            with self.subTest(directories=directories, capacity=capacity_mib, page=page_kib):
+                mount = self.mount(origin, cache_options(*directories, disk_mib=capacity_mib),
+                                   f"g_tier_DadiCachePageSizeKB={page_kib}")
+                for _ in range(2):
+                    self.assert_reads(mount, written)
+                if capacity_mib == 64:
+                    wait_until_cached(size, *directories)
+                    self.assert_reads_without_a_get(origin, mount, written)
+                mount.close()
+                for directory in directories:
+                    self.assertLessEqual(used_bytes(directory / "shoal-cache"), capacity_mib * MIB)
+
+    def test_a_cache_that_cannot_be_had_ends_the_mount_with_the_reason(self):
+        origin = self.origin()
+        linked, foreign, file = self.directory(), self.directory(), self.directory() / "file"
+        (linked / "shoal-cache").symlink_to(self.directory())
+        (foreign / "shoal-cache").mkdir()
+        os.chown(foreign / "shoal-cache", 1, 1)
+        file.touch()
+        disk = "g_tier_DadiDiskCacheCapacityMB=64"
+        path = "g_tier_DadiDiskCachePath"
+        for options, status, words in (
+                ((disk, f"{path}=/nowhere/at/all/"), 1, (path, "/nowhere/at/all/", "No such file")),
+                ((disk, f"{path}={file}/"), 1, (path, "Not a directory")),
+                ((disk, f"{path}={linked}/"), 1, (f"{linked}/shoal-cache is not a plain directory",)),
+                ((disk, f"{path}={foreign}/"), 32, ("belongs to another user", "remove it")),
+                ((disk, f"{path}=relative/path/"), 1, (path, "not an absolute path")),
+                ((disk,), 1, ("g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath",)),
+                ((disk, f"{path}={linked}/", "g_tier_DadiCachePageSizeKB=5"), 1,
+                 ("g_tier_DadiCachePageSizeKB: 5",))):
+            with self.subTest(options):
+                said = self.refused(origin, *options)
+                self.assertIn(f"the mount ended, {status}:", said)
+                for word in words:
+                    self.assertIn(word, said)
+
+
+class Tampering(CacheTest):
+    """Somebody writes to the cache directory while nobody uses it."""
+
+    def tamper(self, directory, target, chance):
+        """One random deed, described."""
+        def pick(suffix="*"):  # never what an earlier deed made lead to the target
+            plain = [path for path in files_of(directory, suffix) if path.is_file()
+                     and not path.is_symlink() and path.stat().st_nlink == 1]
+            return chance.choice(plain or [pathlib.Path("/nothing left")])
+
+        def flip(path, low=0):
+            body = bytearray(path.read_bytes())
+            if len(body) > low:
+                body[chance.randrange(low, len(body))] ^= 1 << chance.randrange(8)
+                path.write_bytes(body)
+
+        def swap(suffix):
+            a, b = pick(suffix), pick(suffix)
+            a_bytes, b_bytes = a.read_bytes(), b.read_bytes()
+            a.write_bytes(b_bytes)
+            b.write_bytes(a_bytes)
+
+        def replace(make):
+            path = pick()
+            path.unlink()
+            make(path)
+
+        deeds = {
+            "flip a bit of the bytes": lambda: flip(pick("data")),
+            "flip a bit of a header": lambda: flip(pick("meta")),
+            "flip a bit of a checksum": lambda: flip(pick("meta"), 2048),
+            "swap bytes": lambda: swap("data"),
+            "swap headers": lambda: swap("meta"),
+            "cut short": lambda: os.truncate(path := pick(), path.stat().st_size // 2),
+            "empty": lambda: os.truncate(pick(), 0),
+            "lengthen": lambda: os.truncate(path := pick(), path.stat().st_size + 100_000),
+            "zeros": lambda: (path := pick("data")).write_bytes(bytes(path.stat().st_size)),
+            "remove": lambda: pick().unlink(),
+            "a link to elsewhere": lambda: replace(lambda path: path.symlink_to(target)),
+            "a hard link": lambda: replace(lambda path: path.hardlink_to(target)),
+            "a pipe": lambda: replace(os.mkfifo),
+            "a directory": lambda: replace(os.mkdir),
+            "a foreign file": lambda: (directory / "shoal-cache/00").mkdir(exist_ok=True) or
+                (directory / "shoal-cache/00/foreign").symlink_to(target),
+            "another's file": lambda: os.chown(pick(), 1, 1),
+        }
+        deed = chance.choice(sorted(deeds))
+        with contextlib.suppress(OSError):  # what one deed left need not suit the next
+            deeds[deed]()
+        return deed
+
+    def test_whatever_was_done_to_the_directory_contents_are_right_and_nothing_else_is_touched(self):
+        seed = int(os.environ.get("SHOAL_SEED", random.randrange(1 << 32)))
+        chance = random.Random(seed)
+        origin, directory, elsewhere = self.origin(), self.directory(), self.directory()
+        target = elsewhere / "precious"
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(chance.randrange(3 * MIB), i)))
+                   for i in range(16)}
+        for round_ in range(8):
+            mount = self.mount(origin, cache_options(directory))
+            try:
+                self.assert_reads(mount, written)
+            except AssertionError as error:
+                raise AssertionError(f"SHOAL_SEED={seed}, round {round_}: {deeds}") from error
+            mount.close()
+            if target.exists():
+                self.assertEqual(target.read_bytes(), b"not to be touched", f"SHOAL_SEED={seed}")
+                self.assertEqual(target.stat().st_mode & 0o777, 0o644)
+            self.assertEqual(list(elsewhere.iterdir()), [target] if target.exists() else [])
+            target.unlink(missing_ok=True)
+            target.write_bytes(b"not to be touched")
+            target.chmod(0o644)
+            deeds = [self.tamper(directory, target, chance) for _ in range(12)]
+
+    def test_folders_that_lead_elsewhere_are_not_followed(self):
+        origin, directory, elsewhere = self.origin(), self.directory(), self.directory()
+        (elsewhere / "precious").write_bytes(b"not to be touched")
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(40_000 + i, i)))
+                   for i in range(300)}
+        cache = directory / "shoal-cache"
+        cache.mkdir(mode=0o700)
+        for number in range(0, 256, 2):
+            (cache / f"{number:02x}").symlink_to(elsewhere)
+        mount = self.mount(origin, cache_options(directory))
+        for _ in range(2):
+            self.assert_reads(mount, written)
+        mount.close()
+        self.assertEqual(os.listdir(elsewhere), ["precious"])
+        self.assertEqual((elsewhere / "precious").read_bytes(), b"not to be touched")
+
+    def test_bytes_damaged_while_the_mount_has_them_unread_are_fetched_again(self):
+        origin, directory = self.origin(), self.directory()
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(300_000 + i, i)))
+                   for i in range(10)}
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        wait_until_cached(sum(300_000 + i for i in range(10)), directory)
+        first.close()
+        for path in files_of(directory, "data"):
+            with open(path, "r+b") as file:
+                file.seek(100_000)
+                file.write(b"damaged")
+        second = self.mount(origin, cache_options(directory))
+        self.assert_reads(second, written)
+        self.assertGreater(self.get_bytes(origin), 0)
+        self.assertEqual(second.log().count("aside"), 10, second.log())
+        wait_until(lambda: self.reads_without_a_get(origin, second, written))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

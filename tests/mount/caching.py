@@ -1,0 +1,132 @@
+"""What tests of the cache share: places to keep one, and what is in it and in the kernel.
+
+Places end with the test whatever happens. Needs losetup and mkfs.ext4.
+"""
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+from harness import WAIT_SECONDS, MountTest
+
+MIB = 1 << 20
+
+
+def wait_until(condition, seconds=WAIT_SECONDS):
+    """For what nobody announces. Looks again every few milliseconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("it did not come to that")
+        time.sleep(0.005)
+
+
+def drop_pages(descriptor):
+    """Whoever reads next asks the mount, and not the kernel's own pages."""
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def sha256_anew(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        drop_pages(descriptor)
+        digest = hashlib.sha256()
+        while block := os.read(descriptor, MIB):
+            digest.update(block)
+        return digest.hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def files_of(directory, suffix):
+    """The cache's files, as they are just now."""
+    return sorted(pathlib.Path(directory).glob(f"shoal-cache/??/*.{suffix}"))
+
+
+def cached_bytes(directory):
+    """Bytes in pages that have their checksum: see docs/disk_format.md."""
+    total = 0
+    for path in files_of(directory, "meta"):
+        try:
+            meta = path.read_bytes()
+        except FileNotFoundError:  # evicted
+            continue
+        page_bytes, size_bytes = (int.from_bytes(meta[20:24], "little"),
+                                  int.from_bytes(meta[24:32], "little"))
+        for page, offset in enumerate(range(2048, len(meta), 8)):
+            if any(meta[offset:offset + 8]):
+                total += min(page_bytes, size_bytes - page * page_bytes)
+    return total
+
+
+def wait_until_cached(bytes_, *directories):
+    wait_until(lambda: sum(map(cached_bytes, directories)) >= bytes_)
+
+
+def used_bytes(directory):
+    """As du counts."""
+    return int(subprocess.run(["du", "-s", "-B1", directory], capture_output=True, text=True,
+                              check=False).stdout.split()[0])  # 1: a file went meanwhile
+
+
+def cache_options(*directories, disk_mib=64, memory_mib=0):
+    words = ["g_tier_DadiIsDistributed=false", "cache_min_free_mb=0"]
+    if directories:
+        words += [f"g_tier_DadiDiskCacheCapacityMB={disk_mib}",
+                  "g_tier_DadiDiskCachePath=" + "".join(f"{d}/:" for d in directories)]
+    if memory_mib:
+        words.append(f"g_tier_DadiMemCacheCapacityMB={memory_mib}")
+    return ",".join(words)
+
+
+class CacheTest(MountTest):
+    def directory(self):
+        path = pathlib.Path(tempfile.mkdtemp(prefix="shoal-cache-"))
+        self.addCleanup(shutil.rmtree, path, ignore_errors=True)
+        return path
+
+    def tmpfs(self, size_mib):
+        path = self.directory()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", path],
+                       check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)
+        return path
+
+    def ext4(self, size_mib, options="defaults"):
+        """A file system in an image file of its own: (mount point, image)."""
+        image = self.directory() / "image"
+        with open(image, "wb") as file:
+            file.truncate(size_mib * MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image],
+                       check=True)
+        return self.loop_mount(image, options), image
+
+    def loop_mount(self, image, options="defaults"):
+        device = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "-d", device], check=True)
+        path = self.directory()
+        subprocess.run(["mount", "-o", options, device, path], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)
+        return path
+
+    def get_bytes(self, origin):
+        """Bytes of objects that the origin sent since its statistics were reset."""
+        return origin.control("stats")["bytes"]["Get"]
+
+    def assert_reads(self, mount, written):
+        """Every byte, from the mount and not from the kernel's pages."""
+        self.assertEqual({key: sha256_anew(mount / key) for key in written}, written)
+
+    def assert_reads_without_a_get(self, origin, mount, written):
+        origin.reset_stats()
+        self.assert_reads(mount, written)
+        self.assertEqual(origin.requests().get("Get", 0), 0)
+
+    def reads_without_a_get(self, origin, mount, written):
+        origin.reset_stats()
+        self.assert_reads(mount, written)
+        return origin.requests().get("Get", 0) == 0
