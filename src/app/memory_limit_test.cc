@@ -79,9 +79,9 @@ TEST(MemoryPlan, WhatFitsIsLeftAlone) {
 
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({300 * kMiB, "the machine"}, options));
-  EXPECT_EQ(options.read.memory_mib, 42);  // 300 - 128 - 2 * 64 - 2000 / 1000
-  EXPECT_EQ(MemoryNeededBytes(options), 300 * kMiB);
+  ASSERT_TRUE(FitIntoMemory({400 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.read.memory_mib, 106);  // 400 - 64 - 100 - 2 * 64 - 2000 / 1000
+  EXPECT_EQ(MemoryNeededBytes(options), 400 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
 
@@ -91,7 +91,7 @@ TEST(MemoryPlan, AMemoryCacheThatDoesNotFitIsRefused) {
   ASSERT_FALSE(fits);
   EXPECT_EQ(fits.error().detail,
             "g_tier_DadiMemCacheCapacityMB: 1024 MiB do not fit: the control group /job allows "
-            "1024 MiB, and the daemon itself needs up to 145");
+            "1024 MiB, and the daemon itself needs up to 181");
 }
 
 TEST(MemoryPlan, ACacheThatIsOffNeedsNothing) {

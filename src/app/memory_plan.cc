@@ -10,12 +10,13 @@
 namespace shoal {
 namespace {
 
-// The program, its threads, names, connections and what it answers from.
-constexpr uint64_t kProgramMib = 128;
+// The program, its threads, connections and what it answers from.
+constexpr uint64_t kProgramMib = 64;
 // What waits to be written to each directory of the disk cache.
 constexpr uint64_t kWriteMib = 64;
 // EFC states a thousandth of the capacity for the index; ours needs less.
 constexpr uint64_t kIndexShare = 1000;
+constexpr uint64_t kMetadataCacheMib = 256;
 constexpr uint64_t kReadMibMin = 16;
 
 uint64_t DirectoryCount(const CacheOptions& cache) {
@@ -28,7 +29,11 @@ uint64_t NeededMibWithoutReads(const MountOptions& options) {
   const uint64_t memory_mib = cache.enabled ? cache.memory_capacity_mib : 0;
   const uint64_t directories = DirectoryCount(cache);
   const uint64_t cached_mib = memory_mib + directories * cache.disk_capacity_mib;
-  return kProgramMib + memory_mib + directories * kWriteMib + cached_mib / kIndexShare;
+  const FileSystemOptions& names = options.file_system;
+  const uint64_t names_mib =
+      (names.metadata_cache ? kMetadataCacheMib : 0) +
+      (names.directory_cache ? names.directory_cache_size_bytes_max / kMiB : 0);
+  return kProgramMib + names_mib + memory_mib + directories * kWriteMib + cached_mib / kIndexShare;
 }
 
 }  // namespace
