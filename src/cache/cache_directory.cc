@@ -43,6 +43,7 @@ auto FailSystem(const std::string& what) {
   const int error = errno;
   Errc code = Errc::kUnreachable;
   if (error == ENOENT) code = Errc::kNotFound;
+  if (error == EEXIST) code = Errc::kBusy;
   if (error == ELOOP || error == ENXIO) code = Errc::kInvalid;  // a link or a socket
   if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
   return Fail(code, what + ": " + std::strerror(error));
@@ -153,11 +154,14 @@ class CacheDirectory final : public CacheStorage {
 
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
                                                uint64_t size_bytes) override {
-    RETURN_IF_ERROR(Remove(name));
     const std::string hex = name.Hex();
     ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/true));
     constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOATIME;
     Result<std::pair<FileDescriptor, FileDescriptor>> files = OpenBoth(folder, hex, kFlags);
+    if (!files && files.error().code == Errc::kBusy) {
+      RETURN_IF_ERROR(Remove(name));
+      files = OpenBoth(folder, hex, kFlags);
+    }
     if (files && ftruncate(files->first.get(), static_cast<off_t>(size_bytes)) != 0)
       files = FailSystem("sizing " + hex);
     CountFolder(folder, hex);

@@ -150,6 +150,8 @@ class CacheVolume {
   void Write(CachedObject& object, const CacheChunk& chunk);
   Result<> WritePages(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
   Result<> MakeFiles(CachedObject& object);
+  static Result<> WriteChecksums(CachedObject& object, uint64_t first_page,
+                                 std::span<const uint64_t> checksums);
   bool Reserve(uint64_t block_count);
   bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
                      std::vector<ObjectDigest>& victims);

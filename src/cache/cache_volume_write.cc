@@ -63,16 +63,14 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
   std::vector<uint64_t> checksums(PageCount(bytes.size(), object.page_bytes));
   for (uint64_t i = 0; i < checksums.size(); ++i) {
     const size_t begin = i * object.page_bytes;
-    checksums[i] = PageChecksum(
-        object.name, first_page + i,
-        bytes.subspan(begin, std::min<size_t>(object.page_bytes, bytes.size() - begin)));
+    const auto page =
+        bytes.subspan(begin, std::min<size_t>(object.page_bytes, bytes.size() - begin));
+    checksums[i] = PageChecksum(object.name, first_page + i, page);
   }
   Result<> written = is_new ? MakeFiles(object) : Result<>();
   if (written) written = object.stored()->WriteData(first_page * object.page_bytes, bytes);
   // The checksums last: a page without one is not there.
-  if (written)
-    written =
-        object.stored()->WriteMeta(ChecksumOffset(first_page), std::as_bytes(std::span(checksums)));
+  if (written) written = WriteChecksums(object, first_page, checksums);
   if (written) {
     object.present.Add(first_page, checksums.size());
     object.checked.Add(first_page, checksums.size());
@@ -82,14 +80,27 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
 }
 
 Result<> CacheVolume::MakeFiles(CachedObject& object) {
+  ASSIGN_OR_RETURN(std::unique_ptr<StoredObject> stored,
+                   storage_->Create(object.name, object.size_bytes));
+  object.has_header = false;
+  object.SetStored(std::move(stored));
+  return {};
+}
+
+// With the header before them if it is not there yet: in one write, where they adjoin.
+Result<> CacheVolume::WriteChecksums(CachedObject& object, uint64_t first_page,
+                                     std::span<const uint64_t> checksums) {
+  const std::span<const std::byte> bytes = std::as_bytes(checksums);
+  StoredObject& stored = *object.stored();
+  if (object.has_header) return stored.WriteMeta(ChecksumOffset(first_page), bytes);
   ASSIGN_OR_RETURN(const MetaHeader header, EncodeMeta({.identity = object.identity,
                                                         .size_bytes = object.size_bytes,
                                                         .page_bytes = object.page_bytes}));
-  ASSIGN_OR_RETURN(std::unique_ptr<StoredObject> stored,
-                   storage_->Create(object.name, object.size_bytes));
-  RETURN_IF_ERROR(stored->WriteMeta(0, header));
-  object.SetStored(std::move(stored));
-  return {};
+  std::vector<std::byte> start(header.begin(), header.end());
+  if (first_page == 0) start.insert(start.end(), bytes.begin(), bytes.end());
+  RETURN_IF_ERROR(stored.WriteMeta(0, start));
+  object.has_header = true;
+  return first_page == 0 ? Result<>() : stored.WriteMeta(ChecksumOffset(first_page), bytes);
 }
 
 // Takes room, which others give way for. False: they do not, as they are in use, or the

@@ -102,6 +102,7 @@ class CachedObject {
   // Held across I/O, on purpose: one thread at a time loads or writes an object's files, and
   // who reads does not take it.
   std::mutex write_mutex;
+  bool has_header = true;  // guarded by write_mutex; of files that were made: once it is written
 
   // Guarded by the volume's lock.
   uint32_t user_count = 0;

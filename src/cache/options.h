@@ -19,7 +19,7 @@ struct CacheOptions {
   uint64_t page_kib = 16;
   uint64_t free_mib_min = 1024;
   // Not options of a mount.
-  std::string bucket_identity;      // endpoint and bucket
+  std::string bucket_identity;  // endpoint and bucket
   // Smaller files are as quick from the kernel's own page cache, where opening one again costs
   // no look at ours: measured from 16 KiB to 1 MiB.
   uint64_t whole_bytes_min = 256 * kKiB;

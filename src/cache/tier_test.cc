@@ -429,6 +429,29 @@ TEST_F(TierTest, AFullDiskFailsNoRead) {
   EXPECT_EQ(origin_.fetch_count(), before);
 }
 
+TEST_F(TierTest, WhatIsKeptAfterAFirstWriteThatFailedSurvivesARestart) {
+  Mount();
+  const ObjectVersion object = Object(3 * kMiB);
+  for (uint64_t failing = 0; failing <= 10; ++failing) {
+    Unmount();
+    fs::remove_all(outside_.path() / "0");
+    Mount();
+    const auto bytes = tier_->Open(object);
+    Trouble().FailCall(failing, {Errc::kNoSpace, "full"}, false);
+    ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
+    WaitUntilWritten();
+    Trouble().EndFailing();
+    clock_.Advance(std::chrono::seconds(2));
+    ASSERT_TRUE(Reads(*bytes, object, {kMiB, 2 * kMiB}));
+    WaitUntilWritten();
+    Mount();
+    const size_t before = origin_.fetch_count();
+    ASSERT_TRUE(Reads(object, {kMiB, 2 * kMiB}));
+    EXPECT_EQ(origin_.fetch_count(), before) << "call " << failing;
+    EXPECT_EQ(Volume().metrics().put_aside.Value(), 0) << "call " << failing;
+  }
+}
+
 // Each call of the storage fails once, then from there on; every read is right all the same.
 TEST_F(TierTest, WhicheverCallFailsNoReadDoes) {
   const ObjectVersion kept = Object(kMiB + 5, "kept");
