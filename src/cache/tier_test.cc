@@ -436,7 +436,7 @@ TEST_F(TierTest, WhatIsKeptAfterAFirstWriteThatFailedSurvivesARestart) {
     Unmount();
     fs::remove_all(outside_.path() / "0");
     Mount();
-    const auto bytes = tier_->Open(object);
+    auto bytes = tier_->Open(object);
     Trouble().FailCall(failing, {Errc::kNoSpace, "full"}, false);
     ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
     WaitUntilWritten();
@@ -444,6 +444,7 @@ TEST_F(TierTest, WhatIsKeptAfterAFirstWriteThatFailedSurvivesARestart) {
     clock_.Advance(std::chrono::seconds(2));
     ASSERT_TRUE(Reads(*bytes, object, {kMiB, 2 * kMiB}));
     WaitUntilWritten();
+    bytes.reset();
     Mount();
     const size_t before = origin_.fetch_count();
     ASSERT_TRUE(Reads(object, {kMiB, 2 * kMiB}));
