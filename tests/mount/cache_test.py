@@ -6,12 +6,13 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import threading
 import unittest
 
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
                      wait_until, wait_until_cached)
-from harness import pattern, sha256
+from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, pattern, sha256
 
 SIZES = {"empty": 0, "byte": 1, "page": 16384, "odd": 40_961, "d/mib": MIB, "d/more": MIB + 1,
          "d/large": 6 * MIB + 17}
@@ -292,6 +293,38 @@ class Sharing(CacheTest):
             mount = self.mount(origin, cache_options(directory))
             self.assert_reads(mount, {"file": sha256(path)})
             mount.close()
+
+    def test_a_mount_of_another_prefix_uses_what_is_cached_and_confuses_no_names(self):
+        origin, directory = self.origin(), self.directory()
+        written = {f"{folder}/same name": sha256(origin.put(f"{folder}/same name",
+                                                            pattern(2 * MIB, number)))
+                   for number, folder in enumerate(["a", "b"])}
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        first.close()
+        for folder in ("a", "b"):
+            mount = self.mount(origin, cache_options(directory), source=f"data:/{folder}")
+            self.assert_reads_without_a_get(origin, mount, {
+                "same name": written[f"{folder}/same name"]})
+            mount.close()
+
+    def test_after_umount_the_cache_can_be_mounted_again_at_once_also_in_the_background(self):
+        origin, directory, base = self.origin(), self.directory(), self.directory()
+        written = {"file": sha256(origin.put("file", pattern(20 * MIB)))}
+        password, point = base / "passwd", base / "mnt"
+        point.mkdir()
+        password.write_text(f"{KEY_ID}:{KEY_SECRET}\n")
+        password.chmod(0o600)
+        self.addCleanup(subprocess.run, ["umount", "-q", "-l", point], check=False)
+        for round_ in range(4):
+            subprocess.run([SHOAL, "mount", "data:/", point, "-o",
+                            f"efc,protocol=oss,endpoint={origin.endpoint},passwd_file={password},"
+                            + cache_options(directory)], check=True, timeout=WAIT_SECONDS)
+            if round_:
+                origin.reset_stats()
+            self.assert_reads(point, written)
+            subprocess.run(["umount", point], check=True)  # what was read is still being written
+        self.assertEqual(origin.requests().get("Get", 0), 0)
 
     def test_capacity_directories_and_page_size_may_change_between_mounts(self):
         origin, a, b = self.origin(), self.directory(), self.directory()
