@@ -40,8 +40,10 @@ echo "$endpoint"
 
 say "3. Mount it, as with the real service"
 if [ ! -e "$helper" ]; then ln -s "$shoal" "$helper"; made_helper=1; fi
+mkdir "$base/cache"
 run mount -t alinas -o "efc,protocol=oss,passwd_file=$base/passwd-oss,endpoint=$endpoint" \
-  demo:/ "$mount_point"
+  -o "g_tier_DadiIsDistributed=false,g_tier_DadiDiskCacheCapacityMB=1024" \
+  -o "g_tier_DadiDiskCachePath=$base/cache/" demo:/ "$mount_point"
 run findmnt -o SOURCE,TARGET,FSTYPE,OPTIONS "$mount_point"
 
 say "4. Look"
@@ -49,10 +51,13 @@ run ls -lR "$mount_point"
 run cat "$mount_point/hello.txt"
 run df -h "$mount_point"
 
-say "5. Read 256 MiB, cold and then from the kernel's pages"
-for pass in cold warm; do
-  printf '%s: ' "$pass"
-  dd if="$mount_point/models/tiny/weights.bin" of=/dev/null bs=1M 2>&1 | tail -n 1
+say "5. Read 256 MiB: cold, from the cache, and the same bytes from a local file"
+cp "$base/store/demo/models/tiny/weights.bin" "$base/local"
+cat "$base/local" > /dev/null
+for file in "cold   $mount_point/models/tiny/weights.bin" \
+  "cached $mount_point/models/tiny/weights.bin" "local  $base/local"; do
+  printf '%s: ' "${file%% /*}"
+  dd if="/${file#* /}" of=/dev/null bs=1M 2>&1 | tail -n 1
 done
 
 say "6. Every byte, against the checksums of what was written"

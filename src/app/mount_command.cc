@@ -16,6 +16,8 @@
 
 #include "app/background.h"
 #include "app/exit_status.h"
+#include "app/memory_limit.h"
+#include "app/memory_plan.h"
 #include "app/mount_options.h"
 #include "app/mount_point.h"
 #include "app/mount_source.h"
@@ -119,6 +121,8 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
   if (!mount_point) return fail(kExitFailure, mount_point.error());
   if (const auto checked = CheckMountPoint(*mount_point); !checked)
     return fail(kExitFailure, checked.error());
+  if (const auto fits = FitIntoMemory(FindMemoryLimit(), *options); !fits)
+    return fail(kExitUsage, fits.error());
   if (arguments->fake) return kExitSuccess;
 
   const MountPlan plan{.source = arguments->source,

@@ -9,8 +9,8 @@
 
 #include "app/assemble.h"
 #include "app/exit_status.h"
+#include "app/mount_signals.h"
 #include "app/probe_bucket.h"
-#include "app/stop_signals.h"
 #include "app/version.h"
 #include "base/log.h"
 #include "fuse/io_uring_switch.h"
@@ -74,7 +74,7 @@ void RemoveMount(const std::string& mount_point, const std::string& device) {
   if (!detached) log::Error("{}", detached.error().detail);
 }
 
-int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& signals,
+int ServeMounted(const MountPlan& plan, Node& node, int device_fd, MountSignals& signals,
                  const ReportVerdict& report, const Clock& clock) {
   const auto mounts = MountsAt(plan.mount_point);
   const std::string device = mounts && !mounts->empty() ? mounts->back().device : "";
@@ -87,6 +87,13 @@ int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& 
     return kExitFailure;
   }
   signals.StopOn([&session] { (*session)->Stop(); });
+  signals.ForgetOn([&session, &node] {
+    node.file_system->ClearDirectoryCache();
+    node.file_system->ClearMetadataCache();
+    const Result<> kernel = (*session)->ForgetNames();
+    log::Info("forgot what was kept of names, as a signal asked{}{}",
+              kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
+  });
   // The kernel has its greeting, and what it sends from now on waits for Serve. Nobody
   // knows of a mount whose caller is gone: ended by a signal, the one way there is.
   if (!report({kExitSuccess, ""})) kill(getpid(), SIGTERM);
@@ -108,7 +115,7 @@ int ServeMounted(const MountPlan& plan, Node& node, int device_fd, StopSignals& 
 
 int ServeMount(const MountPlan& plan, const ReportVerdict& report) {
   PrepareProcess();
-  StopSignals signals;
+  MountSignals signals;
   LogStart(plan);
   const auto fail = [&](int status, const Error& error) {
     report({status, error.detail});

@@ -428,7 +428,6 @@ Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes)
   if (!set("size", std::to_string(capacity_bytes + kSlackBytes)) || !set("nr_inodes", "0") ||
       !set("mode", "0700"))
     return FailSystem("a tmpfs for the memory cache");
-  set("huge", "within_size");  // quicker where the kernel has it
   if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
     return FailSystem("a tmpfs for the memory cache");
   FileDescriptor mount(

@@ -50,7 +50,7 @@ CacheVolume::~CacheVolume() {
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
-    changed_.notify_all();
+    work_came_.notify_all();
   }
   maintainer_.join();
   readers_.reset();
@@ -180,7 +180,7 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   if (!object.checked.full()) {
     // Bounded by the objects in use; one that is there twice is found to be checked.
     to_check_.push_back(use.object());
-    changed_.notify_all();
+    work_came_.notify_all();
     return nullptr;
   }
   ++object.user_count;

@@ -113,6 +113,8 @@ class CacheVolume {
   std::shared_ptr<const WholeFile> Whole(const Use& use, Deadline deadline);
   std::optional<std::shared_ptr<const WholeFile>> WholeIfKnown(const Use& use);
 
+  // For chunks to fill.
+  [[nodiscard]] ChunkPool& pool() { return pool_; }
   [[nodiscard]] bool usable() const { return health_.usable(); }
   [[nodiscard]] uint64_t capacity_bytes() const { return options_.capacity_bytes; }
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
@@ -140,6 +142,7 @@ class CacheVolume {
   // False: `work` goes on, but nobody waits for it.
   bool RunInTime(std::function<void()> work, Deadline deadline);
   std::shared_ptr<const CacheChunk> ReadChecked(CachedObject& object, ByteRange range);
+  CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes);
   bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
   bool CheckAll(CachedObject& object, uint64_t bytes_per_second);
   void PutAside(CachedObject& object, const std::string& why);
@@ -159,14 +162,16 @@ class CacheVolume {
   bool ScrubOne(const ObjectDigest& name);
   void Try();
 
+  ChunkPool pool_;  // first: chunks are in what follows
   const VolumeOptions options_;
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
+  std::mutex mutex_;                   // guards what follows
+  std::condition_variable changed_;    // what tests wait for
+  std::condition_variable work_came_;  // for the upkeep
   CacheIndex index_;
   std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_;         // of those, not used; by age

@@ -13,13 +13,11 @@ namespace {
 constexpr size_t kTableEntriesAtOnce = 8192;
 constexpr uint64_t kCheckBytesAtOnce = kMiB;
 
-CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes) {
-  return {.offset = offset,
-          .size_bytes = size_bytes,
-          .bytes = std::make_unique_for_overwrite<std::byte[]>(size_bytes)};
-}
-
 }  // namespace
+
+CacheChunk CacheVolume::MakeChunk(uint64_t offset, uint64_t size_bytes) {
+  return {.offset = offset, .size_bytes = size_bytes, .bytes = pool_.Take(size_bytes)};
+}
 
 bool CacheVolume::Load(const Use& use, Deadline deadline) {
   if (use->state() != CachedObject::State::kUnknown) return true;
@@ -184,7 +182,7 @@ bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
         std::unique_lock lock(mutex_);
         const auto pause =
             std::chrono::nanoseconds(range.length * 1'000'000'000 / bytes_per_second);
-        if (changed_.wait_for(lock, pause, [this] { return stopping_ || !to_check_.empty(); }))
+        if (work_came_.wait_for(lock, pause, [this] { return stopping_ || !to_check_.empty(); }))
           return false;
       }
     }

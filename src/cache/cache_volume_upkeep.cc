@@ -41,7 +41,7 @@ void CacheVolume::Maintain() {
       lock.lock();
       scrubbed = to_check_.empty();  // else it was cut short
     } else {
-      changed_.wait_for(lock, kTrialLooksEvery);
+      work_came_.wait_for(lock, kTrialLooksEvery);
     }
   }
 }

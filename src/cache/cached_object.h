@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/mutex.h"
 #include "cache/cache_storage.h"
+#include "cache/chunk_pool.h"
 #include "cache/object_meta.h"
 #include "cache/page_set.h"
 
@@ -29,7 +30,7 @@ namespace shoal {
 struct CacheChunk {
   uint64_t offset = 0;  // of the object; a multiple of the page size
   size_t size_bytes = 0;
-  std::unique_ptr<std::byte[]> bytes;
+  ChunkPool::Memory bytes;
 
   [[nodiscard]] std::span<const std::byte> span() const { return {bytes.get(), size_bytes}; }
 };

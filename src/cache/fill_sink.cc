@@ -6,11 +6,12 @@
 
 namespace shoal {
 
-FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ByteSink& reader,
-                   Keep keep)
+FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
+                   ByteSink& reader, Keep keep)
     : range_(range),
       object_bytes_(object_bytes),
       page_bytes_(page_bytes),
+      pool_(pool),
       reader_(reader),
       keep_(std::move(keep)),
       offset_(range.offset),
@@ -37,7 +38,7 @@ void FillSink::Collect(std::span<const std::byte> bytes) {
       chunk_.offset = offset_;
       chunk_.size_bytes = 0;
       capacity_bytes_ = end - offset_;
-      chunk_.bytes = std::make_unique_for_overwrite<std::byte[]>(capacity_bytes_);
+      chunk_.bytes = pool_.Take(capacity_bytes_);
     }
     const size_t count = std::min<size_t>(bytes.size(), capacity_bytes_ - chunk_.size_bytes);
     std::memcpy(chunk_.bytes.get() + chunk_.size_bytes, bytes.data(), count);

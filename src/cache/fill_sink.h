@@ -12,22 +12,20 @@
 
 namespace shoal {
 
-// Used by one thread.
+// Used by one thread. `pool` outlives the chunks.
 class FillSink final : public ByteSink {
  public:
   using Keep = std::function<void(CacheChunk)>;
 
   // The bytes are those of `range` of an object. Pages that are only partly in it are not
   // kept. `keep` is called for each chunk, of at most kChunkBytesMax.
-  FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ByteSink& reader,
-           Keep keep);
+  FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
+           ByteSink& reader, Keep keep);
 
   // The reader first: keeping does not make it wait.
   bool Append(std::span<const std::byte> bytes) override;
   // Keeps the whole pages that came since the last chunk, also of a range cut short.
   void Finish();
-
-  static constexpr uint64_t kChunkBytesMax = kMiB;
 
  private:
   void Collect(std::span<const std::byte> bytes);
@@ -35,6 +33,7 @@ class FillSink final : public ByteSink {
   const ByteRange range_;
   const uint64_t object_bytes_;
   const uint32_t page_bytes_;
+  ChunkPool& pool_;
   ByteSink& reader_;
   const Keep keep_;
 

@@ -147,7 +147,8 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
   Result<ServedBy> ReadNext(const RangeRequest& request, ByteSink& sink) {
     const Place* const place = keep_ ? PlaceToKeep() : nullptr;
     if (place == nullptr) return next_->Read(request, sink);
-    FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, sink,
+    FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(),
+                  sink,
                   [place](CacheChunk chunk) { place->volume->Fill(place->use, std::move(chunk)); });
     const Result<ServedBy> read = next_->Read(request, fill);
     fill.Finish();
@@ -179,7 +180,8 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
 
   void Promote(const WholeFile& whole, const Place& place) {
     NoReader nobody;
-    FillSink fill({0, size_bytes_}, size_bytes_, tier_.options_.page_bytes, nobody,
+    FillSink fill({0, size_bytes_}, size_bytes_, tier_.options_.page_bytes, place.volume->pool(),
+                  nobody,
                   [&](CacheChunk chunk) { place.volume->Fill(place.use, std::move(chunk)); });
     std::vector<std::byte> buffer(std::min(kReadBytesMax, size_bytes_));
     for (uint64_t offset = 0; offset < size_bytes_;) {

@@ -10,6 +10,14 @@ namespace {
 // next request is on its way.
 constexpr size_t kEntriesAhead = 2000;
 
+// A listing is split if it has been more than so many pages, and these took so long that
+// asking for several at once is worth the pages that cutting it up costs.
+constexpr size_t kPagesBeforeSplit = 8;
+constexpr Duration kSlowPage = std::chrono::milliseconds(15);
+// Then so many are on their way at once, and so many entries ahead of the reader.
+constexpr size_t kFetchesMax = 16;
+constexpr size_t kEntriesAheadSplit = 64'000;
+
 }  // namespace
 
 DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock,
@@ -22,6 +30,7 @@ DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const C
       page_wait_(page_wait),
       begin_(begin),
       page_seen_(std::move(page_seen)),
+      ranges_(prefix_),
       merger_(prefix_),
       entries_(prefix_) {}
 
@@ -85,43 +94,69 @@ std::string DirectoryListing::hidden_example() const {
   return merger_.hidden_example();
 }
 
-void DirectoryListing::FetchAhead() {
-  if (complete_ || fetching_ || entries_.size() >= wanted_ + kEntriesAhead) return;
-  fetching_ = true;
-  pool_.Run([self = shared_from_this()] { self->FetchPage(); });
+bool DirectoryListing::MaySplit() const {
+  return came_count_ >= kPagesBeforeSplit &&
+         came_duration_ >= kSlowPage * static_cast<int64_t>(came_count_);
 }
 
-void DirectoryListing::FetchPage() {
-  ListQuery query{.prefix = prefix_, .delimiter = "/", .from = {}};
-  {
-    const std::unique_lock lock(mutex_);
-    query.from = next_;
-  }
+void DirectoryListing::FetchAhead() {
+  const bool may_split = MaySplit();
+  if (complete_ || error_ ||
+      entries_.size() >= wanted_ + (may_split ? kEntriesAheadSplit : kEntriesAhead))
+    return;
+  const size_t fetches_max = may_split ? kFetchesMax : 1;
+  const size_t fetching = ranges_.fetching_count();
+  if (fetching >= fetches_max) return;
+  for (ListingRanges::Fetch& fetch : ranges_.Begin(fetches_max - fetching, may_split))
+    pool_.Run([self = shared_from_this(), fetch = std::move(fetch)] { self->FetchPage(fetch); });
+}
+
+void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
+  const Instant asked = clock_.Now();
+  const ListQuery query{
+      .prefix = prefix_, .delimiter = "/", .from = fetch.from, .after = fetch.after};
   Result<ListPage> page = store_.List(query, Deadline::After(clock_, page_wait_));
   if (page && page->next && page->next == query.from)
     page = Fail(Errc::kUnreachable, "ListObjects '" + prefix_ + "': the same page came twice");
+  const Instant now = clock_.Now();
 
-  std::vector<ListedEntry> brought;
   std::unique_lock lock(mutex_);
   if (page) {
-    next_ = page->next;
-    brought = merger_.Add(*std::move(page));
+    ++came_count_;
+    came_duration_ += now - asked;
+    ranges_.Came(fetch.range_id, *std::move(page), now);
+    // Pages that bring nothing are fetched while somebody waits for more, not for ever.
+    if (TakePages(lock) || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
+  } else {
+    ranges_.Failed(fetch.range_id);
+    error_ = page.error();
+  }
+  page_came_.notify_all();
+}
+
+bool DirectoryListing::TakePages(std::unique_lock<std::mutex>& lock) {
+  if (taking_) return false;  // who is at it will find these pages, too
+  taking_ = true;
+  bool brought_any = false;
+  while (std::optional<ListingRanges::Arrived> arrived = ranges_.TakeNext()) {
+    const bool is_last = !arrived->page.next;
+    const std::vector<ListedEntry> brought = merger_.Add(std::move(arrived->page));
     if (page_seen_ && !brought.empty()) {
       lock.unlock();
       page_seen_(brought);
       lock.lock();
     }
     for (const ListedEntry& entry : brought) entries_.Add(entry);
-    complete_ = !next_;
-    if (!brought.empty() || complete_) pages_.push_back({entries_.size(), clock_.Now()});
-    if (complete_) entries_.ShrinkToFit();
-  } else {
-    error_ = page.error();
+    if (!brought.empty()) pages_.push_back({entries_.size(), arrived->came});
+    brought_any = brought_any || !brought.empty();
+    if (is_last) {
+      complete_ = true;
+      entries_.ShrinkToFit();
+    }
+    page_came_.notify_all();
   }
-  fetching_ = false;
-  // Pages that bring nothing are fetched while somebody waits for more, not for ever.
-  if (page && (!brought.empty() || waiting_count_ > 0)) FetchAhead();
-  page_came_.notify_all();
+  taking_ = false;
+  return brought_any;
 }
 
 }  // namespace shoal

@@ -1,7 +1,8 @@
 // One listing of one directory, page by page, as its reader asks for it.
 //
 // The next page is fetched while the reader takes the last one, so that a directory of
-// many pages costs one wait a page at most. Entries keep their places; a reader may go
+// many pages costs one wait a page at most. If pages are slow and many, several are fetched
+// at once, from different places (listing_ranges.h). Entries keep their places; a reader may go
 // back to any of them. Thread-safe.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "fs/listing_merger.h"
+#include "fs/listing_ranges.h"
 #include "fs/packed_entries.h"
 #include "origin/object_store.h"
 
@@ -83,7 +85,11 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   };
 
   void FetchAhead();  // REQUIRES: mutex_ held
-  void FetchPage();
+  void FetchPage(const ListingRanges::Fetch& fetch);
+  // Moves the pages whose turn it is to the entries; whether there were any entries in them.
+  // REQUIRES: `lock` held; gives it up while it calls page_seen_.
+  bool TakePages(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] bool MaySplit() const;  // REQUIRES: mutex_ held
 
   ObjectStore& store_;
   ThreadPool& pool_;
@@ -96,15 +102,17 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable page_came_;
+  ListingRanges ranges_;
   ListingMerger merger_;
   PackedEntries entries_;
-  std::vector<Page> pages_;  // those that brought entries, and the last
-  std::optional<std::string> next_;
-  std::optional<Error> error_;  // of the page asked for last
+  std::vector<Page> pages_;     // those that brought entries, and the last
+  std::optional<Error> error_;  // of a page; until the next call of Read nothing is fetched
   size_t wanted_ = 0;           // one past the furthest entry a reader took
   size_t waiting_count_ = 0;    // of readers
+  size_t came_count_ = 0;       // of pages, and how long they took in all
+  Duration came_duration_{};
+  bool taking_ = false;  // a thread is in TakePages
   bool complete_ = false;
-  bool fetching_ = false;
 };
 
 }  // namespace shoal

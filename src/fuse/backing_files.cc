@@ -1,7 +1,9 @@
 #include "fuse/backing_files.h"
 
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,6 +28,11 @@ std::string ReasonOf(int error) {
   }
 }
 
+bool IsInMemory(const WholeFile& file) {
+  struct statfs status;
+  return fstatfs(file.fd(), &status) == 0 && status.f_type == TMPFS_MAGIC;
+}
+
 }  // namespace
 
 BackingFiles::~BackingFiles() {
@@ -45,13 +52,14 @@ Result<> BackingFiles::Start() {
   return {};
 }
 
-int32_t BackingFiles::Open(InodeId inode, std::shared_ptr<const WholeFile> whole) {
+int32_t BackingFiles::Open(InodeId inode, std::shared_ptr<const WholeFile> whole, bool direct) {
   if (!started_) return 0;
   {
     const std::scoped_lock lock(mutex_);
     if (const std::optional<Backing> open = modes_.Join(inode)) return open->id;
   }
-  const Backing wanted = whole ? Register(std::move(whole)) : Backing{};
+  Backing wanted;
+  if (whole && (!direct || IsInMemory(*whole))) wanted = Register(std::move(whole));
   int32_t id = 0;
   {
     const std::scoped_lock lock(mutex_);

@@ -1,5 +1,9 @@
 // FUSE passthrough: which inodes the kernel serves by itself, from a file of the cache, and how
 // each inode is open (open_modes.h).
+//
+// A file is named to the kernel at the first open of its inode and no longer after the last
+// close. Names kept for a next open would save a tenth of an open and read of 64 KiB, less of
+// more, and would keep the room of evicted files taken.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +34,9 @@ class BackingFiles {
   // How to answer an OPEN of `inode`, whose bytes are whole in `whole` (or null): the backing id
   // to open it with, or 0 for a cached open. Counted until Close, so call it before the answer
   // is sent. Files that the kernel does not take, for instance of an overlayfs, are opened as
-  // usual; the first time, that is logged.
-  int32_t Open(InodeId inode, std::shared_ptr<const WholeFile> whole);
+  // usual; the first time, that is logged. `direct`: for O_DIRECT. A disk wants such reads
+  // aligned, and we do not, so its files are opened as usual if the inode is not open yet.
+  int32_t Open(InodeId inode, std::shared_ptr<const WholeFile> whole, bool direct);
   // At RELEASE, or when nobody took the answer to OPEN.
   void Close(InodeId inode);
 

@@ -178,27 +178,26 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
-  if (const auto known = self.file_system_.OpenIfKnown(inode))
-    return self.ReplyOpen(request, inode, *known, *file);
+  if (auto known = self.file_system_.OpenIfKnown(inode))
+    return self.ReplyOpen(request, inode, *std::move(known), *file);
   self.RunWaiting(request,
                   [&self, inode, file = *file, deadline = self.DeadlineFromNow()](Call& call) {
-                    const Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
+                    Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
                     if (call.Claim()) {
-                      self.ReplyOpen(call.request(), inode, opened, file);
+                      self.ReplyOpen(call.request(), inode, std::move(opened), file);
                     } else if (opened) {
                       self.file_system_.Release(opened->handle);
                     }
                   });
 }
 
-void Operations::ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
+void Operations::ReplyOpen(fuse_req_t request, InodeId inode, Result<OpenedFile> opened,
                            fuse_file_info reply) {
   if (!opened) return ReplyError(request, "open", opened.error());
-  // A disk wants O_DIRECT reads aligned, and would fail some that we do not.
-  const bool direct = reply.flags & O_DIRECT;
   reply.fh = opened->handle;
   reply.noflush = 1;  // nothing was written
-  reply.backing_id = backing_files_.Open(inode, direct ? nullptr : opened->whole);
+  reply.backing_id =
+      backing_files_.Open(inode, std::move(opened->whole), (reply.flags & O_DIRECT) != 0);
   // The inode is one version. Passed through, its pages here would be there twice.
   reply.keep_cache = reply.backing_id == 0;
   if (fuse_reply_open(request, &reply) == 0) return;

@@ -60,7 +60,7 @@ class Operations {
   void ReplyEntry(fuse_req_t request, std::string_view operation, const Result<Entry>& entry);
   // What the kernel may be told: a name it cannot be made to forget is not for long.
   [[nodiscard]] Entry Capped(Entry entry) const;
-  void ReplyOpen(fuse_req_t request, InodeId inode, const Result<OpenedFile>& opened,
+  void ReplyOpen(fuse_req_t request, InodeId inode, Result<OpenedFile> opened,
                  fuse_file_info reply);
   [[nodiscard]] Deadline DeadlineFromNow() const;
 

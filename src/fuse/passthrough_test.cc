@@ -168,12 +168,16 @@ TEST_P(PassthroughTest, WhatWasCachedBeforeIsNotReadAgainstTheFile) {
   UnmountAndExpectEnd();
 }
 
-TEST_P(PassthroughTest, AnOpenForUnalignedDirectReadsIsServedByUs) {
+TEST_P(PassthroughTest, DirectReadsNeedNotBeAlignedAndAreServedByUsWhereTheDiskWantsIt) {
   const std::string contents = Pattern(10'000, 2);
   const InodeId inode = file_system_.AddFile(kRootInode, "file", contents);
-  file_system_.SetWhole(inode, std::make_shared<TemporaryFile>(contents, "/var/tmp"));
   MountWithPassthrough();
   if (IsSkipped()) return;
+  file_system_.SetWhole(inode, InMemory(contents));
+  EXPECT_TRUE(Slurp(At("file"), 777, O_DIRECT) == contents);
+  EXPECT_EQ(file_system_.read_count(), 0u);
+  file_system_.WaitUntilAllReleased();
+  file_system_.SetWhole(inode, std::make_shared<TemporaryFile>(contents, "/var/tmp"));
   EXPECT_TRUE(Slurp(At("file"), 777, O_DIRECT) == contents);
   EXPECT_GT(file_system_.read_count(), 0u);
   UnmountAndExpectEnd();
@@ -244,6 +248,7 @@ TEST_P(PassthroughTest, NoOpenOrReadFailsWhileFilesBecomeWholeAndCeaseToBe) {
         if (random() % 4 == 0) file_system_.SetWhole(inodes[file], nullptr);
         if (random() % 4 == 0) file_system_.SetWhole(inodes[file], InMemory(contents[file]));
         if (random() % 4 == 0) file_system_.SetOpensKnown(random() % 2 == 0);
+        if (random() % 4 == 0) file_system_.SetReadsAtHand(random() % 2 == 0);
         const int fd = open(paths[file].c_str(), O_RDONLY);
         if (fd < 0) check(file, std::string("<open: ") + std::strerror(errno) + ">");
         if (fd < 0) continue;

@@ -279,6 +279,7 @@ Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline
   if (!query.prefix.empty()) call.query.emplace_back("prefix", query.prefix);
   if (!query.delimiter.empty()) call.query.emplace_back("delimiter", query.delimiter);
   if (query.from) call.query.emplace_back("continuation-token", *query.from);
+  if (!query.from && !query.after.empty()) call.query.emplace_back("start-after", query.after);
   DocumentSink document(kListDocumentBytesMax);
   RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
   auto page = ParseListDocument(document.text(), query);

@@ -320,6 +320,11 @@ TEST_F(HttpObjectStoreTest, ListAsksForAPageAndReadsIt) {
   EXPECT_EQ(server_->requests()[0].target,
             "/data/?list-type=2&encoding-type=url&max-keys=7&prefix=a%20b%2F&delimiter=%2F"
             "&continuation-token=t%2B1");
+
+  ASSERT_TRUE(store_->List({.prefix = "a b/", .delimiter = "/", .after = "a b/%"}, Soon()));
+  EXPECT_EQ(server_->requests()[1].target,
+            "/data/?list-type=2&encoding-type=url&max-keys=1000&prefix=a%20b%2F&delimiter=%2F"
+            "&start-after=a%20b%2F%25");
 }
 
 // The sink of a document refuses what is past its limit; no caller changed its mind.

@@ -47,6 +47,8 @@ class PageReader {
     if (etag.empty()) return Wrong("an object has no ETag");
     if (!page_.objects.empty() && key <= page_.objects.back().version.key)
       return Wrong("its keys are out of order");
+    if (!query_.from && !query_.after.empty() && key <= query_.after)
+      return Wrong("a key is not after the one asked to begin after");
     page_.objects.push_back(
         {.version = {.key = std::move(key), .etag = std::move(etag), .size_bytes = *size_bytes},
          .modified_unix_seconds = *modified,

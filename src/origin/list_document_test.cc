@@ -106,6 +106,8 @@ TEST(ListDocument, AMangledDocumentIsRefusedWithItsReason) {
   EXPECT_EQ(WrongList(Document(Object("a") + Object("a"))), refused("its keys are out of order"));
   EXPECT_EQ(WrongList(Document(Object("a")), {.prefix = "b"}),
             refused("a key is not under the prefix"));
+  EXPECT_EQ(WrongList(Document(Object("a")), {.after = "a"}),
+            refused("a key is not after the one asked to begin after"));
   EXPECT_EQ(WrongList(Document("<CommonPrefixes><Prefix>a</Prefix></CommonPrefixes>"),
                       {.delimiter = "/"}),
             refused("a common prefix does not end with the delimiter"));

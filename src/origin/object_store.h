@@ -37,6 +37,7 @@ struct ListQuery {
   std::string prefix{};
   std::string delimiter{};            // "/" for one directory, empty for everything below
   std::optional<std::string> from{};  // ListPage::next of the page before
+  std::string after{};                // without `from`: only keys that sort after this one
   uint32_t max_keys = 1000;           // 1 to 1000; objects and common prefixes together
 };
 

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstdlib>
 
+#include "base/bytes.h"
 #include "base/log.h"
 
 namespace shoal {
@@ -15,6 +16,7 @@ constexpr uint64_t kSystemPageBytes = 4096;
 // Kept when nothing is open, so that reading one small file after another does not map
 // and fault in memory for each.
 constexpr size_t kKeptWhenIdle = 4;
+constexpr uint64_t kKeptSmallBytesMax = 4 * kMiB;
 
 }  // namespace
 
@@ -39,13 +41,10 @@ uint64_t BufferPool::ChargeOf(uint64_t length_bytes) {
 Buffer BufferPool::Take(uint64_t length_bytes) {
   const uint64_t charge_bytes = ChargeOf(length_bytes);
   assert(charge_bytes <= free_bytes());
-  Buffer buffer;
-  if (charge_bytes == segment_bytes_ && !kept_.empty()) {
-    buffer = std::move(kept_.back());
-    kept_.pop_back();
-  } else {
-    while (!kept_.empty() && used_bytes_ + kept_bytes() + charge_bytes > budget_bytes_)
-      kept_.pop_back();
+  Buffer buffer = TakeKept(charge_bytes);
+  if (buffer.data() == nullptr) {
+    while (used_bytes_ + kept_bytes_ + charge_bytes > budget_bytes_ && DropOne()) {
+    }
     buffer = Buffer(charge_bytes);
   }
   used_bytes_ += charge_bytes;
@@ -54,12 +53,34 @@ Buffer BufferPool::Take(uint64_t length_bytes) {
 }
 
 void BufferPool::GiveBack(Buffer buffer) {
-  used_bytes_ -= buffer.size_bytes();
-  if (buffer.size_bytes() == segment_bytes_) kept_.push_back(std::move(buffer));
+  const uint64_t size_bytes = buffer.size_bytes();
+  used_bytes_ -= size_bytes;
+  if (size_bytes != segment_bytes_) {
+    if (kept_small_bytes_ + size_bytes > kKeptSmallBytesMax) return;
+    kept_small_bytes_ += size_bytes;
+  }
+  kept_bytes_ += size_bytes;
+  kept_[size_bytes].push_back(std::move(buffer));
 }
 
 void BufferPool::Trim() {
-  if (kept_.size() > kKeptWhenIdle) kept_.resize(kKeptWhenIdle);
+  while (kept_bytes_ > kKeptWhenIdle * segment_bytes_ && DropOne()) {
+  }
+}
+
+bool BufferPool::DropOne() {
+  return !kept_.empty() && TakeKept(kept_.rbegin()->first).data() != nullptr;
+}
+
+Buffer BufferPool::TakeKept(uint64_t size_bytes) {
+  const auto kept = kept_.find(size_bytes);
+  if (kept == kept_.end()) return {};
+  Buffer buffer = std::move(kept->second.back());
+  kept->second.pop_back();
+  if (kept->second.empty()) kept_.erase(kept);
+  kept_bytes_ -= size_bytes;
+  if (size_bytes != segment_bytes_) kept_small_bytes_ -= size_bytes;
+  return buffer;
 }
 
 }  // namespace shoal

@@ -1,15 +1,16 @@
 // Memory for bytes on their way to readers: one budget, and the buffers taken from it.
 //
-// Most buffers are of one size, a whole segment. Those are kept when given back, the
-// last one first, because a buffer whose pages are mapped and still in the CPU's cache
-// costs nothing to fill, and a fresh one a page fault every 4 KiB. Others come from the
-// system and go back to it. Taken and kept together never exceed the budget.
+// Most buffers are of one size, a whole segment; where small files of one size are read,
+// most are of theirs. They are kept when given back, and the last one is taken first, because
+// a buffer whose pages are mapped and still in the CPU's cache costs nothing to fill, and a
+// fresh one a page fault every 4 KiB. Taken and kept together never exceed the budget.
 //
 // Not thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -58,14 +59,20 @@ class BufferPool {
   [[nodiscard]] uint64_t used_bytes() const { return used_bytes_; }
   [[nodiscard]] uint64_t peak_bytes() const { return peak_bytes_; }
   [[nodiscard]] uint64_t free_bytes() const { return budget_bytes_ - used_bytes_; }
-  [[nodiscard]] uint64_t kept_bytes() const { return kept_.size() * segment_bytes_; }
+  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
+  Buffer TakeKept(uint64_t size_bytes);  // empty if none is
+  // Gives one of the largest kept back to the system. False: none was.
+  bool DropOne();
+
   const uint64_t budget_bytes_;
   const uint64_t segment_bytes_;
   uint64_t used_bytes_ = 0;
   uint64_t peak_bytes_ = 0;
-  std::vector<Buffer> kept_;  // each of segment_bytes_
+  uint64_t kept_bytes_ = 0;
+  uint64_t kept_small_bytes_ = 0;                 // of those smaller than a segment
+  std::map<uint64_t, std::vector<Buffer>> kept_;  // by size; none empty
 };
 
 }  // namespace shoal

@@ -41,7 +41,7 @@ class SegmentEngine::Reader final : public ObjectReader {
     const uint64_t object_bytes = object_->version.size_bytes;
     if (offset >= object_bytes || out.empty()) return 0;
     out = out.first(std::min(out.size(), object_bytes - offset));
-    if (!object_->bytes->ReadNow(offset, out)) return std::nullopt;
+    if (object_->places.Near(offset) || !object_->bytes->ReadNow(offset, out)) return std::nullopt;
     return out.size();
   }
   std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
@@ -131,12 +131,14 @@ void SegmentEngine::Observe(PendingRead& read) {
     for (const SegmentPointer& segment : object.segments.All())
       if (segment->stream == ended->second && segment->idle) store_.Forget(segment);
     object.streams.erase(ended);
+    object.places.Remove(finding.ended);
   }
   if (finding.stream == kNoStream) return;
   std::shared_ptr<FollowedStream>& followed = object.streams[finding.stream];
   if (followed == nullptr) followed = std::make_shared<FollowedStream>(finding.frontier);
   read.stream = followed;
   followed->stream.ReadUpTo(finding.frontier);
+  object.places.Set(finding.stream, finding.frontier);
   const ByteRange behind = followed->stream.TakeLeftBehind();
   if (behind.length == 0) return;
   for (const SegmentPointer& segment : object.segments.Covering(behind))

@@ -27,6 +27,7 @@
 #include "read/segment_store.h"
 #include "read/stream.h"
 #include "read/stream_detector.h"
+#include "read/stream_places.h"
 
 namespace shoal {
 
@@ -44,6 +45,7 @@ struct OpenObject : SegmentOwner {
 
   const ObjectVersion version;
   const std::shared_ptr<ObjectBytes> bytes;  // its own synchronization
+  StreamPlaces places;                       // as well
   StreamDetector detector;
   std::map<StreamId, std::shared_ptr<FollowedStream>> streams;
   bool closed = false;

@@ -147,6 +147,29 @@ TEST_F(SegmentEngineTest, SmallFileIsFetchedWholeByItsFirstRead) {
   EXPECT_EQ(source_.requests()[0].range, (ByteRange{0, 700'001}));
 }
 
+// A cache that keeps what passes has a stream's next bytes at hand before the reader comes.
+// Taken from there, they would hide the reader from the engine, which then reads nothing ahead.
+TEST_F(SegmentEngineTest, AStreamIsReadAheadOfAlsoWhereACacheHasItsNextBytes) {
+  const ObjectVersion object = Object(32 * kMiB);
+  source_.KeepWhatIsAskedFor();
+  const auto reader = Engine().Open(object);
+  std::vector<std::byte> out(128 * kKiB);
+  for (uint64_t offset = 0; offset < object.size_bytes; offset += out.size()) {
+    const ByteRange range{offset, out.size()};
+    if (reader->ReadNow(offset, out)) {
+      ASSERT_TRUE(out == Expected(object, range));
+    } else {
+      ASSERT_TRUE(*ReadNow(*reader, range) == Expected(object, range));
+    }
+  }
+  EXPECT_EQ(source_.asked_bytes(), object.size_bytes);
+  const auto requests = source_.requests();
+  EXPECT_TRUE(std::ranges::any_of(
+      requests, [](const auto& request) { return request.purpose == Purpose::kReadahead; }));
+  // Elsewhere in the object the cache answers.
+  EXPECT_EQ(reader->ReadNow(kMiB, out), out.size());
+}
+
 TEST_F(SegmentEngineTest, SixtyFourReadersOfOneColdRangeCauseOneFetch) {
   const ObjectVersion object = Object(10 * kMiB);
   SegmentEngine& engine = Engine();

@@ -89,13 +89,14 @@ class MemoryObjectStore final : public ObjectStore {
     if (error_) return tl::unexpected(*error_);
     const uint32_t keys_max = std::min(query.max_keys, page_keys_max_);
     ListPage page;
-    std::string last = query.from.value_or("");
-    for (auto at = objects_.lower_bound(query.prefix); at != objects_.end(); ++at) {
+    std::string last = query.from.value_or(query.after);
+    for (auto at = objects_.lower_bound(std::max(query.prefix, last)); at != objects_.end(); ++at) {
       const std::string& key = at->first;
       if (!key.starts_with(query.prefix)) break;
       const size_t cut = query.delimiter.empty() ? std::string::npos
                                                  : key.find(query.delimiter, query.prefix.size());
       const std::string name = cut == std::string::npos ? key : key.substr(0, cut + 1);
+      if (key <= query.after && !query.from) continue;
       if (query.from && name <= last) continue;
       if (!page.common_prefixes.empty() && page.common_prefixes.back() == name) continue;
       if (page.objects.size() + page.common_prefixes.size() == keys_max) {

@@ -100,6 +100,11 @@ class MemoryRangeSource final : public RangeSource {
     fail_one_in_ = one_in;
     random_ = seed;
   }
+  // As a cache does: what was asked for once is at hand from then on.
+  void KeepWhatIsAskedFor() {
+    const std::lock_guard lock(mutex_);
+    keeping_ = true;
+  }
   // How much each Append brings.
   void SetChunkBytes(size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -133,6 +138,11 @@ class MemoryRangeSource final : public RangeSource {
     Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
       return source_.Read(version_, request, sink);
     }
+    std::optional<ServedBy> ReadNow(uint64_t offset, std::span<std::byte> out) override {
+      if (!source_.WasAskedFor({offset, out.size()})) return std::nullopt;
+      Generate(version_, offset, out);
+      return ServedBy::kDisk;
+    }
 
    private:
     MemoryRangeSource& source_;
@@ -161,6 +171,19 @@ class MemoryRangeSource final : public RangeSource {
     --running_count_;
     changed_.notify_all();
     return result;
+  }
+
+  bool WasAskedFor(ByteRange range) const {
+    const std::lock_guard lock(mutex_);
+    if (!keeping_) return false;
+    for (uint64_t offset = range.offset; offset < range.end();) {
+      const auto covering = std::ranges::find_if(requests_, [&](const Request& request) {
+        return request.range.offset <= offset && offset < request.range.end();
+      });
+      if (covering == requests_.end()) return false;
+      offset = covering->range.end();
+    }
+    return true;
   }
 
   Plan Begin(const RangeRequest& request) {
@@ -218,6 +241,7 @@ class MemoryRangeSource final : public RangeSource {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<Request> requests_;
+  bool keeping_ = false;
   std::deque<Failure> failures_;
   std::optional<uint64_t> hold_after_bytes_;
   uint64_t release_count_ = 0;

@@ -1,10 +1,11 @@
 """What a mount keeps of directories and names, and how a change in the bucket shows."""
 import errno
 import os
+import signal
 import subprocess
 import unittest
 
-from harness import MountTest
+from harness import MountTest, wait_for_mount_table
 
 
 class TheDirectoryCache(MountTest):
@@ -105,6 +106,59 @@ class TheMetadataCacheOn(MountTest):
             (mount / "d/file").read_bytes()
         self.assertIn(raised.exception.errno, (errno.ESTALE, errno.EIO))
         self.assertEqual((mount / "d/file").read_bytes(), b"newer")
+
+
+class TheSpecificationsTableOfDataConsistency(MountTest):
+    """Metadata cache off and on, an updated file and a new one: each row, then cleared."""
+
+    def clear(self, mount):
+        """As the operations guide says: SIGUSR1, which clears both caches."""
+        said = mount.log().count("forgot what was kept of names")
+        mount.process.send_signal(signal.SIGUSR1)
+        wait_for_mount_table(
+            lambda: mount.log().count("forgot what was kept of names") > said)
+
+    def test_off_an_updated_file_shows_when_reopened(self):
+        origin = self.origin()
+        origin.put("d/file", b"old")
+        mount = self.mount(origin)
+        self.assertEqual((mount / "d/file").read_bytes(), b"old")
+        origin.put("d/file", b"newer")
+        self.assertEqual((mount / "d/file").read_bytes(), b"newer")
+
+    def test_off_a_new_file_is_listed_once_the_directory_cache_is_cleared(self):
+        origin = self.origin()
+        origin.put("d/one", b"1")
+        mount = self.mount(origin)
+        self.assertEqual(os.listdir(mount / "d"), ["one"])
+        origin.put("d/two", b"2")
+        self.assertEqual(os.listdir(mount / "d"), ["one"])
+        self.clear(mount)
+        self.assertEqual(sorted(os.listdir(mount / "d")), ["one", "two"])
+
+    def test_on_an_updated_file_shows_when_reopened_once_the_metadata_cache_is_cleared(self):
+        origin = self.origin()
+        origin.put("d/file", b"old")
+        mount = self.mount(origin, "g_metadata_CacheEnable=true")
+        os.listdir(mount / "d")
+        self.assertEqual((mount / "d/file").read_bytes(), b"old")
+        origin.put("d/file", b"newer")
+        self.assertEqual((mount / "d/file").read_bytes(), b"old")
+        self.clear(mount)
+        self.assertEqual((mount / "d/file").read_bytes(), b"newer")
+
+    def test_on_a_new_file_shows_once_both_caches_are_cleared(self):
+        origin = self.origin()
+        origin.put("d/one", b"1")
+        mount = self.mount(origin, "g_metadata_CacheEnable=true")
+        self.assertEqual(os.listdir(mount / "d"), ["one"])
+        self.assert_errno(errno.ENOENT, os.stat, mount / "d/two")
+        origin.put("d/two", b"2")
+        self.assertEqual(os.listdir(mount / "d"), ["one"])
+        self.assert_errno(errno.ENOENT, os.stat, mount / "d/two")
+        self.clear(mount)
+        self.assertEqual((mount / "d/two").read_bytes(), b"2")
+        self.assertEqual(sorted(os.listdir(mount / "d")), ["one", "two"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#include "app/stop_signals.h"
+#include "app/mount_signals.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -12,9 +12,9 @@
 namespace shoal {
 namespace {
 
-TEST(StopSignals, ASignalStopsWhatServes) {
+TEST(MountSignals, ASignalStopsWhatServes) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-    StopSignals signals;
+    MountSignals signals;
     signals.Keep();
     std::binary_semaphore stopped{0};
     signals.StopOn([&] { stopped.release(); });
@@ -25,8 +25,19 @@ TEST(StopSignals, ASignalStopsWhatServes) {
   }
 }
 
-TEST(StopSignals, ASignalThatCameBeforeThereWasWhatToStopIsKept) {
-  StopSignals signals;
+TEST(MountSignals, ASignalToForgetForgetsAndStopsNothing) {
+  MountSignals signals;
+  signals.Keep();
+  std::binary_semaphore forgot(0);
+  signals.StopOn([] { FAIL(); });
+  signals.ForgetOn([&] { forgot.release(); });
+  kill(getpid(), SIGUSR1);
+  forgot.acquire();
+  EXPECT_FALSE(signals.came());
+}
+
+TEST(MountSignals, ASignalThatCameBeforeThereWasWhatToStopIsKept) {
+  MountSignals signals;
   signals.Keep();
   kill(getpid(), SIGTERM);
   while (!signals.came()) std::this_thread::yield();
@@ -35,8 +46,8 @@ TEST(StopSignals, ASignalThatCameBeforeThereWasWhatToStopIsKept) {
   EXPECT_TRUE(stopped);
 }
 
-TEST(StopSignals, AfterFinishASignalReachesNobody) {
-  StopSignals signals;
+TEST(MountSignals, AfterFinishASignalReachesNobody) {
+  MountSignals signals;
   signals.Keep();
   bool stopped = false;
   signals.StopOn([&] { stopped = true; });
@@ -52,11 +63,11 @@ TEST(StopSignals, AfterFinishASignalReachesNobody) {
   EXPECT_EQ(sigwait(&term, &number), 0);
 }
 
-TEST(StopSignalsDeathTest, BeforeAnythingIsMountedASignalEndsTheProcess) {
+TEST(MountSignalsDeathTest, BeforeAnythingIsMountedASignalEndsTheProcess) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
-        StopSignals signals;
+        MountSignals signals;
         kill(getpid(), SIGTERM);
         pause();
       },

@@ -1,4 +1,4 @@
-#include "app/stop_signals.h"
+#include "app/mount_signals.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -12,29 +12,29 @@
 
 namespace shoal {
 
-StopSignals::StopSignals() {
+MountSignals::MountSignals() {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&mask, number);
   pthread_sigmask(SIG_BLOCK, &mask, &mask_before_);
   signal_fd_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   finish_fd_ = eventfd(0, EFD_CLOEXEC);
   watcher_ = std::thread([this] { Watch(); });
 }
 
-StopSignals::~StopSignals() {
+MountSignals::~MountSignals() {
   Finish();
   close(signal_fd_);
   close(finish_fd_);
   pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
-void StopSignals::Keep() {
+void MountSignals::Keep() {
   const MutexLock lock(mutex_);
   keep_ = true;
 }
 
-void StopSignals::StopOn(std::function<void()> stop) {
+void MountSignals::StopOn(std::function<void()> stop) {
   {
     const MutexLock lock(mutex_);
     stop_ = stop;
@@ -43,32 +43,41 @@ void StopSignals::StopOn(std::function<void()> stop) {
   stop();
 }
 
-void StopSignals::Finish() {
+void MountSignals::ForgetOn(std::function<void()> forget) {
+  const MutexLock lock(mutex_);
+  forget_ = std::move(forget);
+}
+
+void MountSignals::Finish() {
   if (!watcher_.joinable()) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(finish_fd_, &one, sizeof(one));
   watcher_.join();
 }
 
-bool StopSignals::came() const {
+bool MountSignals::came() const {
   const MutexLock lock(mutex_);
   return came_;
 }
 
-void StopSignals::Watch() {
+void MountSignals::Watch() {
   pollfd fds[] = {{signal_fd_, POLLIN, 0}, {finish_fd_, POLLIN, 0}};
   while (true) {
     if (poll(fds, 2, -1) < 0) continue;
     signalfd_siginfo info;
     if (read(signal_fd_, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
-      std::function<void()> stop;
+      std::function<void()> react;
       {
         const MutexLock lock(mutex_);
-        if (!keep_) _exit(kExitInterrupted);
-        came_ = true;
-        stop = stop_;
+        if (info.ssi_signo == SIGUSR1) {
+          react = forget_;
+        } else {
+          if (!keep_) _exit(kExitInterrupted);
+          came_ = true;
+          react = stop_;
+        }
       }
-      if (stop) stop();
+      if (react) react();
     } else if (fds[1].revents != 0) {
       return;
     }

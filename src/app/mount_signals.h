@@ -1,8 +1,10 @@
-// SIGTERM, SIGINT and SIGHUP, as "end this mount".
+// SIGTERM, SIGINT and SIGHUP, as "end this mount", and SIGUSR1, as "forget what is kept of
+// names".
 //
-//   StopSignals signals;           a signal ends the process: nothing is mounted yet
+//   MountSignals signals;           a signal ends the process: nothing is mounted yet
 //   signals.Keep();                from here on it is kept
 //   signals.StopOn([&] { session.Stop(); });
+//   signals.ForgetOn([&] { ... });
 //   session.Serve();
 //   signals.Finish();              `session` may go; a signal changes nothing any more
 //
@@ -19,17 +21,19 @@
 
 namespace shoal {
 
-class StopSignals {
+class MountSignals {
  public:
-  StopSignals();
-  ~StopSignals();  // as Finish, and unblocks the signals
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
+  MountSignals();
+  ~MountSignals();  // as Finish, and unblocks the signals
+  MountSignals(const MountSignals&) = delete;
+  MountSignals& operator=(const MountSignals&) = delete;
 
   // Until this, a signal ends the process with kExitInterrupted.
   void Keep();
   // Calls `stop`, at once if a signal was kept, and again at each one that comes.
   void StopOn(std::function<void()> stop);
+  // Calls `forget` at each SIGUSR1; before, it means nothing.
+  void ForgetOn(std::function<void()> forget);
   void Finish();
   // Whether a signal came since Keep.
   [[nodiscard]] bool came() const;
@@ -45,6 +49,7 @@ class StopSignals {
   bool keep_ GUARDED_BY(mutex_) = false;
   bool came_ GUARDED_BY(mutex_) = false;
   std::function<void()> stop_ GUARDED_BY(mutex_);
+  std::function<void()> forget_ GUARDED_BY(mutex_);
 
   std::thread watcher_;  // last: it uses all of the above
 };

@@ -1,0 +1,104 @@
+#include "app/memory_limit.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "app/memory_plan.h"
+#include "base/bytes.h"
+#include "testing/temporary_directory.h"
+
+namespace shoal {
+namespace {
+
+class MemoryLimitTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& path, const std::string& text) {
+    const auto file = root_.path() / path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  MemoryLimit Find() { return FindMemoryLimit(root_.path()); }
+
+  TemporaryDirectory root_;
+};
+
+TEST_F(MemoryLimitTest, IsTheMachinesWhereNoGroupLimitsIt) {
+  Write("proc/meminfo", "MemTotal:       1024 kB\nMemFree: 3 kB\n");
+  Write("proc/self/cgroup", "0::/a\n");
+  Write("sys/fs/cgroup/a/memory.max", "max\n");
+  EXPECT_EQ(Find().bytes, kMiB);
+  EXPECT_EQ(Find().whose, "the machine");
+}
+
+TEST_F(MemoryLimitTest, IsTheGroupsOfVersion2OrThatOfOneAroundIt) {
+  Write("proc/meminfo", "MemTotal:       1024 kB\n");
+  Write("proc/self/cgroup", "0::/outer/inner\n");
+  Write("sys/fs/cgroup/outer/inner/memory.max", "5000\n");
+  EXPECT_EQ(Find().bytes, 5000);
+  EXPECT_EQ(Find().whose, "the control group /outer/inner");
+  Write("sys/fs/cgroup/outer/memory.max", "4000\n");
+  EXPECT_EQ(Find().bytes, 4000);
+  EXPECT_EQ(Find().whose, "the control group /outer");
+}
+
+TEST_F(MemoryLimitTest, IsTheGroupsOfVersion1) {
+  Write("proc/meminfo", "MemTotal:       1024 kB\n");
+  Write("proc/self/cgroup", "9:cpu,cpuacct:/x\n8:memory:/job\n0::/\n");
+  Write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9000\n");
+  Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_EQ(Find().bytes, 9000);
+}
+
+TEST_F(MemoryLimitTest, InAContainerThatSeesItsOwnGroupAsTheRootIsFoundAtTheRoot) {
+  Write("proc/meminfo", "MemTotal:       1024 kB\n");
+  Write("proc/self/cgroup", "0::/\n");
+  Write("sys/fs/cgroup/memory.max", "7000\n");
+  EXPECT_EQ(Find().bytes, 7000);
+}
+
+TEST_F(MemoryLimitTest, NothingToReadIsNoLimit) {
+  EXPECT_EQ(Find().bytes, ~uint64_t{0});
+}
+
+MountOptions WithCache(uint64_t memory_mib, uint64_t disk_mib) {
+  MountOptions options;
+  options.cache.memory_capacity_mib = memory_mib;
+  options.cache.disk_capacity_mib = disk_mib;
+  options.cache.disk_directories = "/a/:/b/";
+  return options;
+}
+
+TEST(MemoryPlan, WhatFitsIsLeftAlone) {
+  MountOptions options = WithCache(1024, 0);
+  ASSERT_TRUE(FitIntoMemory({2048 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.read.memory_mib, 256);
+  EXPECT_TRUE(options.notices.empty());
+  EXPECT_LE(MemoryNeededBytes(options), 2048 * kMiB);
+}
+
+TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
+  MountOptions options = WithCache(0, 1000);
+  ASSERT_TRUE(FitIntoMemory({400 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.read.memory_mib, 106);  // 400 - 64 - 100 - 2 * 64 - 2000 / 1000
+  EXPECT_EQ(MemoryNeededBytes(options), 400 * kMiB);
+  EXPECT_EQ(options.notices.size(), 1);
+}
+
+TEST(MemoryPlan, AMemoryCacheThatDoesNotFitIsRefused) {
+  MountOptions options = WithCache(1024, 0);
+  const Result<> fits = FitIntoMemory({1024 * kMiB, "the control group /job"}, options);
+  ASSERT_FALSE(fits);
+  EXPECT_EQ(fits.error().detail,
+            "g_tier_DadiMemCacheCapacityMB: 1024 MiB do not fit: the control group /job allows "
+            "1024 MiB, and the daemon itself needs up to 181");
+}
+
+TEST(MemoryPlan, ACacheThatIsOffNeedsNothing) {
+  MountOptions options = WithCache(4096, 4096);
+  options.cache.enabled = false;
+  EXPECT_TRUE(FitIntoMemory({512 * kMiB, "the machine"}, options));
+}
+
+}  // namespace
+}  // namespace shoal
