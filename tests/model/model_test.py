@@ -161,7 +161,7 @@ class Thread:
 
 
 class RandomUse(CacheTest):
-    def use(self, options):
+    def use(self, options, faults=()):
         seed = int(os.environ.get("SHOAL_SEED", random.randrange(1 << 32)))
         chance = random.Random(seed)
         origin, model = self.origin(), Model()
@@ -178,6 +178,7 @@ class RandomUse(CacheTest):
         told = f"SHOAL_SEED={seed} {options}"
         print(told, flush=True)
         mount = self.mount(origin, options)
+        origin.configure(faults=list(faults))
         threads = [Thread(seed + number, mount, model) for number in range(THREADS)]
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
             for _ in range(ROUNDS):
@@ -202,6 +203,12 @@ class RandomUse(CacheTest):
 
     def test_random_use_with_both_caches_matches_the_objects(self):
         self.use(cache_options(self.directory(), self.directory(), disk_mib=5, memory_mib=4))
+
+    def test_random_use_with_a_cache_and_a_store_that_fails_now_and_then_matches_the_objects(self):
+        self.use(cache_options(self.directory(), disk_mib=8, memory_mib=4), faults=[
+            {"kind": "status503", "probability": 0.02}, {"kind": "reset", "probability": 0.02},
+            {"kind": "cut_after_bytes", "bytes": 30_000, "match": {"op": "Get"},
+             "probability": 0.05}])
 
     def test_random_use_with_both_caches_and_no_passthrough_matches_the_objects(self):
         self.use(cache_options(self.directory(), memory_mib=64) + ",passthrough=off")

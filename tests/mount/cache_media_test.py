@@ -2,6 +2,7 @@
 import concurrent.futures
 import errno
 import os
+import pathlib
 import shutil
 import subprocess
 import threading
@@ -23,14 +24,14 @@ class MediaTest(CacheTest):
         return {f"{folder}/{i}": sha256(origin.put(f"{folder}/{i}", pattern(size + i, i)))
                 for i in range(count)}
 
-    def read_in_time(self, mount, written, seconds_max=5):
-        """By a few readers at once, none of whom waits for long."""
+    def read_in_time(self, mount, written, seconds_max=5, readers=4):
+        """By some readers at once, none of whom waits for long."""
         def read(key):
             begun = time.monotonic()
             self.assert_reads(mount, {key: written[key]})
             return time.monotonic() - begun
 
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with concurrent.futures.ThreadPoolExecutor(readers) as pool:
             longest = max(pool.map(read, written))
         self.assertLess(longest, seconds_max)
 
@@ -62,6 +63,24 @@ class Capacity(MediaTest):
                 self.assertLessEqual(used_bytes(disk / "shoal-cache"), 16 * MIB)
                 self.assertLessEqual(most[0], 16 * MIB)
                 self.assertGreater(cached_bytes(disk), 8 * MIB, "it is made use of")
+
+    def test_the_memory_cache_never_takes_more_than_its_capacity(self):
+        origin = self.origin()
+        written = self.objects(origin, 30, 2 * MIB) | self.objects(origin, 300, 20_000, "small")
+        mount = self.mount(origin, cache_options(memory_mib=16))
+        memory = self.memory_of(mount)
+        for _ in range(2):
+            self.read_in_time(mount, written, seconds_max=30)
+            self.assertLessEqual(used_of_file_system(memory), 16 * MIB)
+        self.assertGreater(used_of_file_system(memory), 8 * MIB, "it is made use of")
+
+    @staticmethod
+    def memory_of(mount):
+        """The tmpfs that no path leads to: its root is a descriptor of the daemon."""
+        for descriptor in pathlib.Path(f"/proc/{mount.process.pid}/fd").iterdir():
+            if os.readlink(descriptor) == "/" and descriptor.stat().st_dev != os.stat("/").st_dev:
+                return descriptor
+        raise AssertionError("there is no memory cache")
 
     def test_what_an_earlier_mount_left_is_brought_under_a_smaller_capacity(self):
         origin, directory = self.origin(), self.directory()
@@ -125,6 +144,19 @@ class Trouble(MediaTest):
         self.read_in_time(mount, warm | cold)
         self.thaw(disk)
         wait_until(lambda: self.reads_without_a_get(origin, mount, warm | cold))
+
+    def test_64_readers_of_a_frozen_disk_wait_no_longer_than_a_few(self):
+        origin = self.origin()
+        written = self.objects(origin, 64, 100_000)
+        disk, _ = self.ext4(64)
+        first = self.mount(origin, cache_options(disk))
+        self.assert_reads(first, written)
+        wait_until_cached(64 * 100_000, disk)
+        first.close()
+        mount = self.mount(origin, cache_options(disk, memory_mib=16))
+        self.freeze(disk)
+        self.read_in_time(mount, written, readers=64)
+        self.thaw(disk)
 
     def freeze(self, disk):
         """Thaws by itself, even if this process is stuck in a read."""
