@@ -137,6 +137,7 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
   }
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
   if (!writer_) {
+    WaitUntilScanned();  // of an empty storage
     Write(*use, *shared);
     return;
   }

@@ -67,7 +67,7 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
     volumes.push_back(std::make_unique<CacheVolume>(VolumeOf(options, options.disk_capacity_mib),
                                                     *std::move(storage), clock));
   }
-  return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next, clock);
+  return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next);
 }
 
 Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, bool above_disk,
@@ -81,7 +81,7 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, bool a
   tier.keep_at_first = !above_disk;
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(volume, std::move(storage), clock));
-  return std::make_unique<Tier>(tier, std::move(volumes), next, clock);
+  return std::make_unique<Tier>(tier, std::move(volumes), next);
 }
 
 }  // namespace

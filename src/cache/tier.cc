@@ -204,11 +204,10 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
 };
 
 Tier::Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
-           RangeSource& next, const Clock& clock)
+           RangeSource& next)
     : options_(options),
       volumes_(std::move(volumes)),
       next_(next),
-      clock_(clock),
       promoter_("cache-promote", kPromoterThreads) {}
 
 std::shared_ptr<ObjectBytes> Tier::Open(const ObjectVersion& version) {

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "cache/cache_volume.h"
@@ -31,9 +30,9 @@ struct TierOptions {
 
 class Tier final : public RangeSource {
  public:
-  // `next` and `clock` outlive it. At least one volume.
+  // `next` outlives it. At least one volume.
   Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
-       RangeSource& next, const Clock& clock);
+       RangeSource& next);
 
   std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
 
@@ -47,7 +46,6 @@ class Tier final : public RangeSource {
   const TierOptions options_;
   const std::vector<std::unique_ptr<CacheVolume>> volumes_;
   RangeSource& next_;
-  const Clock& clock_;
   RecentNames opened_;
   ThreadPool promoter_;  // last: its work uses the rest
 };

@@ -69,7 +69,7 @@ class TierTest : public ::testing::Test {
     }
     tier_ =
         std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_, .page_bytes = page_bytes},
-                               std::move(volumes), origin_, clock_);
+                               std::move(volumes), origin_);
   }
   void Unmount() { tier_.reset(); }
   CacheVolume& Volume(size_t index = 0) { return *tier_->volumes()[index]; }
@@ -550,7 +550,7 @@ TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
       *std::move(storage), clock_));
   volumes[0]->WaitUntilScanned();
   Tier memory({.kind = ServedBy::kMemory, .bucket_identity = bucket_, .keep_at_first = false},
-              std::move(volumes), *tier_, clock_);
+              std::move(volumes), *tier_);
   const ObjectVersion object = Object(3 * kMiB);
   const auto read = [&] {
     CollectingSink sink;
