@@ -6,10 +6,12 @@ Native is the same bytes in a file on the file system of the tier, its pages in 
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import tempfile
+import time
 
-from measure import (GIB, MIB, ROOT, at_least, interleaved, make_object, mb_per_second,
+from measure import (Figure, GIB, MIB, ROOT, at_least, interleaved, make_object, mb_per_second,
                      operations_per_second)
 from harness import KEY_ID, KEY_SECRET, Mount, Origin
 from peers import Rclone, S3fs
@@ -173,6 +175,36 @@ def stat_tree(repeat):
                      "native")]
 
 
+def start_up(repeat):
+    """From the command to a mount that answers. An object is two files of its name."""
+    count = 200_000
+    with closing(Origin()) as origin, scratch() as full, scratch() as empty:
+        origin.put("file", b"x")
+        chance = random.Random(1)
+        for _ in range(count):
+            name = f"{chance.getrandbits(128):032x}"
+            folder = full / "shoal-cache" / name[:2]
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+            for suffix in (".data", ".meta"):
+                (folder / (name + suffix)).touch(0o600)
+
+        def mount_seconds(directory):
+            begun = time.monotonic()
+            mount = Mount(origin, "g_tier_DadiIsDistributed=false",
+                          "g_tier_DadiDiskCacheCapacityMB=65536",
+                          f"g_tier_DadiDiskCachePath={directory}/")
+            os.stat(mount.point)
+            seconds = time.monotonic() - begun
+            mount.close()
+            return seconds
+
+        mount_seconds(empty)
+        ours, least = interleaved(max(repeat, 5), lambda: mount_seconds(full),
+                                  lambda: mount_seconds(empty))
+    return [Figure("start-up with 200,000 cached objects", ours * 1e3, "ms", least * 1e3,
+                   "ms, an empty cache", ours / least, "<= 1.2", ours / least <= 1.2)]
+
+
 def against_peers(rows, repeat, mounts, name, unit_name, measure):
     """One row for each peer; the first mount is ours."""
     rates = interleaved(repeat, *(lambda mount=mount: measure(mount) for mount in mounts))
@@ -220,4 +252,5 @@ def peers(repeat):
 
 
 FIGURES = dict(memory_tier=memory_tier, disk_tier=disk_tier, incomplete=incomplete,
-               small_files=small_files, stat_tree=stat_tree, peers=peers)
+               small_files=small_files, stat_tree=stat_tree, start_up=start_up,
+               peers=peers)
