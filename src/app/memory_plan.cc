@@ -54,7 +54,7 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
                     "and the daemon itself needs up to {}",
                     memory_mib, limit.whose, limit_mib, others_mib - memory_mib + kReadMibMin));
   const uint64_t left_mib = limit_mib > others_mib ? limit_mib - others_mib : 0;
-  const uint64_t read_mib = std::clamp(left_mib, kReadMibMin, options.read.memory_mib);
+  const uint64_t read_mib = std::min(std::max(left_mib, kReadMibMin), options.read.memory_mib);
   options.notices.push_back(
       {.is_warning = true,
        .text = fmt::format("read_memory_mb: {} instead of {}, as {} allows {} MiB", read_mib,

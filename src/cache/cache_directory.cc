@@ -36,7 +36,8 @@ constexpr std::string_view kMetaSuffix = ".meta";
 constexpr char kQuarantine[] = "quarantine";
 constexpr size_t kFolderCount = 256;
 constexpr size_t kQuarantinedMax = 8;
-constexpr uint64_t kFormatBlocks = 1;  // the file FORMAT
+constexpr uint64_t kQuarantineBlocksMax = 16384;  // 64 MiB: the cache needs the room
+constexpr uint64_t kFormatBlocks = 1;             // the file FORMAT
 constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
 
 auto FailSystem(const std::string& what) {
@@ -44,6 +45,7 @@ auto FailSystem(const std::string& what) {
   Errc code = Errc::kUnreachable;
   if (error == ENOENT) code = Errc::kNotFound;
   if (error == EEXIST) code = Errc::kBusy;
+  if (error == EFBIG) code = Errc::kInvalid;
   if (error == ELOOP || error == ENXIO) code = Errc::kInvalid;  // a link or a socket
   if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
   return Fail(code, what + ": " + std::strerror(error));
@@ -115,8 +117,11 @@ bool IsOurs(int fd, struct stat& file) {
 
 class CacheDirectory final : public CacheStorage {
  public:
-  CacheDirectory(std::string name, FileDescriptor root, FileDescriptor lock)
-      : name_(std::move(name)), root_(std::move(root)), lock_(std::move(lock)) {}
+  CacheDirectory(std::string name, bool in_memory, FileDescriptor root, FileDescriptor lock)
+      : name_(std::move(name)),
+        in_memory_(in_memory),
+        root_(std::move(root)),
+        lock_(std::move(lock)) {}
 
   Result<> Prepare() {
     ASSIGN_OR_RETURN(quarantine_, OpenFolder(root_.get(), kQuarantine, name_ + "/quarantine"));
@@ -148,8 +153,8 @@ class CacheDirectory final : public CacheStorage {
         return Fail(Errc::kNotFound, "no longer the file it was: " + hex);
       return again;
     };
-    return std::make_unique<StoredFiles>(hex, std::move(files->first), std::move(files->second),
-                                         std::move(reopen));
+    return std::make_unique<StoredFiles>(hex, in_memory_, std::move(files->first),
+                                         std::move(files->second), std::move(reopen));
   }
 
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
@@ -169,8 +174,8 @@ class CacheDirectory final : public CacheStorage {
       (void)Remove(name);  // what there is of it; the reason is the first failure
       return tl::unexpected(std::move(files).error());
     }
-    return std::make_unique<StoredFiles>(hex, std::move(files->first), std::move(files->second),
-                                         nullptr);
+    return std::make_unique<StoredFiles>(hex, in_memory_, std::move(files->first),
+                                         std::move(files->second), nullptr);
   }
 
   Result<> Remove(const ObjectDigest& name) override {
@@ -339,15 +344,19 @@ class CacheDirectory final : public CacheStorage {
       if (fstatat(quarantine_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
         files[{found.st_ctim.tv_sec, std::move(file)}] = BlocksOf(found);
     }));
-    for (; files.size() > 2 * kQuarantinedMax; files.erase(files.begin()))
-      unlinkat(quarantine_.get(), files.begin()->first.second.c_str(), 0);
     uint64_t blocks = 0;
     for (const auto& [file, block_count] : files) blocks += block_count;
+    for (; files.size() > 2 * kQuarantinedMax || blocks > kQuarantineBlocksMax;
+         files.erase(files.begin())) {
+      unlinkat(quarantine_.get(), files.begin()->first.second.c_str(), 0);
+      blocks -= files.begin()->second;
+    }
     quarantine_block_count_.store(blocks, std::memory_order_relaxed);
     return {};
   }
 
   const std::string name_;
+  const bool in_memory_;
   const FileDescriptor root_;
   const FileDescriptor lock_;
   FileDescriptor quarantine_;
@@ -416,7 +425,8 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   ASSIGN_OR_RETURN(FileDescriptor root, OpenFolder(parent.get(), "shoal-cache", name));
   ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name, wait_for_other));
   RETURN_IF_ERROR(CheckFormat(root.get(), name));
-  auto directory = std::make_unique<CacheDirectory>(name, std::move(root), std::move(lock));
+  auto directory =
+      std::make_unique<CacheDirectory>(name, /*in_memory=*/false, std::move(root), std::move(lock));
   RETURN_IF_ERROR(directory->Prepare());
   return directory;
 }
@@ -440,7 +450,8 @@ Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes)
   FileDescriptor root(openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return FailSystem("a tmpfs for the memory cache");
   // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
-  auto directory = std::make_unique<CacheDirectory>("memory", std::move(root), std::move(mount));
+  auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
+                                                    std::move(mount));
   RETURN_IF_ERROR(directory->Prepare());
   return directory;
 }

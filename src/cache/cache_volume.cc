@@ -18,6 +18,12 @@ constexpr uint64_t kQueuedBytesMax = 64 * kMiB;
 constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
 // How long a reader waits for a medium before it goes elsewhere.
 constexpr Duration kStallMax = std::chrono::milliseconds(250);
+// How long a fetch waits for room in the queue of a medium, and once that was in vain, how long
+// none does.
+constexpr Duration kFillWaitMax = std::chrono::milliseconds(100);
+constexpr Duration kBehindFor = std::chrono::seconds(5);
+// More are checked as they are read.
+constexpr size_t kToCheckMax = 256;
 // So many reads that are stuck at once are no chance.
 constexpr uint32_t kStalledCountMax = kReaderThreads / 2;
 
@@ -58,6 +64,7 @@ CacheVolume::~CacheVolume() {
 
 CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& identity,
                                    uint64_t size_bytes) {
+  std::shared_ptr<CachedObject> displaced;  // its files are closed after the lock
   const std::scoped_lock lock(mutex_);
   std::shared_ptr<CachedObject>& object = objects_[name];
   // Two objects of one digest: the newcomer has the name from now on.
@@ -65,6 +72,7 @@ CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& 
     if (object != nullptr) {
       idle_.erase(object->idle_since);
       object->SetState(CachedObject::State::kGone);
+      displaced = std::move(object);
     }
     object = std::make_shared<CachedObject>(name, identity, size_bytes, options_.page_bytes);
     if (scanned_ && !index_.Contains(name)) object->SetState(CachedObject::State::kAbsent);
@@ -97,33 +105,36 @@ bool CacheVolume::RunInTime(std::function<void()> work, Deadline deadline) {
     work();
     return true;
   }
+  const Duration wait = std::min(kStallMax, deadline.Remaining(clock_));
+  if (wait <= Duration::zero()) return false;
   struct Rendezvous {
     std::mutex mutex;
     std::condition_variable done_changed;
+    bool started = false;
     bool done = false;
     bool abandoned = false;
+    bool stuck = false;  // counted as such
   };
   const auto rendezvous = std::make_shared<Rendezvous>();
   readers_->Run([this, rendezvous, work = std::move(work)] {
     {
       const std::scoped_lock lock(rendezvous->mutex);
-      if (rendezvous->abandoned) {  // while it stood in line
-        --stalled_count_;
-        return;
-      }
+      if (rendezvous->abandoned) return;  // while it stood in line
+      rendezvous->started = true;
     }
     work();
     const std::scoped_lock lock(rendezvous->mutex);
     rendezvous->done = true;
     rendezvous->done_changed.notify_one();
-    if (rendezvous->abandoned) --stalled_count_;
+    if (rendezvous->stuck) --stalled_count_;
   });
   std::unique_lock lock(rendezvous->mutex);
-  const Duration wait = std::min(kStallMax, deadline.Remaining(clock_));
   if (rendezvous->done_changed.wait_for(lock, wait, [&] { return rendezvous->done; })) return true;
   rendezvous->abandoned = true;
   metrics_.stalled_reads.Add();
-  if (++stalled_count_ >= kStalledCountMax) {
+  // What only stood in line says that the medium is busy, not that it hangs.
+  rendezvous->stuck = rendezvous->started && wait == kStallMax;
+  if (rendezvous->stuck && ++stalled_count_ >= kStalledCountMax) {
     lock.unlock();
     health_.OnFailure("it does not answer");
   }
@@ -142,8 +153,14 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     return;
   }
   {
-    const std::scoped_lock lock(mutex_);
-    if (!scanned_ || queued_bytes_ + shared->size_bytes > kQueuedBytesMax) {
+    std::unique_lock lock(mutex_);
+    const auto has_room = [&] { return queued_bytes_ + shared->size_bytes <= kQueuedBytesMax; };
+    // A link faster than the medium is held back a little, so that objects become whole; but
+    // not by one that hangs.
+    if (scanned_ && !has_room() && clock_.Now() >= behind_until_ &&
+        !queue_moved_.wait_for(lock, kFillWaitMax, has_room))
+      behind_until_ = clock_.Now() + kBehindFor;
+    if (!scanned_ || !has_room()) {
       metrics_.dropped_bytes.Add(shared->size_bytes);
       return;
     }
@@ -160,12 +177,14 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     writing.reset();
     const std::scoped_lock lock(mutex_);
     queued_bytes_ -= shared->size_bytes;
+    queue_moved_.notify_all();
     if (--write_count_ == 0) changed_.notify_all();
   });
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline deadline) {
   if (use->size_bytes < options_.whole_bytes_min || use->size_bytes == 0) return nullptr;
+  if (!health_.usable()) return nullptr;  // the kernel would wait for it without end
   if (!Load(use, deadline)) return nullptr;
   if (use->complete() && !use->checked.full() && use->size_bytes <= kCheckedAtOpenBytesMax)
     RunInTime([this, object = use.object()] { CheckAll(*object, 0); }, deadline);
@@ -175,13 +194,16 @@ std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline dea
 std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const Use& use) {
   CachedObject& object = *use;
   if (object.size_bytes < options_.whole_bytes_min || object.size_bytes == 0) return nullptr;
+  if (!health_.usable()) return nullptr;
   if (object.state() == CachedObject::State::kUnknown) return std::nullopt;
   const std::scoped_lock lock(mutex_);
   if (object.state() != CachedObject::State::kHere || !object.complete()) return nullptr;
   if (!object.checked.full()) {
-    // Bounded by the objects in use; one that is there twice is found to be checked.
-    to_check_.push_back(use.object());
-    work_came_.notify_all();
+    if (!object.to_be_checked && to_check_.size() < kToCheckMax) {
+      object.to_be_checked = true;
+      to_check_.push_back(use.object());
+      work_came_.notify_all();
+    }
     return nullptr;
   }
   ++object.user_count;

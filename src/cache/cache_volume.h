@@ -132,11 +132,18 @@ class CacheVolume {
   void WaitUntilWritten();
 
  private:
-  struct ReadJob;
+  struct Victim {
+    ObjectDigest name;
+    uint32_t block_count;
+    std::shared_ptr<CachedObject> object;  // null: nobody had it open
+  };
   class File;
 
   void EndUse(std::shared_ptr<CachedObject> object);
   void LoadNow(CachedObject& object);
+  void BecomeAbsent(CachedObject& object);
+  void NoteVerified(const CachedObject& object);
+  void RemoveFromIndex(const ObjectDigest& name);
   static Result<ObjectMeta> ReadMeta(StoredObject& stored);
   void ReadTable(CachedObject& object);
   // False: `work` goes on, but nobody waits for it.
@@ -154,12 +161,12 @@ class CacheVolume {
                                  std::span<const uint64_t> checksums);
   bool Reserve(uint64_t block_count);
   bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
-                     std::vector<ObjectDigest>& victims);
+                     std::vector<Victim>& victims);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
 
   void Maintain();
-  void Scan();
+  bool Scan();
   void Scrub();
   bool ScrubOne(const ObjectDigest& name);
   void Try();
@@ -171,14 +178,16 @@ class CacheVolume {
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
-  std::mutex mutex_;                   // guards what follows
-  std::condition_variable changed_;    // what tests wait for
-  std::condition_variable work_came_;  // for the upkeep
+  std::mutex mutex_;                     // guards what follows
+  std::condition_variable changed_;      // what tests wait for
+  std::condition_variable queue_moved_;  // for who fills
+  std::condition_variable work_came_;    // for the upkeep
   CacheIndex index_;
   std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_;         // of those, not used; by age
   uint64_t idle_clock_ = 0;
-  std::deque<std::shared_ptr<CachedObject>> to_check_;
+  std::deque<std::shared_ptr<CachedObject>> to_check_;  // each once
+  std::optional<ObjectDigest> scrubbed_;                // being compared, and not evicted since
   uint64_t reserved_block_count_ = 0;
   uint64_t leaving_block_count_ = 0;  // of what was evicted and is still on the medium
   uint64_t queued_bytes_ = 0;         // waiting to be written
@@ -186,6 +195,8 @@ class CacheVolume {
   bool scanned_ = false;
   bool stopping_ = false;
   Instant full_until_{};
+  Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue
+
   std::atomic<uint32_t> stalled_count_{0};
 
   // Last: their work uses all of the above.

@@ -32,12 +32,14 @@ void CacheVolume::LoadNow(CachedObject& object) {
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(object.name);
   if (!stored) {
     if (stored.error().code != Errc::kNotFound) return OnFailure(stored.error());
-    const std::scoped_lock index_lock(mutex_);
-    index_.Remove(object.name);
-    object.SetState(CachedObject::State::kAbsent);
-    return;
+    return BecomeAbsent(object);
   }
   const Result<ObjectMeta> meta = ReadMeta(**stored);
+  if (!meta && meta.error().code == Errc::kNotFound) {  // its first write never came
+    if (const Result<> removed = storage_->Remove(object.name); !removed)
+      return OnFailure(removed.error());
+    return BecomeAbsent(object);
+  }
   if (!meta && meta.error().code == Errc::kCorrupt) return PutAside(object, meta.error().detail);
   if (!meta) return OnFailure(meta.error());
   const bool ours = meta->identity == object.identity && meta->size_bytes == object.size_bytes &&
@@ -45,10 +47,7 @@ void CacheVolume::LoadNow(CachedObject& object) {
   if (!ours) {  // of another page size, or of another object with the same digest
     if (const Result<> removed = storage_->Remove(object.name); !removed)
       return OnFailure(removed.error());
-    const std::scoped_lock index_lock(mutex_);
-    index_.Remove(object.name);
-    object.SetState(CachedObject::State::kAbsent);
-    return;
+    return BecomeAbsent(object);
   }
   bool verified = false;
   {
@@ -62,12 +61,23 @@ void CacheVolume::LoadNow(CachedObject& object) {
   } else {
     ReadTable(object);
   }
+  // Only now: who finds it here asks at once which pages are.
+  object.BecomeHere(CachedObject::State::kUnknown);
   (void)storage_->MarkUsed(object.name);  // for the order after a restart, no more
+}
+
+void CacheVolume::BecomeAbsent(CachedObject& object) {
+  const std::scoped_lock lock(mutex_);
+  if (object.state() != CachedObject::State::kUnknown) return;
+  RemoveFromIndex(object.name);
+  object.SetState(CachedObject::State::kAbsent);
 }
 
 Result<ObjectMeta> CacheVolume::ReadMeta(StoredObject& stored) {
   MetaHeader header{};
   RETURN_IF_ERROR(stored.ReadMeta(0, header));
+  if (std::ranges::all_of(header, [](std::byte byte) { return byte == std::byte{0}; }))
+    return Fail(Errc::kNotFound, "no header");
   ASSIGN_OR_RETURN(ObjectMeta meta, DecodeMeta(header));
   ASSIGN_OR_RETURN(const uint64_t data_bytes, stored.DataBytes());
   if (data_bytes != meta.size_bytes) return Fail(Errc::kCorrupt, "it is not of its length");
@@ -162,15 +172,33 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
   object.checked.Add(first_page, page_count);
   if (object.checked.full()) {
     const std::scoped_lock lock(mutex_);
-    if (object.state() == CachedObject::State::kHere) index_.SetVerified(object.name);
+    NoteVerified(object);
   }
   return true;
+}
+
+// REQUIRES: mutex_ held. By now the name may be another object's files.
+void CacheVolume::NoteVerified(const CachedObject& object) {
+  const auto known = objects_.find(object.name);
+  if (known != objects_.end() && known->second.get() == &object &&
+      object.state() == CachedObject::State::kHere)
+    index_.SetVerified(object.name);
+}
+
+// REQUIRES: mutex_ held.
+void CacheVolume::RemoveFromIndex(const ObjectDigest& name) {
+  index_.Remove(name);
+  if (scrubbed_ == name) scrubbed_.reset();  // what is being compared is not there any more
 }
 
 // At most so many bytes a second; 0: as fast as it goes.
 bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
   const uint64_t pages_at_once = std::max<uint64_t>(kCheckBytesAtOnce / object.page_bytes, 1);
   for (uint64_t page = 0; page < object.page_count;) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (stopping_) return false;
+    }
     page = object.present.NextWith(page, object.page_count);
     const uint64_t end =
         object.present.NextWithout(page, std::min(object.page_count, page + pages_at_once));
@@ -194,6 +222,7 @@ bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
 // Nobody finds it here any more; who uses it goes elsewhere for what is not checked.
 void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
   std::shared_ptr<CachedObject> kept;  // its files are closed after the lock
+  uint32_t block_count = 0;
   {
     const std::scoped_lock lock(mutex_);
     if (object.state() == CachedObject::State::kGone) return;
@@ -206,12 +235,17 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
       kept = std::move(known->second);
       objects_.erase(known);
     }
-    index_.Remove(object.name);
+    block_count = index_.block_count(object.name);
+    RemoveFromIndex(object.name);
   }
   metrics_.put_aside.Add();
   log::Warn("the cache at {} put {} aside, and will fetch it again: {}", storage_->name(),
             object.name.Hex(), why);
-  if (const Result<> moved = storage_->Quarantine(object.name); !moved) OnFailure(moved.error());
+  const Result<> moved = storage_->Quarantine(object.name);
+  if (moved) return;
+  OnFailure(moved.error());
+  const std::scoped_lock lock(mutex_);
+  index_.Put(object.name, block_count);  // it takes room as before, and will be found again
 }
 
 void CacheVolume::OnFailure(const Error& error) {

@@ -1,5 +1,8 @@
 // What a volume does when nobody asks: it counts what is there, looks whether that is still
 // right, and tries whether a medium that failed works again.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -14,6 +17,7 @@ namespace {
 constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
 // Of more, the bits alone would take much memory; they are checked as they are read.
 constexpr uint64_t kScrubbedPagesMax = uint64_t{1} << 28;
+constexpr int kNiceness = 10;
 constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
 constexpr char kTrialIdentity[] = "a trial of the medium";
 
@@ -21,21 +25,31 @@ constexpr char kTrialIdentity[] = "a trial of the medium";
 
 void CacheVolume::Maintain() {
   pthread_setname_np(pthread_self(), "cache-upkeep");
-  Scan();
+  // The first readers come now; the count can wait.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   bool scrubbed = false;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (!to_check_.empty()) {
-      const std::shared_ptr<CachedObject> object = std::move(to_check_.front());
+    if (!scanned_ && health_.usable()) {
+      lock.unlock();
+      const bool counted = Scan();
+      lock.lock();
+      scanned_ = counted;
+      changed_.notify_all();
+    } else if (!to_check_.empty()) {
+      std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
+      object->to_be_checked = false;
+      if (object->user_count == 0) continue;
       lock.unlock();
       CheckAll(*object, 0);
+      object.reset();
       lock.lock();
     } else if (health_.TrialIsDue()) {
       lock.unlock();
       Try();
       lock.lock();
-    } else if (!scrubbed && options_.may_wait) {
+    } else if (scanned_ && !scrubbed && options_.may_wait) {
       lock.unlock();
       Scrub();
       lock.lock();
@@ -46,14 +60,18 @@ void CacheVolume::Maintain() {
   }
 }
 
-void CacheVolume::Scan() {
+// False: some of what is there was not counted, so nothing may be written yet.
+bool CacheVolume::Scan() {
   std::vector<CacheStorage::Found> found;
   const Result<> scanned = storage_->ScanAndClean([&](const CacheStorage::Found& object) {
     found.push_back(object);
     const std::scoped_lock lock(mutex_);
     return !stopping_;
   });
-  if (!scanned) OnFailure(scanned.error());
+  if (!scanned) {
+    OnFailure(scanned.error());
+    return false;
+  }
   std::ranges::sort(found, {}, &CacheStorage::Found::used_unix_seconds);
   uint64_t bytes = 0;
   {
@@ -67,9 +85,7 @@ void CacheVolume::Scan() {
     log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
               bytes / kMiB);
   Reserve(0);  // the capacity may be less than it was
-  const std::scoped_lock lock(mutex_);
-  scanned_ = true;
-  changed_.notify_all();
+  return true;
 }
 
 // Compares what an earlier process left with its checksums.
@@ -85,6 +101,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
     const std::scoped_lock lock(mutex_);
     if (stopping_ || !to_check_.empty()) return false;
     if (!health_.usable() || index_.IsVerified(name)) return true;
+    scrubbed_ = name;
   }
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
   if (!stored) return true;  // evicted meanwhile, or its reader will see
@@ -93,7 +110,10 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes);
   object.SetStored(*std::move(stored));
   ReadTable(object);
-  return CheckAll(object, kScrubBytesPerSecond);
+  if (!CheckAll(object, kScrubBytesPerSecond)) return object.state() == CachedObject::State::kGone;
+  const std::scoped_lock lock(mutex_);
+  if (object.checked.full() && scrubbed_ == name && index_.Contains(name)) index_.SetVerified(name);
+  return true;
 }
 
 // Everything a fill and a read need, on a small scale.

@@ -27,6 +27,12 @@ uint64_t TreeBlocksFor(const CachedObject& object) {
   return page_count <= kPagesWithoutTree ? 0 : 1 + page_count / kPagesOfATreeBlock;
 }
 
+Result<MetaHeader> HeaderOf(const CachedObject& object) {
+  return EncodeMeta({.identity = object.identity,
+                     .size_bytes = object.size_bytes,
+                     .page_bytes = object.page_bytes});
+}
+
 }  // namespace
 
 void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
@@ -43,7 +49,9 @@ void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
       metrics_.filled_bytes.Add(run.length);
     } else {
       metrics_.dropped_bytes.Add(run.length);
-      if (written.error().code != Errc::kBusy) OnFailure(written.error());
+      // The object's own trouble is none of the medium.
+      const Errc code = written.error().code;
+      if (code == Errc::kUnreachable || code == Errc::kNoSpace) OnFailure(written.error());
     }
     page = run_end;
   }
@@ -80,10 +88,13 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
 }
 
 Result<> CacheVolume::MakeFiles(CachedObject& object) {
+  RETURN_IF_ERROR(HeaderOf(object));  // one that has none gets no files
   ASSIGN_OR_RETURN(std::unique_ptr<StoredObject> stored,
                    storage_->Create(object.name, object.size_bytes));
   object.has_header = false;
   object.SetStored(std::move(stored));
+  if (!object.BecomeHere(CachedObject::State::kAbsent))
+    return Fail(Errc::kBusy, "another object has its name by now");
   return {};
 }
 
@@ -93,9 +104,7 @@ Result<> CacheVolume::WriteChecksums(CachedObject& object, uint64_t first_page,
   const std::span<const std::byte> bytes = std::as_bytes(checksums);
   StoredObject& stored = *object.stored();
   if (object.has_header) return stored.WriteMeta(ChecksumOffset(first_page), bytes);
-  ASSIGN_OR_RETURN(const MetaHeader header, EncodeMeta({.identity = object.identity,
-                                                        .size_bytes = object.size_bytes,
-                                                        .page_bytes = object.page_bytes}));
+  ASSIGN_OR_RETURN(const MetaHeader header, HeaderOf(object));
   std::vector<std::byte> start(header.begin(), header.end());
   if (first_page == 0) start.insert(start.end(), bytes.begin(), bytes.end());
   RETURN_IF_ERROR(stored.WriteMeta(0, start));
@@ -115,30 +124,29 @@ bool CacheVolume::Reserve(uint64_t block_count) {
   const uint64_t free_needed_bytes = floor_bytes + block_count * kCacheBlockBytes;
   const uint64_t missing_bytes =
       free_needed_bytes > room->free_bytes ? free_needed_bytes - room->free_bytes : 0;
-  std::vector<ObjectDigest> victims;
-  uint64_t evicted_block_count = 0;
+  std::vector<Victim> victims;
   bool granted = false;
   {
     const std::scoped_lock lock(mutex_);
     if (clock_.Now() < full_until_) return false;
-    const uint64_t before = leaving_block_count_;
     granted = ChooseVictims(block_count, missing_bytes, room->own_block_count, victims);
-    evicted_block_count = leaving_block_count_ - before;
     if (granted) reserved_block_count_ += block_count;
   }
-  for (const ObjectDigest& victim : victims)
-    if (const Result<> removed = storage_->Remove(victim); !removed) OnFailure(removed.error());
-  if (!victims.empty()) {
-    metrics_.evicted_bytes.Add(evicted_block_count * kCacheBlockBytes);
+  for (Victim& victim : victims) {
+    victim.object.reset();  // its files are closed
+    const Result<> removed = storage_->Remove(victim.name);
+    if (!removed) OnFailure(removed.error());
+    metrics_.evicted_bytes.Add(removed ? victim.block_count * kCacheBlockBytes : 0);
     const std::scoped_lock lock(mutex_);
-    leaving_block_count_ -= evicted_block_count;
+    leaving_block_count_ -= victim.block_count;
+    if (!removed) index_.Put(victim.name, victim.block_count);  // it is still there
   }
   return granted;
 }
 
 // REQUIRES: mutex_ held.
 bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing,
-                                uint64_t own_block_count, std::vector<ObjectDigest>& victims) {
+                                uint64_t own_block_count, std::vector<Victim>& victims) {
   const uint64_t limit = options_.capacity_bytes / kCacheBlockBytes;
   uint64_t chosen_block_count = 0;
   const auto in_use = [this](const ObjectDigest& name) {
@@ -157,17 +165,18 @@ bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missin
       if (++attempts == kVictimAttemptsMax) return false;
       continue;
     }
-    const uint64_t victim_block_count = index_.block_count(*victim);
-    index_.Remove(*victim);
+    const uint32_t victim_block_count = index_.block_count(*victim);
+    RemoveFromIndex(*victim);
+    victims.push_back({*victim, victim_block_count, nullptr});
     const auto known = objects_.find(*victim);
     if (known != objects_.end()) {
       known->second->SetState(CachedObject::State::kGone);
       idle_.erase(known->second->idle_since);
+      victims.back().object = std::move(known->second);
       objects_.erase(known);
     }
     leaving_block_count_ += victim_block_count;
     chosen_block_count += victim_block_count;
-    victims.push_back(*victim);
   }
 }
 
@@ -178,7 +187,10 @@ void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
       here ? object.stored()->BlockCount() : Result<uint64_t>(uint64_t{0});
   const std::scoped_lock lock(mutex_);
   reserved_block_count_ -= reserved_block_count;
-  if (!here || !block_count || object.state() != CachedObject::State::kHere) return;
+  const auto known = objects_.find(object.name);
+  if (!here || !block_count || object.state() != CachedObject::State::kHere ||
+      known == objects_.end() || known->second.get() != &object)
+    return;
   index_.Put(object.name, static_cast<uint32_t>(*block_count + TreeBlocksFor(object)));
   if (object.checked.full()) index_.SetVerified(object.name);
 }

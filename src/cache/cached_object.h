@@ -69,15 +69,17 @@ class CachedObject {
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] bool complete() const { return present.full(); }
 
-  // Once, by whoever loads or makes the files.
+  // Once, by whoever loads or makes the files; who then says that it is here.
   void SetStored(std::unique_ptr<StoredObject> stored) {
     owned_ = std::move(stored);
     stored_.store(owned_.get(), std::memory_order_release);
-    state_.store(State::kHere, std::memory_order_release);
   }
   void SetState(State state) { state_.store(state, std::memory_order_release); }
+  // False: it is gone meanwhile, and stays so.
+  bool BecomeHere(State from) { return state_.compare_exchange_strong(from, State::kHere); }
 
-  // Chunks that are not written yet; readers find their bytes there. No two overlap.
+  // Chunks that are not written yet; readers find their bytes there. Of two that overlap one
+  // may be missed, which costs a fetch.
   void AddPending(std::shared_ptr<const CacheChunk> chunk) EXCLUDES(mutex_);
   void DropPending(const CacheChunk& chunk) EXCLUDES(mutex_);
   // True: `out` was filled. False: not all of it is in one chunk.
@@ -106,7 +108,8 @@ class CachedObject {
 
   // Guarded by the volume's lock.
   uint32_t user_count = 0;
-  uint64_t idle_since = 0;  // a place in the volume's order; of one that nobody uses
+  bool to_be_checked = false;  // it is in the upkeep's queue
+  uint64_t idle_since = 0;     // a place in the volume's order; of one that nobody uses
 
  private:
   std::atomic<State> state_{State::kUnknown};

@@ -52,10 +52,9 @@ Result<> StoredFiles::ReadData(uint64_t offset, std::span<std::byte> out) {
 
 bool StoredFiles::ReadDataNow(uint64_t offset, std::span<std::byte> out) {
   const iovec part{out.data(), out.size()};
-  ssize_t count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
-  // tmpfs does not know the flag, and need not: it is memory.
-  if (count < 0 && errno == EOPNOTSUPP)
-    count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), 0);
+  // tmpfs does not know the flag, and need not.
+  const int flags = in_memory_ ? 0 : RWF_NOWAIT;
+  const ssize_t count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), flags);
   return count == static_cast<ssize_t>(out.size());
 }
 

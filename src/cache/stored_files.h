@@ -16,10 +16,11 @@ class StoredFiles final : public StoredObject {
   // opening for writing waits where the file system is frozen, and reading must not.
   using OpenForWriting = std::function<Result<std::pair<FileDescriptor, FileDescriptor>>()>;
 
-  // Writable at once when `open_for_writing` is empty.
-  StoredFiles(std::string name, FileDescriptor data, FileDescriptor meta,
+  // Writable at once when `open_for_writing` is empty. `in_memory`: no read of them waits.
+  StoredFiles(std::string name, bool in_memory, FileDescriptor data, FileDescriptor meta,
               OpenForWriting open_for_writing)
       : name_(std::move(name)),
+        in_memory_(in_memory),
         data_(std::move(data)),
         meta_(std::move(meta)),
         open_for_writing_(std::move(open_for_writing)) {}
@@ -38,6 +39,7 @@ class StoredFiles final : public StoredObject {
   Result<> MakeWritable();
 
   const std::string name_;  // for messages
+  const bool in_memory_;
   const FileDescriptor data_;
   const FileDescriptor meta_;
   OpenForWriting open_for_writing_;  // empty once done; of the thread that writes

@@ -18,6 +18,8 @@ constexpr uint64_t kReadBytesMax = kMiB;
 // are so few: one request costs less than two.
 constexpr uint64_t kBridgedBytesMax = 128 * kKiB;
 constexpr size_t kPromoterThreads = 1;
+// Each holds a file that cannot be evicted meanwhile.
+constexpr uint32_t kPromotionsMax = 16;
 
 class NoReader final : public ByteSink {
  public:
@@ -47,18 +49,19 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
     ServedBy furthest = tier_.options_.kind;
     for (uint64_t offset = request.range.offset; offset < request.range.end();) {
       const Run run = NextRun(offset, request.range.end());
-      bool served = false;
       if (run.place != nullptr) {
-        ASSIGN_OR_RETURN(served,
-                         ReadFrom(*run.place, {offset, run.end - offset}, request.deadline, sink));
+        const ByteRange range{offset, run.end - offset};
+        ASSIGN_OR_RETURN(const uint64_t sent_until,
+                         ReadFrom(*run.place, range, request.deadline, sink));
+        if (sent_until > offset) {
+          offset = sent_until;
+          continue;
+        }
       }
-      if (!served) {
-        ASSIGN_OR_RETURN(const ServedBy by, ReadNext({.range = {offset, run.end - offset},
-                                                      .purpose = request.purpose,
-                                                      .deadline = request.deadline},
-                                                     sink));
-        furthest = std::max(furthest, by);
-      }
+      RangeRequest rest = request;
+      rest.range = {offset, run.end - offset};
+      ASSIGN_OR_RETURN(const ServedBy by, ReadNext(rest, sink));
+      furthest = std::max(furthest, by);
       offset = run.end;
     }
     return furthest;
@@ -109,7 +112,7 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
       const uint64_t page_end = (end + object.page_bytes - 1) / object.page_bytes;
       const uint64_t without = object.present.NextWithout(page, page_end);
       if (without > page) return {&place, std::min(end, without * object.page_bytes)};
-      const uint64_t with = object.present.NextWith(page, page_end);
+      const uint64_t with = object.present.NextWith(page + 1, page_end);
       missing_until = std::min(missing_until, with * object.page_bytes);
     }
     return {nullptr, std::min(end, missing_until)};
@@ -126,22 +129,18 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
     return run;
   }
 
-  // False, with nothing sent, when it cannot be read there.
-  Result<bool> ReadFrom(const Place& place, ByteRange range, Deadline deadline, ByteSink& sink) {
-    for (uint64_t offset = range.offset; offset < range.end();) {
+  // Answers how far it came: to range.offset when it cannot be read there.
+  Result<uint64_t> ReadFrom(const Place& place, ByteRange range, Deadline deadline,
+                            ByteSink& sink) {
+    uint64_t offset = range.offset;
+    while (offset < range.end()) {
       const ByteRange part{offset, std::min(kReadBytesMax, range.end() - offset)};
       const auto chunk = place.volume->Read(place.use, part, deadline);
-      if (chunk == nullptr) {
-        if (offset == range.offset) return false;
-        ASSIGN_OR_RETURN(
-            [[maybe_unused]] const ServedBy by,
-            ReadNext({.range = {offset, range.end() - offset}, .deadline = deadline}, sink));
-        return true;
-      }
+      if (chunk == nullptr) break;
       if (!sink.Append(chunk->span())) return Fail(Errc::kInterrupted, "the reader wants no more");
       offset += part.length;
     }
-    return true;
+    return offset;
   }
 
   Result<ServedBy> ReadNext(const RangeRequest& request, ByteSink& sink) {
@@ -171,9 +170,15 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
     if (place == nullptr || size_bytes_ > place->volume->capacity_bytes() / 2 ||
         promoting_.exchange(true))
       return whole;
+    if (++tier_.promotion_count_ > kPromotionsMax) {
+      --tier_.promotion_count_;
+      promoting_ = false;
+      return whole;
+    }
     tier_.promoter_.Run([self = shared_from_this(), whole, place] {
       self->Promote(*whole, *place);
       self->promoting_ = false;
+      --self->tier_.promotion_count_;
     });
     return whole;
   }

@@ -5,6 +5,7 @@
 // that work; it is found in whichever volume has it, so directories may come and go. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -47,6 +48,7 @@ class Tier final : public RangeSource {
   const std::vector<std::unique_ptr<CacheVolume>> volumes_;
   RangeSource& next_;
   RecentNames opened_;
+  std::atomic<uint32_t> promotion_count_{0};
   ThreadPool promoter_;  // last: its work uses the rest
 };
 

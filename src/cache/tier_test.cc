@@ -407,6 +407,7 @@ TEST_F(TierTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
   EXPECT_EQ(origin_.fetch_count(), 24);
   EXPECT_FALSE(Volume().usable()) << "after a few reads that were stuck";
   EXPECT_LE(Volume().metrics().stalled_reads.Value(), 5) << "the others did not even try";
+  EXPECT_EQ(tier_->Open(objects[0])->Whole({}), nullptr) << "the kernel would wait for it";
   Trouble().Thaw();
   clock_.Advance(std::chrono::minutes(2));
   while (!Volume().usable()) std::this_thread::yield();

@@ -13,7 +13,7 @@ constexpr size_t kEntriesAhead = 2000;
 // A listing is split if it has been more than so many pages, and these took so long that
 // asking for several at once is worth the pages that cutting it up costs.
 constexpr size_t kPagesBeforeSplit = 8;
-constexpr Duration kSlowPage = std::chrono::milliseconds(15);
+constexpr Duration kSlowPage = std::chrono::milliseconds(40);
 // Then so many are on their way at once, and so many entries ahead of the reader.
 constexpr size_t kFetchesMax = 16;
 constexpr size_t kEntriesAheadSplit = 64'000;

@@ -87,7 +87,7 @@ class DirectoryListingTest : public ::testing::Test {
 TEST_F(DirectoryListingTest, ALargeDirectoryOfSlowPagesIsAskedForInManyPlacesAtOnce) {
   const std::vector<std::string> in_turn = *ListAll(store_);
   seen_ = 0;
-  SlowStore slow(store_, clock_, std::chrono::milliseconds(20), 8);
+  SlowStore slow(store_, clock_, std::chrono::milliseconds(60), 8);
   const Result<std::vector<std::string>> names = ListAll(slow);
   ASSERT_TRUE(names) << names.error().detail;
   EXPECT_EQ(*names, in_turn);
