@@ -55,7 +55,7 @@ inline constexpr auto kFileSystemOptions = std::tuple{
 
 struct FileSystemMetrics {
   Counter hidden_keys{
-      "fs_hidden_keys_total",
+      "shoal_hidden_keys_total",
       "Listed keys that no path can name: they begin with /, or have an empty, . or "
       ".. component"};
 };
