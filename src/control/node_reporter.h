@@ -9,28 +9,11 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "cache/counted_source.h"
-#include "cache/open_tiers.h"
 #include "control/node_history.h"
+#include "control/node_parts.h"
 #include "control/node_report.h"
-#include "fuse/session.h"
-#include "origin/measured_store.h"
 
 namespace shoal {
-
-struct NodeParts {
-  std::string version;
-  std::string source;  // as findmnt shows them
-  std::string mount_point;
-  std::string type;  // "alinas"
-  // All outlive the reporter.
-  const Tiers& tiers;
-  const PlaceCounters& reads;    // in front of the tiers
-  const PlaceCounters& fetches;  // behind them
-  const StoreMetrics& store;
-  const Session& session;
-  const Clock& clock;
-};
 
 class NodeReporter final : public NodeReport {
  public:
