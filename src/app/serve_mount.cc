@@ -8,7 +8,7 @@
 #include <csignal>
 
 #include "app/assemble.h"
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
