@@ -6,7 +6,7 @@
 
 namespace shoal {
 
-Result<Node> Assemble(const MountOptions& options, const Clock& clock) {
+Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over) {
   Node node;
   ASSIGN_OR_RETURN(node.store, OpenStore(options.origin, clock));
   node.origin = std::make_unique<OriginSource>(*node.store);
@@ -18,7 +18,7 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock) {
   if (node.tiers.memory) source = node.tiers.memory.get();
   node.read_engine = MakeReadEngine(options.read, *source, clock);
   node.file_system =
-      MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock);
+      MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock, hand_over);
   return node;
 }
 
