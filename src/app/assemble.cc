@@ -6,7 +6,7 @@
 
 namespace shoal {
 
-Result<Node> Assemble(const MountOptions& options, const Clock& clock) {
+Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over) {
   Node node;
   ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenStore(options.origin, clock));
   node.store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
@@ -21,7 +21,7 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock) {
   node.counted_tiers = std::make_unique<CountedSource>(*source, *node.reads);
   node.read_engine = MakeReadEngine(options.read, *node.counted_tiers, clock);
   node.file_system =
-      MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock);
+      MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock, hand_over);
   return node;
 }
 

@@ -11,6 +11,7 @@
 #include "cache/open_tiers.h"
 #include "cache/range_source.h"
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
 #include "origin/measured_store.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
@@ -31,8 +32,8 @@ struct Node {
   std::unique_ptr<FileSystem> file_system;
 };
 
-// Starts threads; makes no request that anybody waits for. `clock` outlives the node.
-// Errors are OpenStore's and OpenTiers's.
-Result<Node> Assemble(const MountOptions& options, const Clock& clock);
+// Starts threads; makes no request that anybody waits for. `clock` and `hand_over` outlive
+// the node. Errors are OpenStore's and OpenTiers's.
+Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over);
 
 }  // namespace shoal
