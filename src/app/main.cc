@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string_view>
+#include <vector>
 
+#include "app/doctor_command.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
@@ -26,6 +29,7 @@ constexpr std::string_view kUsage =
     "  warmup load|stat|cancel PATH...        bring files into the cache before they are read\n"
     "  top MOUNTPOINT                         show live what a mount does\n"
     "  stat PATH                              say how much of a path is cached\n"
+    "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
     "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
     "  version\n"
     "  help\n"
@@ -61,7 +65,9 @@ int main(int argc, char** argv) {
     return shoal::RunCommand(*efc, "", argc, argv);
 
   const std::string_view command = argc > 1 ? argv[1] : "";
-  for (const auto& known : shoal::MakeMountCommands())
+  std::vector<std::unique_ptr<shoal::Command>> commands = shoal::MakeMountCommands();
+  commands.push_back(shoal::MakeDoctorCommand());
+  for (const auto& known : commands)
     if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "mount")
