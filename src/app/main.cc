@@ -5,18 +5,15 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <string_view>
-#include <vector>
 
-#include "app/doctor_command.h"
+#include "app/command_list.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "base/exit_status.h"
-#include "cli/command.h"
 #include "cli/efc_command.h"
 
 namespace {
@@ -31,6 +28,8 @@ constexpr std::string_view kUsage =
     "  stat PATH                              say how much of a path is cached\n"
     "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
     "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
+    "  completion bash|zsh|fish               print a completion script\n"
+    "  manual [PAGE]                          print a page of the manual\n"
     "  version\n"
     "  help\n"
     "\n"
@@ -65,9 +64,7 @@ int main(int argc, char** argv) {
     return shoal::RunCommand(*efc, "", argc, argv);
 
   const std::string_view command = argc > 1 ? argv[1] : "";
-  std::vector<std::unique_ptr<shoal::Command>> commands = shoal::MakeMountCommands();
-  commands.push_back(shoal::MakeDoctorCommand());
-  for (const auto& known : commands)
+  for (const auto& known : shoal::MakeCommands())
     if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "mount")

@@ -15,13 +15,13 @@
 #include <utility>
 
 #include "app/background.h"
-#include "base/exit_status.h"
 #include "app/memory_limit.h"
 #include "app/memory_plan.h"
 #include "app/mount_options.h"
 #include "app/mount_point.h"
 #include "app/mount_source.h"
 #include "app/serve_mount.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 
 namespace shoal {

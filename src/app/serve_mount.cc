@@ -8,10 +8,10 @@
 #include <csignal>
 
 #include "app/assemble.h"
-#include "base/exit_status.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
