@@ -5,7 +5,7 @@
 #include <cctype>
 #include <cstdio>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 #include "app/option_reference.h"
 
 namespace shoal {

@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "app/background.h"
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 #include "app/memory_limit.h"
 #include "app/memory_plan.h"
 #include "app/mount_options.h"

@@ -8,7 +8,7 @@
 #include <csignal>
 
 #include "app/assemble.h"
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
@@ -75,11 +75,11 @@ void RemoveMount(const std::string& mount_point, const std::string& device) {
 }
 
 int ServeMounted(const MountPlan& plan, Node& node, int device_fd, MountSignals& signals,
-                 const ReportVerdict& report, const Clock& clock) {
+                 const ReportVerdict& report, const Clock& clock, HandOver& hand_over) {
   const auto mounts = MountsAt(plan.mount_point);
   const std::string device = mounts && !mounts->empty() ? mounts->back().device : "";
   auto session = StartSession(*node.file_system, device_fd, plan.mount_point, /*saved_init=*/{},
-                              plan.options.session, clock);
+                              plan.options.session, clock, hand_over);
   if (!session) {
     close(device_fd);
     RemoveMount(plan.mount_point, device);
@@ -122,7 +122,8 @@ int ServeMount(const MountPlan& plan, const ReportVerdict& report) {
     return status;
   };
   const SystemClock clock;
-  auto node = Assemble(plan.options, clock);
+  NoHandOver hand_over;
+  auto node = Assemble(plan.options, clock, hand_over);
   if (!node)
     return fail(node.error().code == Errc::kInvalid ? kExitUsage : kExitFailure, node.error());
   if (const auto probed = Probe(plan, *node, clock); !probed)
@@ -130,7 +131,7 @@ int ServeMount(const MountPlan& plan, const ReportVerdict& report) {
   signals.Keep();
   const auto device_fd = MountPlanned(plan);
   if (!device_fd) return fail(kExitFailure, device_fd.error());
-  return ServeMounted(plan, *node, *device_fd, signals, report, clock);
+  return ServeMounted(plan, *node, *device_fd, signals, report, clock, hand_over);
 }
 
 }  // namespace shoal

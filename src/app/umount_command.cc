@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 #include "app/mount_point.h"
 #include "base/log.h"
 #include "fuse/mount.h"

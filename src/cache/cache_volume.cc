@@ -211,10 +211,13 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
 }
 
 CacheVolume::Usage CacheVolume::usage() {
-  const Result<CacheStorage::Room> room = storage_->GetRoom();
+  uint64_t own_block_count = 0;
+  if (health_.usable())
+    if (const Result<CacheStorage::Room> room = storage_->GetRoom())
+      own_block_count = room->own_block_count;
   const std::scoped_lock lock(mutex_);
-  const uint64_t blocks = index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
-                          (room ? room->own_block_count : 0);
+  const uint64_t blocks =
+      index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
   return {.used_bytes = blocks * kCacheBlockBytes,
           .object_count = index_.object_count(),
           .index_bytes = index_.memory_bytes(),
