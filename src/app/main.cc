@@ -12,6 +12,7 @@
 #include "app/origin_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
+#include "app/worker_command.h"
 
 namespace {
 
@@ -35,13 +36,17 @@ int main(int argc, char** argv) {
   std::string_view program = argc > 0 ? argv[0] : "shoal";
   program.remove_prefix(program.rfind('/') + 1);  // npos + 1 is 0
   if (program.starts_with(kHelperPrefix))
-    return shoal::RunMountCommand(
-        argc, argv,
-        {.text = program, .subtype = program.substr(program.rfind('.') + 1), .is_helper = true});
+    return shoal::RunMountCommand(argc, argv,
+                                  {.text = program,
+                                   .subtype = program.substr(program.rfind('.') + 1),
+                                   .is_helper = true,
+                                   .program = argv[0]});
 
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "mount")
-    return shoal::RunMountCommand(argc - 1, argv + 1, {"shoal mount", "shoal"});
+    return shoal::RunMountCommand(argc - 1, argv + 1,
+                                  {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
+  if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {
