@@ -13,6 +13,7 @@
 #include "app/origin_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
+#include "app/worker_command.h"
 #include "base/exit_status.h"
 #include "cli/efc_command.h"
 
@@ -56,9 +57,11 @@ int main(int argc, char** argv) {
   std::string_view program = argc > 0 ? argv[0] : "shoal";
   program.remove_prefix(program.rfind('/') + 1);  // npos + 1 is 0
   if (program.starts_with(kHelperPrefix))
-    return shoal::RunMountCommand(
-        argc, argv,
-        {.text = program, .subtype = program.substr(program.rfind('.') + 1), .is_helper = true});
+    return shoal::RunMountCommand(argc, argv,
+                                  {.text = program,
+                                   .subtype = program.substr(program.rfind('.') + 1),
+                                   .is_helper = true,
+                                   .program = argv[0]});
 
   if (const auto efc = shoal::MakeEfcCommand(); program == efc->name())
     return shoal::RunCommand(*efc, "", argc, argv);
@@ -68,7 +71,9 @@ int main(int argc, char** argv) {
     if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "mount")
-    return shoal::RunMountCommand(argc - 1, argv + 1, {"shoal mount", "shoal"});
+    return shoal::RunMountCommand(argc - 1, argv + 1,
+                                  {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
+  if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {

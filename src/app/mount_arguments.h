@@ -34,6 +34,7 @@ struct MountCommandName {
   std::string_view text;     // before messages: "shoal mount", "mount.alinas"
   std::string_view subtype;  // unless -t says another: "shoal", "alinas"
   bool is_helper = false;
+  std::string_view program = {};  // argv[0] of the process
 };
 
 // The exit status instead, after --help (kExitSuccess, help on stdout) or for a command
