@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
 #include "base/log.h"
@@ -19,9 +18,6 @@ constexpr int kVainAttemptsMax = 3;
 constexpr int kAttemptsMax = 50;
 // Objects that wait for another attempt; of more the failure is final.
 constexpr size_t kAgainMax = 10'000;
-// Once more is listed than there is room for, so many pages more: the user wants to know how
-// much it is, but not at the price of listing a bucket that is out of all proportion.
-constexpr int kPagesPastRoom = 1000;
 // How long a look at the disk may take; what is not known by then is brought, and found here.
 constexpr Duration kLookWait = std::chrono::seconds(10);
 // A disk that does not write for so long keeps nothing.
@@ -31,10 +27,6 @@ constexpr Duration kStopLooksEvery = std::chrono::milliseconds(100);
 bool MayHelp(Errc code) {
   return code == Errc::kBusy || code == Errc::kUnreachable || code == Errc::kTimedOut ||
          code == Errc::kCorrupt;
-}
-
-std::string InMiB(uint64_t bytes) {
-  return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB";
 }
 
 }  // namespace
@@ -66,11 +58,7 @@ class WarmupRun::Watcher final : public ByteSink {
 };
 
 WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing)
-    : means_(means), listing_(std::move(listing)) {}
-
-WarmupRun::~WarmupRun() {
-  means_.listed_room += static_cast<int64_t>(listed_.size());
-}
+    : means_(means), survey_(means, std::move(listing), [this] { return stopped(); }) {}
 
 void WarmupRun::Stop() {
   stopped_ = true;
@@ -89,7 +77,15 @@ Deadline WarmupRun::RequestDeadline() const {
 }
 
 Result<> WarmupRun::Run() {
-  RETURN_IF_ERROR(Survey());
+  RETURN_IF_ERROR(survey_.Run());
+  {
+    const std::scoped_lock lock(mutex_);
+    progress_.is_listed = true;
+    progress_.is_directory = survey_.is_directory();
+    progress_.total_bytes = survey_.total_bytes();
+    progress_.total_object_count = survey_.total_object_count();
+  }
+  RETURN_IF_ERROR(survey_.CheckRoom());
   const Result<> loaded = LoadAll();
   {
     // The requests under way use this object.
@@ -102,83 +98,14 @@ Result<> WarmupRun::Run() {
   return Verdict();
 }
 
-Result<std::optional<std::vector<ObjectInfo>>> WarmupRun::NextPage(WarmupListing& listing) {
-  const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
-  if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
-  return listing.Next(RequestDeadline());
-}
-
-Result<> WarmupRun::Survey() {
-  uint64_t capacity_bytes = 0;
-  for (const auto& volume : means_.tier.volumes()) capacity_bytes += volume->capacity_bytes();
-  std::vector<uint64_t> needed_bytes(means_.tier.volumes().size());
-  uint64_t needed_in_all = 0;
-  WarmupProgress sum;
-  WarmupListing listing = listing_;
-  bool is_all = false;
-  for (int pages_past_room = 0; pages_past_room < kPagesPastRoom;) {
-    WarmupListing before = listing;
-    ASSIGN_OR_RETURN(const auto page, NextPage(listing));
-    is_all = !page;
-    if (is_all) break;
-    const auto count = static_cast<int64_t>(page->size());
-    if (!beyond_ && (listed_.empty() || means_.listed_room >= count)) {
-      means_.listed_room -= count;
-      for (const ObjectInfo& info : *page) listed_.push_back({info});
-    } else if (!beyond_) {
-      beyond_ = std::move(before);
-    }
-    for (const ObjectInfo& info : *page) {
-      sum.total_bytes += info.version.size_bytes;
-      if (info.storage_class != StorageClass::kReadable) continue;
-      const uint64_t bytes = means_.tier.BytesToKeep(info.version.size_bytes);
-      needed_bytes[means_.tier.PlaceOf(info.version)] += bytes;
-      needed_in_all += bytes;
-    }
-    sum.total_object_count += page->size();
-    if (needed_in_all > capacity_bytes) ++pages_past_room;
-  }
-  sum.is_listed = true;
-  sum.is_directory = listing.is_directory();
-  {
-    const std::scoped_lock lock(mutex_);
-    progress_ = sum;
-  }
-  return CheckRoom(needed_bytes, is_all);
-}
-
-Result<> WarmupRun::CheckRoom(const std::vector<uint64_t>& needed_bytes, bool is_all) const {
-  const Deadline deadline = Deadline::After(means_.clock, kLookWait);
-  uint64_t needed_in_all = 0;
-  uint64_t room_in_all = 0;
-  std::string crowded;  // one directory of several
-  bool fits = true;
-  for (size_t i = 0; i < needed_bytes.size(); ++i) {
-    CacheVolume& volume = *means_.tier.volumes()[i];
-    const uint64_t room_bytes = volume.RoomBytes(deadline);
-    needed_in_all += needed_bytes[i];
-    room_in_all += room_bytes;
-    if (needed_bytes[i] <= room_bytes) continue;
-    fits = false;
-    if (needed_bytes.size() > 1)
-      crowded = "; " + InMiB(needed_bytes[i]) + " of them are for " + volume.name() +
-                ", which has room for " + InMiB(room_bytes);
-  }
-  if (fits) return {};
-  return Fail(Errc::kNoSpace, "the files need " + std::string(is_all ? "" : "more than ") +
-                                  InMiB(needed_in_all) + " of the cache, which has room for " +
-                                  InMiB(room_in_all) + crowded + "; nothing was loaded");
-}
-
 Result<> WarmupRun::LoadAll() {
-  for (Listed& listed : listed_) {
+  for (Listed& listed : survey_.listed()) {
     if (stopped()) return {};
     Admit(listed.info, &listed);
   }
-  if (beyond_) {
-    WarmupListing listing = *beyond_;
+  if (std::optional<WarmupListing> listing = survey_.beyond()) {
     while (true) {
-      ASSIGN_OR_RETURN(const auto page, NextPage(listing));
+      ASSIGN_OR_RETURN(const auto page, survey_.NextPage(*listing));
       if (!page) break;
       for (const ObjectInfo& info : *page) {
         if (stopped()) return {};
@@ -382,7 +309,7 @@ void WarmupRun::TryAgain() {
 }
 
 void WarmupRun::LookWhetherAllStayed(bool try_again) {
-  for (Listed& listed : listed_) {
+  for (Listed& listed : survey_.listed()) {
     if (stopped()) return;
     const Deadline deadline = Deadline::After(means_.clock, kLookWait);
     if (!listed.arrived || means_.tier.Cover(listed.info.version, deadline).whole) continue;
@@ -416,7 +343,7 @@ Result<> WarmupRun::Verdict() {
     return Fail(example_->code, std::to_string(failed_count_) + " of " +
                                     std::to_string(seen_count_) +
                                     " files could not be loaded, for example " + example_->detail);
-  if (!is_directory && seen_count_ == 0 && !listed_.empty())
+  if (!is_directory && seen_count_ == 0 && survey_.total_object_count() > 0)
     return Fail(Errc::kNotFound, "it was deleted meanwhile");
   return {};
 }

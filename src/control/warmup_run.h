@@ -1,11 +1,10 @@
 // One warm-up task while it runs: what it covers is listed, and then brought into the tier.
 //
-// First the whole listing: what there is in all, and whether it fits. Listed files are kept
-// in memory as far as there is room for them; the rest is listed again when its turn comes.
-// An object is completed when every page of it is written with its checksum. One that fails
-// is tried again, a bounded number of times; when the others are done the task fails with
-// what was wrong. An object that has changed since it was listed is brought as it is now, and
-// one that is gone was never part of it.
+// First a survey says what there is in all, and whether it fits. Then it is loaded. An object is
+// completed when every page of it is written with its checksum. One that fails is tried again, a
+// bounded number of times; when the others are done the task fails with what was wrong. An object
+// that has changed since it was listed is brought as it is now, and one that is gone was never part
+// of it.
 #pragma once
 
 #include <atomic>
@@ -20,27 +19,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/thread_pool.h"
 #include "cache/delivery.h"
-#include "cache/tier.h"
-#include "control/warmup_gate.h"
 #include "control/warmup_listing.h"
+#include "control/warmup_means.h"
+#include "control/warmup_survey.h"
 #include "origin/object_store.h"
 
 namespace shoal {
-
-// What all tasks share. It outlives them.
-struct WarmupMeans {
-  ObjectStore& store;  // for listing
-  Tier& tier;          // where it is kept
-  ThreadPool& loaders;
-  WarmupGate& gate;
-  const Clock& clock;
-  size_t connection_count_max = 0;
-  Duration request_wait{};           // for one request, its retries included
-  Duration retry_pause{};            // before objects that failed are tried again
-  std::atomic<int64_t> listed_room;  // listed files that may yet be kept, of all tasks
-};
 
 struct WarmupProgress {
   bool is_directory = false;
@@ -55,7 +40,6 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
  public:
   // Made by std::make_shared.
   WarmupRun(WarmupMeans& means, WarmupListing listing);
-  ~WarmupRun();
   WarmupRun(const WarmupRun&) = delete;
   WarmupRun& operator=(const WarmupRun&) = delete;
 
@@ -69,20 +53,12 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   [[nodiscard]] WarmupProgress progress() const;
 
  private:
-  struct Listed {
-    ObjectInfo info;
-    bool arrived = false;
-  };
+  using Listed = WarmupSurvey::Listed;
   struct Object;
   class Watcher;
 
-  // The first half: what there is.
-  Result<> Survey();
-  Result<> CheckRoom(const std::vector<uint64_t>& needed_bytes, bool is_all) const;
-  Result<std::optional<std::vector<ObjectInfo>>> NextPage(WarmupListing& listing);
-
-  // The second: bringing it. An object is admitted, its ranges are loaded, and then it is
-  // settled: it arrived, is tried again later, has failed or is gone.
+  // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
+  // again later, has failed or is gone.
   Result<> LoadAll();
   void Admit(const ObjectInfo& info, Listed* listed);
   void Bring(const std::shared_ptr<Object>& object);
@@ -109,9 +85,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   std::atomic<bool> stopped_ = false;
 
   // Of the thread that runs.
-  const WarmupListing listing_;                    // as it begins
-  std::vector<Listed> listed_;                     // as many as there is room for
-  std::optional<WarmupListing> beyond_;            // what is not in listed_ begins there
+  WarmupSurvey survey_;
   std::deque<std::shared_ptr<Object>> unsettled_;  // in the order in which they were admitted
   std::vector<std::shared_ptr<Object>> again_;
   uint64_t seen_bytes_ = 0;  // of what was admitted: the totals in the end

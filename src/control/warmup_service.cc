@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "control/warmup_history.h"
 #include "control/warmup_path.h"
 #include "control/warmup_run.h"
+#include "control/warmup_saver.h"
 #include "control/warmup_store.h"
 #include "fs/errno.h"
 
@@ -29,9 +28,6 @@ using Status = WarmupTask::Status;
 constexpr size_t kRunsMax = 64;
 constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
 constexpr int kNiceness = 10;            // readers come first
-constexpr Duration kSaveEvery = std::chrono::seconds(1);
-// How long a caller waits for a disk that hangs, before the task goes on without it.
-constexpr Duration kSaveWait = std::chrono::seconds(10);
 
 void Take(const WarmupProgress& progress, WarmupTask& task) {
   if (!progress.is_listed) return;
@@ -62,9 +58,15 @@ class WarmupService final : public WarmupTasks {
                         .retry_pause = std::chrono::milliseconds(options.retry_pause_milliseconds),
                         .listed_room = static_cast<int64_t>(options.listed_count_max)});
     runners_.emplace("warmup-task", kRunsMax, kNiceness);
-    if (!options.state_file.empty()) state_.emplace(options.state_file);
-    Resume();
-    saver_ = std::thread([this] { SaveNowAndThen(); });
+    std::optional<WarmupStore> state;
+    if (!options.state_file.empty()) {
+      state.emplace(options.state_file);
+      Resume(state->Load());
+    }
+    saver_.emplace(std::move(state),
+                   WarmupSaver::Owner{.take = [this] { return TakeChanged(); },
+                                      .give_back = [this](const auto& batch) { GiveBack(batch); },
+                                      .give_all = [this] { GiveAll(); }});
   }
 
   ~WarmupService() override {
@@ -79,12 +81,7 @@ class WarmupService final : public WarmupTasks {
     runs.clear();
     runners_.reset();
     loaders_.reset();
-    {
-      const std::scoped_lock lock(mutex_);
-      ended_ = true;
-      save_wanted_.notify_all();
-    }
-    saver_.join();
+    saver_.reset();
   }
   WarmupService(const WarmupService&) = delete;
   WarmupService& operator=(const WarmupService&) = delete;
@@ -99,12 +96,16 @@ class WarmupService final : public WarmupTasks {
     std::vector<Result<WarmupTask>> answers;
     answers.reserve(paths.size());
     const Result<WarmupFilter> filter = WarmupFilter::Compile(pattern);
-    std::unique_lock lock(mutex_);
-    for (const std::string& path : paths)
-      answers.push_back(filter ? Submit(path, std::string(pattern))
-                               : Result<WarmupTask>(tl::unexpected(filter.error())));
-    StartRuns();
-    WaitUntilSaved(lock);
+    bool has_changed = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const std::string& path : paths)
+        answers.push_back(filter ? Submit(path, std::string(pattern))
+                                 : Result<WarmupTask>(tl::unexpected(filter.error())));
+      StartRuns();
+      has_changed = !changed_.empty();
+    }
+    if (has_changed) saver_->Flush();
     return answers;
   }
 
@@ -140,11 +141,14 @@ class WarmupService final : public WarmupTasks {
     std::vector<Result<std::vector<WarmupTask>>> answers;
     answers.reserve(paths.size());
     std::vector<std::shared_ptr<WarmupRun>> canceled;
+    bool has_changed = false;
     {
-      std::unique_lock lock(mutex_);
+      const std::scoped_lock lock(mutex_);
       for (const std::string& path : paths) answers.push_back(CancelOne(path, pattern, canceled));
-      if (!canceled.empty() || !changed_.empty()) WaitUntilSaved(lock, canceled);
+      has_changed = !changed_.empty();
     }
+    for (const auto& run : canceled) run->Stop();
+    if (has_changed) saver_->Flush();
     return answers;
   }
 
@@ -169,7 +173,7 @@ class WarmupService final : public WarmupTasks {
   }
 
  private:
-  // All but SaveNowAndThen, Resume and RunOne REQUIRE mutex_ held.
+  // REQUIRE mutex_ held, as far as they do not take it themselves.
 
   Result<WarmupTask> Submit(const std::string& path, std::string pattern) {
     if (tier_ == nullptr)
@@ -265,9 +269,7 @@ class WarmupService final : public WarmupTasks {
     changed_.insert(id);
   }
 
-  void Resume() {
-    Result<std::vector<WarmupTask>> tasks =
-        state_ ? state_->Load() : Result<std::vector<WarmupTask>>();
+  void Resume(Result<std::vector<WarmupTask>> tasks) {
     const std::scoped_lock lock(mutex_);
     if (!tasks) {
       log::Warn("earlier warm-up tasks are not known: {}", tasks.error().detail);
@@ -283,107 +285,59 @@ class WarmupService final : public WarmupTasks {
     StartRuns();
   }
 
-  // Until all that has changed by now is on the disk, or cannot be. Stops `stopped` first.
-  void WaitUntilSaved(std::unique_lock<std::mutex>& lock,
-                      const std::vector<std::shared_ptr<WarmupRun>>& stopped = {}) {
-    if (!stopped.empty()) {
-      lock.unlock();
-      for (const auto& run : stopped) run->Stop();
-      lock.lock();
+  WarmupSaver::Batch TakeChanged() {
+    const std::scoped_lock lock(mutex_);
+    for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
+      changed_.erase(id);
+      gone_.insert(id);
     }
-    if (!state_ || changed_.empty()) return;
-    const uint64_t wanted = ++wanted_save_;
-    save_wanted_.notify_all();
-    saved_.wait_for(lock, kSaveWait, [&] { return attempted_save_ >= wanted; });
-  }
-
-  void SaveNowAndThen() {
-    pthread_setname_np(pthread_self(), "warmup-save");
-    bool works = true;
-    std::unique_lock lock(mutex_);
-    while (true) {
-      save_wanted_.wait_for(lock, kSaveEvery,
-                            [this] { return ended_ || wanted_save_ > attempted_save_; });
-      const bool is_last = ended_;
-      const uint64_t attempt = wanted_save_;
-      for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
-        changed_.erase(id);
-        gone_.insert(id);
-      }
-      if (!state_) gone_.clear();
-      NoteProgress();
-      if (state_ && (!changed_.empty() || !gone_.empty())) {
-        const std::set<uint64_t> saving = std::exchange(changed_, {});
-        const std::set<uint64_t> going = std::exchange(gone_, {});
-        std::vector<WarmupTask> tasks;
-        for (const uint64_t id : saving) tasks.push_back(Now(id));
-        const std::vector<uint64_t> ids(going.begin(), going.end());
-        lock.unlock();
-        const Result<> saved = state_->Save(tasks, ids);
-        tasks.clear();
-        lock.lock();
-        if (!saved) OnNotSaved(saved.error(), saving, going, works);
-        works = saved.has_value();
-      }
-      attempted_save_ = attempt;
-      saved_.notify_all();
-      if (is_last) return;
-    }
-  }
-
-  // What has come meanwhile is saved about once a second.
-  void NoteProgress() {
     for (const auto& [id, run] : runs_) {
-      if (history_.Find(id) == nullptr || history_.Find(id)->status != Status::kRunning) continue;
-      WarmupTask& task = *history_.Find(id);
-      const uint64_t completed_bytes = task.completed_bytes;
-      const uint64_t total_bytes = task.total_bytes;
-      Take(run->progress(), task);
-      if (task.completed_bytes != completed_bytes || task.total_bytes != total_bytes)
+      WarmupTask* const task = history_.Find(id);
+      if (task == nullptr || task->status != Status::kRunning) continue;
+      const uint64_t completed_bytes = task->completed_bytes;
+      const uint64_t total_bytes = task->total_bytes;
+      Take(run->progress(), *task);
+      if (task->completed_bytes != completed_bytes || task->total_bytes != total_bytes)
         changed_.insert(id);
     }
+    WarmupSaver::Batch batch;
+    for (const uint64_t id : std::exchange(changed_, {})) batch.changed.push_back(Now(id));
+    for (const uint64_t id : std::exchange(gone_, {})) batch.gone.push_back(id);
+    return batch;
   }
 
-  // It is tried again, with what changes meanwhile.
-  void OnNotSaved(const Error& error, const std::set<uint64_t>& saving,
-                  const std::set<uint64_t>& going, bool worked_before) {
-    if (error.code == Errc::kCorrupt) {  // the next file begins with all there is
-      const std::vector<uint64_t> all = history_.All();
-      changed_.insert(all.begin(), all.end());
-      return;
-    }
-    if (worked_before)
-      log::Warn("warm-up tasks are not saved until that works again: {}", error.detail);
-    for (const uint64_t id : saving)
-      if (history_.Find(id) != nullptr) changed_.insert(id);
-    gone_.insert(going.begin(), going.end());
+  void GiveBack(const WarmupSaver::Batch& batch) {
+    const std::scoped_lock lock(mutex_);
+    for (const WarmupTask& task : batch.changed)
+      if (history_.Find(task.id) != nullptr) changed_.insert(task.id);
+    gone_.insert(batch.gone.begin(), batch.gone.end());
+  }
+
+  void GiveAll() {
+    const std::scoped_lock lock(mutex_);
+    const std::vector<uint64_t> all = history_.All();
+    changed_.insert(all.begin(), all.end());
   }
 
   const WarmupOptions options_;
   ObjectStore& store_;
   Tier* const tier_;  // null: no cache
   const Clock& clock_;
-  std::optional<WarmupStore> state_;  // of the saver, once it has begun
 
   std::mutex mutex_;  // guards what follows
-  std::condition_variable save_wanted_;
-  std::condition_variable saved_;
   WarmupHistory history_;
   std::set<uint64_t> waiting_;                           // for their turn, in order
   std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_;  // canceled ones until they have ended
   std::set<uint64_t> changed_;                           // since they were saved
   std::set<uint64_t> gone_;                              // and are still in the file
-  uint64_t wanted_save_ = 0;                             // counted
-  uint64_t attempted_save_ = 0;
   bool stopping_ = false;
-  bool ended_ = false;  // no task runs any more
 
   // Last: their work uses all of the above.
   std::optional<WarmupGate> gate_;
   std::unique_ptr<WarmupMeans> means_;
   std::optional<ThreadPool> loaders_;
   std::optional<ThreadPool> runners_;
-  std::thread saver_;
+  std::optional<WarmupSaver> saver_;
 };
 
 }  // namespace
