@@ -93,7 +93,7 @@ class CacheVolume {
   CacheVolume(const CacheVolume&) = delete;
   CacheVolume& operator=(const CacheVolume&) = delete;
 
-  // Does no I/O.
+  // Does no I/O. Counts as a use of what is here.
   Use Open(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes);
 
   // Finds out whether and which pages of it are here. False: not known in time.
@@ -107,6 +107,28 @@ class CacheVolume {
 
   // Keeps the chunk's pages, now or later, or drops them.
   void Fill(const Use& use, CacheChunk chunk);
+  // The same for bytes that no reader waits for: waits for the queue until the deadline, and
+  // leaves half of it to readers. False: dropped.
+  bool FillPatiently(const Use& use, CacheChunk chunk, Deadline deadline);
+  // Until what was given to be kept of the object is written, or was dropped. False: not in
+  // time.
+  bool WaitUntilSettled(const Use& use, Deadline deadline);
+
+  struct Presence {
+    uint64_t bytes = 0;  // written, with their checksums
+    bool whole = false;
+  };
+  // What is here of an object; nothing if that is not known by the deadline. Is no use of it.
+  Presence Look(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
+                Deadline deadline);
+  // Somebody asked for the object to be here: others are evicted before it.
+  void Favour(const ObjectDigest& name);
+
+  // What an object takes when it is whole.
+  static uint64_t BytesToKeep(uint64_t size_bytes, uint32_t page_bytes);
+  // How much it can hold now: its capacity, or less if others fill the medium. Its capacity
+  // if the medium does not say by the deadline.
+  uint64_t RoomBytes(Deadline deadline);
 
   // As ObjectBytes has them. One that is complete and not checked yet is checked, at once if
   // it is small, else in the background.
@@ -142,7 +164,13 @@ class CacheVolume {
   };
   class File;
 
+  Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
+               bool counts);
   void EndUse(std::shared_ptr<CachedObject> object);
+  // REQUIRES: `lock` held; gives it up.
+  void Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk,
+               std::unique_lock<std::mutex> lock);
+  Presence PresenceOf(const CachedObject& object) const;
   void LoadNow(CachedObject& object);
   void BecomeAbsent(CachedObject& object);
   void NoteVerified(const CachedObject& object);
@@ -184,6 +212,7 @@ class CacheVolume {
   std::mutex mutex_;                     // guards what follows
   std::condition_variable changed_;      // what tests wait for
   std::condition_variable queue_moved_;  // for who fills
+  std::condition_variable queue_sank_;   // for who fills patiently
   std::condition_variable work_came_;    // for the upkeep
   CacheIndex index_;
   std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately

@@ -36,6 +36,7 @@ void CacheVolume::Maintain() {
       lock.lock();
       scanned_ = counted;
       changed_.notify_all();
+      queue_sank_.notify_all();
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();

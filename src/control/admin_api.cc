@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "control/admin_json.h"
 #include "control/page_files.h"
+#include "control/warmup_path.h"
 #include "fs/errno.h"
 
 namespace shoal {
@@ -50,7 +51,7 @@ Result<std::vector<std::string>> PathsOf(const AdminQuery& query) {
     return Fail(Errc::kInvalid,
                 "target_path is missing: relative paths below the mount point, with commas "
                 "between them; empty for the root");
-  std::vector<std::string> paths = SplitTargetPaths(*list);
+  std::vector<std::string> paths = SplitPaths(*list);
   if (paths.empty()) return Fail(Errc::kInvalid, "target_path has commas and no path");
   if (paths.size() > kPathCountMax)
     return Fail(Errc::kInvalid,

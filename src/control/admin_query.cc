@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <optional>
-#include <unordered_set>
 
 #include "base/log.h"
 
@@ -76,23 +75,6 @@ Result<AdminQuery> ParseAdminQuery(const HttpCall& call) {
   if (type != call.headers.end() && std::string_view(type->second).starts_with(kFormType))
     RETURN_IF_ERROR(AddParameters(call.body, /*is_form=*/true, query));
   return query;
-}
-
-std::vector<std::string> SplitTargetPaths(std::string_view list) {
-  if (list.empty()) return {""};
-  std::vector<std::string> paths;
-  std::unordered_set<std::string> seen;
-  std::string path;
-  for (size_t i = 0; i <= list.size(); ++i) {
-    if (i == list.size() || list[i] == ',') {
-      if (!path.empty() && seen.insert(path).second) paths.push_back(path);
-      path.clear();
-    } else {
-      if (list[i] == '\\' && i + 1 < list.size() && list[i + 1] == ',') ++i;
-      path += list[i];
-    }
-  }
-  return paths;
 }
 
 }  // namespace shoal

@@ -4,7 +4,6 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "net/http_call.h"
@@ -23,10 +22,5 @@ struct AdminQuery {
 // %20. In a form "+" is a space, as forms have it. kInvalid, saying what to mend: a %
 // without two hexadecimal digits, a parameter twice, more than 16 parameters.
 Result<AdminQuery> ParseAdminQuery(const HttpCall& call);
-
-// Paths between commas; "\," is a comma in a name. Parts that are empty are left out, so that
-// a comma too many does not mean the root; of a text that is empty, that is the only part.
-// Each path once, in the order of the first.
-std::vector<std::string> SplitTargetPaths(std::string_view list);
 
 }  // namespace shoal
