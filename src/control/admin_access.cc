@@ -58,6 +58,7 @@ std::string HostName(std::string_view host) {
 
 bool IsOurName(std::string_view host, const AdminAccessRules& rules) {
   const std::string name = HostName(host);
+  if (host.starts_with('[')) return IsIpAddress(name);
   return name == "localhost" || IsIpAddress(name) ||
          (!name.empty() && name == LowerCase(rules.machine_name));
 }

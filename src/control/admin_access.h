@@ -24,9 +24,9 @@ Result<> CheckAdminOptions(const AdminOptions& options);
 std::string ListeningAddress(const AdminOptions& options);
 
 struct AdminAccessRules {
-  std::string machine_name;
+  std::string machine_name{};
   // Empty: none is demanded.
-  std::string token;
+  std::string token{};
   // Callers have shown a certificate. With that or a token, a name that somebody else points
   // at this address is of no use to him, and Host may be any.
   bool clients_are_certified = false;

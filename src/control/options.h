@@ -13,10 +13,10 @@ namespace shoal {
 struct AdminOptions {
   uint64_t port = 0;
   std::string address = "127.0.0.1";
-  std::string token_file;
-  std::string certificate_file;
-  std::string key_file;
-  std::string client_ca_file;
+  std::string token_file{};
+  std::string certificate_file{};
+  std::string key_file{};
+  std::string client_ca_file{};
 };
 
 inline constexpr auto kAdminOptions = std::tuple{
