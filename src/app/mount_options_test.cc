@@ -97,8 +97,7 @@ TEST(MountOptions, WordsThatCannotHaveTheirWayAreNotedForTheLog) {
 }
 
 TEST(MountOptions, RemountIsRefusedWithWhatToDoInstead) {
-  EXPECT_EQ(Refusal("remount,ro"),
-            "remount: this is for mount -o remount, or shoal update");
+  EXPECT_EQ(Refusal("remount,ro"), "remount: this is for mount -o remount, or shoal update");
 }
 
 TEST(MountOptions, AnUnknownOptionSuggestsTheNearestAndNeverRepeatsItsValue) {

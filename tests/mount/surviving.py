@@ -18,6 +18,7 @@ class Readers:
     """survival_readers.py, one process a kind."""
 
     def __init__(self, mount_point, truth, seed, kinds=KINDS):
+        self.kinds = kinds
         program = pathlib.Path(__file__).parent / "survival_readers.py"
         self.processes = [
             subprocess.Popen([sys.executable, program, kind, mount_point, truth, str(seed + number)],
@@ -30,7 +31,16 @@ class Readers:
         """What each met, as it prints it."""
         for process in self.processes:
             process.stdin.close()
-        return [json.loads(process.stdout.read()) for process in self.processes]
+        met = []
+        for process, kind in zip(self.processes, self.kinds):
+            said = process.stdout.read()
+            if process.wait() == 0:
+                met.append(json.loads(said))
+            else:  # SIGBUS, from a mapped file that could not be read
+                failed = [f"{kind}: the reader ended with status {process.returncode}"]
+                met.append({"kind": kind, "count": 0, "worst_seconds": 0.0, "wrong": [],
+                            "failed": failed, "failed_count": 1})
+        return met
 
     def close(self):
         for process in self.processes:
