@@ -7,9 +7,12 @@
 #include "app/mount_options.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/counted_source.h"
 #include "cache/open_tiers.h"
 #include "cache/range_source.h"
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
+#include "origin/measured_store.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
 
@@ -17,15 +20,20 @@ namespace shoal {
 
 // Each member uses those above it.
 struct Node {
+  std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<RangeSource> origin;
+  std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();
+  std::unique_ptr<RangeSource> counted_origin;
   Tiers tiers;
+  std::unique_ptr<PlaceCounters> reads = std::make_unique<PlaceCounters>();
+  std::unique_ptr<RangeSource> counted_tiers;
   std::unique_ptr<ReadEngine> read_engine;
   std::unique_ptr<FileSystem> file_system;
 };
 
-// Starts threads; makes no request that anybody waits for. `clock` outlives the node.
-// Errors are OpenStore's and OpenTiers's.
-Result<Node> Assemble(const MountOptions& options, const Clock& clock);
+// Starts threads; makes no request that anybody waits for. `clock` and `hand_over` outlive
+// the node. Errors are OpenStore's and OpenTiers's.
+Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over);
 
 }  // namespace shoal

@@ -50,12 +50,12 @@ struct VolumeOptions {
 };
 
 struct VolumeMetrics {
-  Counter filled_bytes{"cache_filled_bytes", "Bytes written to the cache"};
-  Counter dropped_bytes{"cache_dropped_bytes",
+  Counter filled_bytes{"shoal_cache_filled_bytes_total", "Bytes written to the cache"};
+  Counter dropped_bytes{"shoal_cache_dropped_bytes_total",
                         "Bytes not kept, for want of room or because the medium was behind"};
-  Counter evicted_bytes{"cache_evicted_bytes", "Bytes that gave way to others"};
-  Counter put_aside{"cache_put_aside_total", "Objects found damaged, and put aside"};
-  Counter stalled_reads{"cache_stalled_reads_total",
+  Counter evicted_bytes{"shoal_cache_evicted_bytes_total", "Bytes that gave way to others"};
+  Counter put_aside{"shoal_cache_put_aside_objects_total", "Objects found damaged, and put aside"};
+  Counter stalled_reads{"shoal_cache_stalled_reads_total",
                         "Reads that went elsewhere because the medium did not answer in time"};
 };
 
@@ -138,9 +138,14 @@ class CacheVolume {
   // For chunks to fill.
   [[nodiscard]] ChunkPool& pool() { return pool_; }
   [[nodiscard]] bool usable() const { return health_.usable(); }
-  [[nodiscard]] uint64_t capacity_bytes() const { return options_.capacity_bytes; }
+  [[nodiscard]] std::string why_not_usable() const { return health_.reason(); }
+  [[nodiscard]] uint64_t capacity_bytes() const { return capacity_bytes_; }
+  // From now on. Of a smaller one, what is too much goes in the background; objects in use
+  // when they are let go of. The errors are the medium's, and then nothing has changed.
+  Result<> SetCapacity(uint64_t capacity_bytes);
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
   [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
+  [[nodiscard]] bool is_memory() const { return !options_.may_wait; }
 
   struct Usage {
     uint64_t used_bytes;  // of the medium, what is promised to writers included
@@ -148,8 +153,11 @@ class CacheVolume {
     uint64_t index_bytes;  // of memory
     bool scanned;          // what was there when it began is counted
   };
+  // Does not ask a medium that does not work.
   [[nodiscard]] Usage usage();
-  // For tests: until what was there is counted, and until all fills are written.
+  // For tests: until what was there is counted, until all fills are written, and until what is
+  // too much for the capacity has gone.
+  void WaitUntilWithinCapacity();
   void WaitUntilScanned();
   void WaitUntilWritten();
 
@@ -203,6 +211,7 @@ class CacheVolume {
   const VolumeOptions options_;
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
+  std::atomic<uint64_t> capacity_bytes_;
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
@@ -222,6 +231,7 @@ class CacheVolume {
   uint64_t queued_bytes_ = 0;         // waiting to be written
   size_t write_count_ = 0;
   bool scanned_ = false;
+  bool may_be_over_ = false;  // its capacity, since that became smaller
   bool stopping_ = false;
   Instant full_until_{};
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue

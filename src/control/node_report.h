@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace shoal {
 
@@ -20,6 +22,20 @@ struct TierCounters {
   uint64_t tier_direct_read_bytes = 0;
   uint64_t tier_root_read_source = 0;
   uint64_t tier_root_read_source_bytes = 0;
+};
+
+// With their names, in the specification's order.
+inline constexpr std::pair<std::string_view, uint64_t TierCounters::*> kTierCounters[] = {
+    {"tier_read", &TierCounters::tier_read},
+    {"tier_read_bytes", &TierCounters::tier_read_bytes},
+    {"tier_read_hit", &TierCounters::tier_read_hit},
+    {"tier_read_hit_bytes", &TierCounters::tier_read_hit_bytes},
+    {"tier_read_miss", &TierCounters::tier_read_miss},
+    {"tier_read_miss_bytes", &TierCounters::tier_read_miss_bytes},
+    {"tier_direct_read", &TierCounters::tier_direct_read},
+    {"tier_direct_read_bytes", &TierCounters::tier_direct_read_bytes},
+    {"tier_root_read_source", &TierCounters::tier_root_read_source},
+    {"tier_root_read_source_bytes", &TierCounters::tier_root_read_source_bytes},
 };
 
 struct Readiness {

@@ -67,7 +67,7 @@ void WarmupRun::Stop() {
   changed_.notify_all();
 }
 
-WarmupProgress WarmupRun::progress() const {
+WarmupSums WarmupRun::progress() const {
   const std::scoped_lock lock(mutex_);
   return progress_;
 }

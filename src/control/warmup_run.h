@@ -27,7 +27,7 @@
 
 namespace shoal {
 
-struct WarmupProgress {
+struct WarmupSums {
   bool is_directory = false;
   bool is_listed = false;  // the totals are known
   uint64_t completed_bytes = 0;
@@ -50,7 +50,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // From any thread: it ends with the requests under way, whose bytes nobody waits for.
   void Stop();
-  [[nodiscard]] WarmupProgress progress() const;
+  [[nodiscard]] WarmupSums progress() const;
 
  private:
   using Listed = WarmupSurvey::Listed;
@@ -102,7 +102,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   static constexpr int64_t kNoWake = -1;
   int64_t wake_at_job_count_ = kNoWake;
   const Object* awaited_ = nullptr;
-  WarmupProgress progress_;
+  WarmupSums progress_;
 };
 
 }  // namespace shoal

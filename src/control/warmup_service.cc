@@ -29,7 +29,7 @@ constexpr size_t kRunsMax = 64;
 constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
 constexpr int kNiceness = 10;            // readers come first
 
-void Take(const WarmupProgress& progress, WarmupTask& task) {
+void Take(const WarmupSums& progress, WarmupTask& task) {
   if (!progress.is_listed) return;
   task.is_directory = progress.is_directory;
   task.completed_bytes = progress.completed_bytes;

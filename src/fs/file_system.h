@@ -56,10 +56,32 @@ struct OpenedFile {
   std::shared_ptr<const WholeFile> whole;
 };
 
+// What the kernel is told of a handle beside its number.
+struct OpenNote {
+  uint64_t request = 0;    // the kernel's number of the request that opened it
+  int32_t backing_id = 0;  // of the file that the kernel reads by itself, or 0
+
+  friend bool operator==(const OpenNote&, const OpenNote&) = default;
+};
+
+struct KeptHandle {
+  HandleId handle = 0;
+  InodeId inode = 0;
+  bool is_directory = false;
+  OpenNote note;
+};
+
 struct Usage {
   uint64_t total_bytes = 0;
   uint64_t used_bytes = 0;
   uint64_t object_count = 0;
+};
+
+// Of whole listings that are kept for those who open a directory again.
+struct DirectoryCacheLimits {
+  uint64_t entry_count_max = 0;  // 0: nothing is kept
+  uint64_t size_bytes_max = 0;   // names, keys, ETags and what holds them
+  Duration kept_for{};           // from when the listing began
 };
 
 // Safe from any thread. "Waits" means: for the origin, until the deadline.
@@ -105,6 +127,14 @@ class FileSystem {
   // Ends a handle of either kind.
   virtual void Release(HandleId handle) = 0;
 
+  // The kernel is about to be given `handle`: should this process end, the next one has it.
+  virtual void Keep(HandleId handle, const OpenNote& note) = 0;
+  // The kernel is done with it, and the next process shall not have it. False: there is no
+  // such handle. Another process may have ended it and died before it could say so.
+  virtual bool Unkeep(HandleId handle) = 0;
+  // The open handles that the processes before this one left.
+  virtual std::vector<KeptHandle> HandlesLeft() = 0;
+
   // Forget which names directories have, or what is known of names: sizes, versions, and
   // that there are none. What was asked of the store before the call is not kept after it,
   // and an entry made of that has no long validity, so that the kernel asks again. Open
@@ -114,6 +144,9 @@ class FileSystem {
   // call, those of answers that are on their way to it included. Neither waits.
   virtual void ClearDirectoryCache() = 0;
   virtual void ClearMetadataCache() = 0;
+
+  // From now on. Does not wait.
+  virtual void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) = 0;
 
   // Does not wait: what the bucket held when last asked.
   virtual Usage GetUsage() = 0;

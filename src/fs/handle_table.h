@@ -25,6 +25,15 @@ class HandleTable {
     if (found == rows_.end()) return std::nullopt;
     return found->second;
   }
+  // Calls change(value); false if there is no such handle.
+  template <class Function>
+  bool Change(HandleId id, Function change) {
+    const std::unique_lock lock(mutex_);
+    const auto found = rows_.find(id);
+    if (found == rows_.end()) return false;
+    change(found->second);
+    return true;
+  }
   // Ends the handle; the caller is the last to hold its value here.
   std::optional<T> Take(HandleId id) {
     const std::unique_lock lock(mutex_);

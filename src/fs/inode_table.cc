@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace shoal {
 namespace {
@@ -27,10 +28,36 @@ Attributes Inode::attributes() const {
           .modified_unix_seconds = object.modified_unix_seconds};
 }
 
-InodeTable::InodeTable(std::string root_prefix) {
+InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over) : hand_over_(hand_over) {
+  RestoreDirectories(root_prefix);
   Inode root{
       .id = kRootInode, .is_directory = true, .prefix = std::move(root_prefix), .object = {}};
-  slots_[kRootInode] = {std::make_shared<const Inode>(std::move(root)), 1};
+  slots_[kRootInode] = {std::make_shared<const Inode>(std::move(root)), 1, HandOver::kNone};
+}
+
+void InodeTable::RestoreDirectories(const std::string& root_prefix) {
+  std::vector<HandOver::Token> useless;
+  hand_over_.VisitLeft(HandOverRecord::Kind::kDirectory, [&](HandOver::Token token,
+                                                             const HandOverRecord& left) {
+    const bool fits = left.number > kRootInode && left.count > 0 && left.text.ends_with('/') &&
+                      left.text.starts_with(root_prefix) && !slots_.contains(left.number);
+    if (!fits) return useless.push_back(token);
+    Inode inode{
+        .id = left.number, .is_directory = true, .prefix = std::string(left.text), .object = {}};
+    slots_[inode.id] = {std::make_shared<const Inode>(std::move(inode)), left.count, token};
+  });
+  for (const HandOver::Token token : useless) hand_over_.Drop(token);
+}
+
+std::shared_ptr<const Inode> InodeTable::RestoreFile(InodeId id, const ObjectInfo& object) {
+  const std::unique_lock lock(mutex_);
+  Slot& slot = slots_[id];
+  // How many references the kernel has nobody knows. It gives them back all at once.
+  if (!slot.inode)
+    slot = {std::make_shared<const Inode>(
+                Inode{.id = id, .is_directory = false, .prefix = {}, .object = object}),
+            1, HandOver::kNone};
+  return slot.inode;
 }
 
 InodeId InodeTable::NumberOf(const std::string& directory_prefix) {
@@ -56,9 +83,17 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
   const std::unique_lock lock(mutex_);
   while (true) {
     Slot& slot = slots_[wanted.id];
-    if (!slot.inode) slot.inode = std::make_shared<const Inode>(wanted);
+    const bool is_new = !slot.inode;
+    if (is_new) slot.inode = std::make_shared<const Inode>(wanted);
     if (SameThing(*slot.inode, wanted)) {
       ++slot.references;
+      if (wanted.is_directory && is_new)
+        slot.token = hand_over_.Keep({.kind = HandOverRecord::Kind::kDirectory,
+                                      .number = wanted.id,
+                                      .count = slot.references,
+                                      .text = wanted.prefix});
+      else
+        hand_over_.SetCount(slot.token, slot.references);
       return slot.inode;
     }
     wanted.id = Usable(wanted.id + 1);
@@ -77,7 +112,10 @@ void InodeTable::Forget(InodeId id, uint64_t count) {
   const auto slot = slots_.find(id);
   if (slot == slots_.end()) return;
   slot->second.references -= std::min(count, slot->second.references);
-  if (slot->second.references == 0) slots_.erase(slot);
+  if (slot->second.references > 0)
+    return hand_over_.SetCount(slot->second.token, slot->second.references);
+  hand_over_.Drop(slot->second.token);
+  slots_.erase(slot);
 }
 
 size_t InodeTable::size() const {

@@ -3,6 +3,8 @@
 // A number is a hash of what it names (a directory's prefix; an object's key, ETag and
 // size), so the same object has the same number after a remount, and a changed object
 // another one. An inode stays for as long as the kernel holds references on it.
+// Directories are handed over to the next process: a program may stand in one, and no path
+// leads the kernel there again. Of files only those that are open are (Restore).
 // Thread-safe.
 #pragma once
 
@@ -13,6 +15,7 @@
 #include <unordered_map>
 
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
 #include "origin/object_store.h"
 
 namespace shoal {
@@ -29,8 +32,9 @@ struct Inode {
 
 class InodeTable {
  public:
-  // The root has number kRootInode and `root_prefix`, and is never forgotten.
-  explicit InodeTable(std::string root_prefix);
+  // The root has number kRootInode and `root_prefix`, and is never forgotten. The
+  // directories that `hand_over` was left are known at once. It outlives this.
+  InodeTable(std::string root_prefix, HandOver& hand_over);
 
   // The number a directory or object has or would have; takes no reference.
   [[nodiscard]] static InodeId NumberOf(const std::string& directory_prefix);
@@ -40,6 +44,9 @@ class InodeTable {
   // the same get numbers next to each other.
   std::shared_ptr<const Inode> ReferenceDirectory(const std::string& prefix);
   std::shared_ptr<const Inode> ReferenceFile(const ObjectInfo& object);
+
+  // A file that the kernel knows from the process before, by this number.
+  std::shared_ptr<const Inode> RestoreFile(InodeId id, const ObjectInfo& object);
 
   // Null for a number nobody references.
   [[nodiscard]] std::shared_ptr<const Inode> Find(InodeId id) const;
@@ -52,9 +59,13 @@ class InodeTable {
   struct Slot {
     std::shared_ptr<const Inode> inode;
     uint64_t references = 0;
+    HandOver::Token token = HandOver::kNone;  // of a directory
   };
   std::shared_ptr<const Inode> Reference(Inode wanted);
 
+  void RestoreDirectories(const std::string& root_prefix);
+
+  HandOver& hand_over_;
   mutable std::mutex mutex_;
   std::unordered_map<InodeId, Slot> slots_;  // guarded by mutex_
 };

@@ -35,28 +35,37 @@ std::string_view StorageClassName(StorageClass storage_class) {
   return "an unknown class";
 }
 
+// Handles of one process come from a range of their own: one that another process gave out
+// may still be on its way to being released.
+constexpr int kGenerationShift = 40;
+
 struct FileHandle {
-  ObjectVersion version;
+  std::shared_ptr<const Inode> inode;
   std::shared_ptr<ObjectReader> reader;
+  HandOver::Token token = HandOver::kNone;
 };
 
 struct DirectoryHandle {
   std::shared_ptr<const Inode> inode;
   std::shared_ptr<DirectoryListing> listing;
+  HandOver::Token token = HandOver::kNone;
 };
 
 class ObjectFileSystem final : public FileSystem {
  public:
   ObjectFileSystem(const FileSystemOptions& options, ObjectStore& store, ReadEngine& engine,
-                   const Clock& clock)
+                   const Clock& clock, HandOver& hand_over)
       : options_(options),
         store_(store),
         engine_(engine),
         clock_(clock),
-        inodes_(options.prefix),
+        hand_over_(hand_over),
+        inodes_(options.prefix, hand_over),
         names_(options, clock),
+        last_handle_(hand_over.generation() << kGenerationShift),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
         pool_("shoal-list", kRequestThreadsMax) {
+    RestoreHandles();
     RefreshUsage();
   }
 
@@ -92,7 +101,7 @@ class ObjectFileSystem final : public FileSystem {
   Result<OpenedFile> Open(InodeId inode, Deadline deadline) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, FindFile(inode));
     if (!names_.MayOpen(file->object)) RETURN_IF_ERROR(AskToOpen(file->object.version, deadline));
-    FileHandle handle{file->object.version, engine_.Open(file->object.version)};
+    FileHandle handle{file, engine_.Open(file->object.version)};
     std::shared_ptr<const WholeFile> whole = handle.reader->Whole(deadline);
     return OpenedFile{Add(std::move(handle)), std::move(whole)};
   }
@@ -102,7 +111,7 @@ class ObjectFileSystem final : public FileSystem {
     const Result<std::shared_ptr<const Inode>> file = FindFile(inode);
     if (!file) return tl::unexpected(file.error());
     if (!names_.MayOpen((*file)->object)) return std::nullopt;
-    FileHandle handle{(*file)->object.version, engine_.Open((*file)->object.version)};
+    FileHandle handle{*file, engine_.Open((*file)->object.version)};
     std::optional<std::shared_ptr<const WholeFile>> whole = handle.reader->WholeIfKnown();
     if (!whole) return std::nullopt;
     return OpenedFile{Add(std::move(handle)), *std::move(whole)};
@@ -120,8 +129,9 @@ class ObjectFileSystem final : public FileSystem {
     if (!file) return done(Fail(Errc::kInvalid, "no open file has this handle"));
     if (!names_.believes()) return file->reader->Read(range, std::move(done));
     // It may have been opened unasked, and then this is how a change shows.
-    file->reader->Read(range, [this, version = file->version, done = std::move(done)](auto pieces) {
-      if (!pieces && pieces.error().code == Errc::kChanged) names_.AddChanged(version);
+    file->reader->Read(range, [this, inode = file->inode, done = std::move(done)](auto pieces) {
+      if (!pieces && pieces.error().code == Errc::kChanged)
+        names_.AddChanged(inode->object.version);
       done(std::move(pieces));
     });
   }
@@ -183,8 +193,29 @@ class ObjectFileSystem final : public FileSystem {
     names_.ClosedListing();
   }
 
+  void Keep(HandleId handle, const OpenNote& note) override {
+    const bool is_file = files_.Change(
+        handle, [&](FileHandle& file) { file.token = KeepFile(handle, *file.inode, note); });
+    if (is_file) return;
+    directories_.Change(handle, [&](DirectoryHandle& directory) {
+      directory.token = KeepDirectory(handle, *directory.inode, note);
+    });
+  }
+
+  bool Unkeep(HandleId handle) override {
+    const auto drop = [this](auto& open) {
+      hand_over_.Drop(std::exchange(open.token, HandOver::kNone));
+    };
+    return files_.Change(handle, drop) || directories_.Change(handle, drop);
+  }
+
+  std::vector<KeptHandle> HandlesLeft() override { return handles_left_; }
+
   void ClearDirectoryCache() override { names_.ClearDirectories(); }
   void ClearMetadataCache() override { names_.ClearMetadata(); }
+  void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
+    names_.SetLimits(limits);
+  }
 
   Usage GetUsage() override {
     RefreshUsage();
@@ -214,6 +245,49 @@ class ObjectFileSystem final : public FileSystem {
     std::optional<DirectoryHandle> directory = directories_.Find(handle);
     if (!directory) return Fail(Errc::kInvalid, "no open directory has this handle");
     return *std::move(directory);
+  }
+
+  // The two kinds of record of an open handle, and how they are read.
+  HandOver::Token KeepFile(HandleId handle, const Inode& inode, const OpenNote& note) {
+    const ObjectVersion& version = inode.object.version;
+    return hand_over_.Keep(
+        {.kind = HandOverRecord::Kind::kOpenFile,
+         .number = handle,
+         .values = {inode.id, note.request, static_cast<uint64_t>(note.backing_id),
+                    version.size_bytes, static_cast<uint64_t>(inode.object.modified_unix_seconds)},
+         .text = version.key,
+         .more_text = version.etag});
+  }
+  HandOver::Token KeepDirectory(HandleId handle, const Inode& inode, const OpenNote& note) {
+    return hand_over_.Keep({.kind = HandOverRecord::Kind::kOpenDirectory,
+                            .number = handle,
+                            .values = {inode.id, note.request},
+                            .text = inode.prefix});
+  }
+  void RestoreHandles() {
+    using Kind = HandOverRecord::Kind;
+    hand_over_.VisitLeft(
+        Kind::kOpenFile, [this](HandOver::Token token, const HandOverRecord& left) {
+          const ObjectInfo object{.version = {.key = std::string(left.text),
+                                              .etag = std::string(left.more_text),
+                                              .size_bytes = left.values[3]},
+                                  .modified_unix_seconds = static_cast<int64_t>(left.values[4])};
+          const OpenNote note{left.values[1], static_cast<int32_t>(left.values[2])};
+          files_.Add(left.number, {inodes_.RestoreFile(left.values[0], object),
+                                   engine_.Open(object.version), token});
+          handles_left_.push_back({left.number, left.values[0], /*is_directory=*/false, note});
+        });
+    hand_over_.VisitLeft(Kind::kOpenDirectory, [this](HandOver::Token token,
+                                                      const HandOverRecord& left) {
+      std::shared_ptr<const Inode> inode = inodes_.Find(left.values[0]);
+      if (!inode || !inode->is_directory)
+        inode = std::make_shared<const Inode>(Inode{.id = left.values[0],
+                                                    .is_directory = true,
+                                                    .prefix = std::string(left.text),
+                                                    .object = {}});
+      directories_.Add(left.number, {inode, BeginListing(inode->prefix), token});
+      handles_left_.push_back({left.number, inode->id, /*is_directory=*/true, {left.values[1], 0}});
+    });
   }
 
   HandleId Add(FileHandle handle) {
@@ -319,13 +393,15 @@ class ObjectFileSystem final : public FileSystem {
   ObjectStore& store_;
   ReadEngine& engine_;
   const Clock& clock_;
+  HandOver& hand_over_;
+  std::vector<KeptHandle> handles_left_;
 
   // Their own synchronization.
   InodeTable inodes_;
   KnownNames names_;
   HandleTable<FileHandle> files_;
   HandleTable<DirectoryHandle> directories_;
-  std::atomic<HandleId> last_handle_ = 0;
+  std::atomic<HandleId> last_handle_;
   BucketUsageCache usage_;
   FileSystemMetrics metrics_;
 
@@ -334,10 +410,18 @@ class ObjectFileSystem final : public FileSystem {
 
 }  // namespace
 
+DirectoryCacheLimits LimitsOf(const FileSystemOptions& options) {
+  const Duration kept_for = std::chrono::seconds(options.directory_cache_valid_seconds);
+  if (!options.directory_cache) return {};
+  return {.entry_count_max = options.directory_cache_entry_count_max,
+          .size_bytes_max = options.directory_cache_size_bytes_max,
+          .kept_for = kept_for};
+}
+
 std::unique_ptr<FileSystem> MakeObjectFileSystem(const FileSystemOptions& options,
                                                  ObjectStore& store, ReadEngine& engine,
-                                                 const Clock& clock) {
-  return std::make_unique<ObjectFileSystem>(options, store, engine, clock);
+                                                 const Clock& clock, HandOver& hand_over) {
+  return std::make_unique<ObjectFileSystem>(options, store, engine, clock, hand_over);
 }
 
 }  // namespace shoal

@@ -19,6 +19,7 @@
 #include "base/metric.h"
 #include "base/option.h"
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
 
@@ -53,16 +54,20 @@ inline constexpr auto kFileSystemOptions = std::tuple{
            "How long a listing is kept and, with the metadata cache, that a name is missing"},
 };
 
+// Pure.
+DirectoryCacheLimits LimitsOf(const FileSystemOptions& options);
+
 struct FileSystemMetrics {
   Counter hidden_keys{
-      "fs_hidden_keys_total",
+      "shoal_hidden_keys_total",
       "Listed keys that no path can name: they begin with /, or have an empty, . or "
       ".. component"};
 };
 
-// `store`, `engine` and `clock` outlive the file system.
+// What is passed by reference outlives the file system. Directories and handles that
+// `hand_over` was left are known from the start.
 std::unique_ptr<FileSystem> MakeObjectFileSystem(const FileSystemOptions& options,
                                                  ObjectStore& store, ReadEngine& engine,
-                                                 const Clock& clock);
+                                                 const Clock& clock, HandOver& hand_over);
 
 }  // namespace shoal

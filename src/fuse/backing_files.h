@@ -4,11 +4,16 @@
 // A file is named to the kernel at the first open of its inode and no longer after the last
 // close. Names kept for a next open would save a tenth of an open and read of 64 KiB, less of
 // more, and would keep the room of evicted files taken.
+//
+// Ids belong to the mount. A process that ends leaves its own to the next, which goes on
+// answering with those that are in use, as it must, and lets go of the rest.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -20,16 +25,17 @@ namespace shoal {
 // Thread-safe. Until Start succeeded every open is a cached one.
 class BackingFiles {
  public:
-  // `device_fd` outlives this.
-  explicit BackingFiles(int device_fd) : device_fd_(device_fd) {}
-  // Lets go of every file; those open in the kernel stay readable until they are closed.
-  ~BackingFiles();
+  // `device_fd` and `hand_over` outlive this.
+  BackingFiles(int device_fd, HandOver& hand_over) : device_fd_(device_fd), hand_over_(hand_over) {}
   BackingFiles(const BackingFiles&) = delete;
   BackingFiles& operator=(const BackingFiles&) = delete;
 
   // Tries it with a file of its own. After passthrough was agreed on, before any Open. kDenied:
   // without CAP_SYS_ADMIN; kUnsupported: the kernel refused for another reason.
   Result<> Start();
+  // The handles that are open from processes before this one. After Start, if that is called at
+  // all, and before any Open.
+  void TakeOver(std::span<const KeptHandle> handles);
 
   // How to answer an OPEN of `inode`, whose bytes are whole in `whole` (or null): the backing id
   // to open it with, or 0 for a cached open. Counted until Close, so call it before the answer
@@ -46,10 +52,13 @@ class BackingFiles {
  private:
   // With id 0 if the kernel does not take the file.
   Backing Register(std::shared_ptr<const WholeFile> whole);
-  void Unregister(int32_t id) const;
+  void Unregister(const Backing& backing);
+  void CloseIdsNobodyNoted(const std::set<int32_t>& used);
 
   const int device_fd_;
+  HandOver& hand_over_;
   bool started_ = false;  // constant after Start
+  int32_t first_id_ = 0;  // the same: what the kernel gave out then
 
   mutable std::mutex mutex_;  // guards what follows; never held in a call of the kernel
   OpenModes modes_;

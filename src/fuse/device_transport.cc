@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "fuse/init_exchange.h"
@@ -21,16 +21,6 @@ namespace shoal {
 namespace {
 
 constexpr size_t kBufferBytes = kInputBytesMax + 4096;
-
-// -1 where it cannot be cloned.
-int Clone(int device_fd) {
-  const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return -1;
-  auto source = static_cast<uint32_t>(device_fd);
-  if (ioctl(fd, FUSE_DEV_IOC_CLONE, &source) == 0) return fd;
-  close(fd);
-  return -1;
-}
 
 size_t TotalBytes(std::span<const iovec> parts) {
   size_t total_bytes = 0;
@@ -82,23 +72,17 @@ class DeviceTransport::Reply final : public ReplyPort {
 
 DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, size_t answer_bytes,
                                  RequestSink& sink, StopEvent& stop)
-    : device_fd_(device_fd), answer_bytes_(answer_bytes), sink_(sink), stop_(stop) {
+    : device_fd_(device_fd),
+      thread_count_(thread_count),
+      answer_bytes_(answer_bytes),
+      sink_(sink),
+      stop_(stop) {
   fcntl(device_fd, F_SETFL, fcntl(device_fd, F_GETFL) | O_NONBLOCK);
-  fds_.push_back(device_fd);
-  while (fds_.size() < thread_count) {
-    const int clone = Clone(device_fd);
-    fds_.push_back(clone >= 0 ? clone : device_fd);
-  }
-}
-
-DeviceTransport::~DeviceTransport() {
-  for (const int fd : fds_)
-    if (fd != device_fd_) close(fd);
 }
 
 Result<> DeviceTransport::Serve() {
   std::vector<std::thread> threads;
-  for (const int fd : fds_) threads.emplace_back([this, fd] { Receive(fd); });
+  for (size_t i = 0; i < thread_count_; ++i) threads.emplace_back([this] { Receive(); });
   for (std::thread& thread : threads) thread.join();
 
   std::future<void> none_left = unanswered_->none_left.get_future();
@@ -115,26 +99,26 @@ void DeviceTransport::End(Result<> why) {
   stop_.Raise();
 }
 
-void DeviceTransport::Receive(int fd) {
+void DeviceTransport::Receive() {
   pthread_setname_np(pthread_self(), "fuse-device");
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   // Exclusive: one request wakes one thread.
   epoll_event request{EPOLLIN | EPOLLEXCLUSIVE, {}};
   epoll_event stop{EPOLLIN, {}};
-  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &request) != 0 ||
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, device_fd_, &request) != 0 ||
       epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stop_.fd(), &stop) != 0)
     End(Fail(Errc::kUnreachable, std::string("epoll on /dev/fuse: ") + std::strerror(errno)));
 
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
   const auto answer = std::make_unique_for_overwrite<std::byte[]>(answer_bytes_);
   while (!stop_.raised()) {
-    const ssize_t length = read(fd, buffer.get(), kBufferBytes);
+    const ssize_t length = read(device_fd_, buffer.get(), kBufferBytes);
     if (length > 0) {
       const std::span message(buffer.get(), static_cast<size_t>(length));
       const auto* header = reinterpret_cast<const fuse_in_header*>(buffer.get());
       Reply* reply = nullptr;
       if (ExpectsReply(header->opcode))
-        reply = new Reply(unanswered_, fd, {answer.get(), answer_bytes_});
+        reply = new Reply(unanswered_, device_fd_, {answer.get(), answer_bytes_});
       sink_.Receive(message, reply);
     } else if (length == 0 || errno == ENODEV || errno == ECONNABORTED) {
       End({});  // unmounted

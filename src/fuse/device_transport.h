@@ -1,13 +1,14 @@
-// Requests read from /dev/fuse, by threads that each have a clone of the descriptor
-// (FUSE_DEV_IOC_CLONE): the kernel then keeps their requests on lists of their own. An answer
-// must go to the descriptor its request was read from.
+// Requests read from /dev/fuse by several threads.
+//
+// All read the one descriptor that the mount was made with. Clones of it (FUSE_DEV_IOC_CLONE)
+// would keep requests on lists of their own; but a clone dies with the process that made it,
+// and fails its requests, which this one leaves to the next process.
 #pragma once
 
 #include <cstddef>
 #include <future>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "fuse/stop_event.h"
 #include "fuse/transport.h"
@@ -20,7 +21,6 @@ class DeviceTransport final : public Transport {
   // `answer_bytes` may be made in the receiving thread's memory.
   DeviceTransport(int device_fd, size_t thread_count, size_t answer_bytes, RequestSink& sink,
                   StopEvent& stop);
-  ~DeviceTransport() override;
 
   Result<> Serve() override;
 
@@ -32,14 +32,14 @@ class DeviceTransport final : public Transport {
     ~Unanswered() { none_left.set_value(); }
   };
 
-  void Receive(int fd);
+  void Receive();
   void End(Result<> why);
 
   const int device_fd_;
+  const size_t thread_count_;
   const size_t answer_bytes_;
   RequestSink& sink_;
   StopEvent& stop_;
-  std::vector<int> fds_;  // device_fd_, then clones of it, one a thread
   std::shared_ptr<Unanswered> unanswered_ = std::make_shared<Unanswered>();
 
   std::mutex mutex_;

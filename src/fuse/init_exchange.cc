@@ -69,6 +69,10 @@ uint64_t InitExchange::offered_flags() const {
   return Flags(init.flags, init.flags2);
 }
 
+uint32_t InitExchange::offered_minor() const {
+  return InitOf(message_).minor;
+}
+
 uint64_t InitExchange::agreed_flags() const {
   return Flags(answer_.flags, answer_.flags2);
 }

@@ -29,6 +29,7 @@ class InitExchange final : private ReplyPort {
   [[nodiscard]] bool restored() const { return restored_; }
   // Of the kernel, with flags2 in the upper half.
   [[nodiscard]] uint64_t offered_flags() const;
+  [[nodiscard]] uint32_t offered_minor() const;
 
   // Feeds the message. The kernel gets the answer, unless it got one before. `io_uring`
   // must be what was agreed on before if this was restored.

@@ -15,7 +15,10 @@ namespace shoal {
 inline constexpr uint64_t kInitPassthrough = 1ULL << 37;
 inline constexpr uint64_t kInitOverIoUring = 1ULL << 41;
 
-// Set in `unique` when the kernel sends a request again to a new worker.
+// A notification that makes the kernel send again what a process read and did not answer, from
+// this minor version on (Linux 6.9); and what is set in `unique` of such a request.
+inline constexpr int32_t kNotifyResend = 7;  // FUSE_NOTIFY_RESEND
+inline constexpr uint32_t kNotifyResendMinor = 40;
 inline constexpr uint64_t kUniqueResent = 1ULL << 63;
 
 // A notification that makes the kernel look up every name again, from this minor version on.

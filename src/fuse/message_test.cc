@@ -33,9 +33,9 @@ class MessageTest : public testing::Test {
   }
 
   void Serve(std::vector<std::byte> saved) {
-    if (saved.empty()) kernel_.SendInit();
-    auto session =
-        StartSession(file_system_, kernel_.device_fd(), "", std::move(saved), options_, clock_);
+    if (saved.empty()) kernel_.SendInit(kNotifyResendMinor);
+    auto session = StartSession(file_system_, kernel_.device_fd(), "", std::move(saved), options_,
+                                clock_, hand_over_);
     ASSERT_TRUE(session) << session.error().detail;
     session_ = *std::move(session);
     outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
@@ -62,6 +62,7 @@ class MessageTest : public testing::Test {
   void SendStatfs(uint64_t unique) { kernel_.Send(FUSE_STATFS, unique, 1, ""); }
 
   SystemClock clock_;
+  NoHandOver hand_over_;
   MemoryFileSystem file_system_;
   FakeKernel kernel_;
   SessionOptions options_;
@@ -137,6 +138,7 @@ TEST_F(MessageTest, AnOperationNobodyKnowsGetsEnosys) {
 // is of version 7.`minor`.
 std::pair<uint64_t, uint64_t> NameValidSeconds(uint32_t minor) {
   SystemClock clock;
+  NoHandOver hand_over;
   MemoryFileSystem file_system;
   file_system.AddFile(kRootInode, "file", "contents");
   file_system.SetValidFor(std::chrono::hours(1));
@@ -144,7 +146,7 @@ std::pair<uint64_t, uint64_t> NameValidSeconds(uint32_t minor) {
   kernel.SendInit(minor);
   SessionOptions options;
   options.transport = "dev";
-  auto session = StartSession(file_system, kernel.device_fd(), "", {}, options, clock);
+  auto session = StartSession(file_system, kernel.device_fd(), "", {}, options, clock, hand_over);
   if (!session) return {};
   auto outcome = std::async(std::launch::async, [&] { return (*session)->Serve(); });
   kernel.Receive();
@@ -178,21 +180,56 @@ TEST(ForgetNames, NamesAreGivenForLongOnlyToAKernelThatCanForgetThem) {
   EXPECT_EQ(NameValidSeconds(44), (std::pair<uint64_t, uint64_t>{3600, 3600}));
 }
 
-TEST_F(MessageTest, AnAttachedSessionTellsTheKernelNothing) {
+TEST_F(MessageTest, AnAttachedSessionAsksForWhatWasNotAnsweredAndSaysNothingElse) {
   const std::vector<std::byte> saved = session_->init_message();
   session_->Stop();
   EXPECT_TRUE(outcome_.get());
   Serve(saved);
   EXPECT_EQ(session_->init_message(), saved);
+  EXPECT_EQ(kernel_.Receive(), (Answer{0, kNotifyResend, ""}));
   SendStatfs(400);
   EXPECT_EQ(kernel_.Receive().unique, 400u);  // and no answer to FUSE_INIT before it
+}
+
+TEST_F(MessageTest, AnOpenThatIsSentAgainLeavesOneHandle) {
+  for (const uint32_t operation : {FUSE_OPEN, FUSE_OPENDIR}) {
+    const size_t open_count = file_system_.open_handle_count();
+    const InodeId inode = operation == FUSE_OPEN ? file_ : kRootInode;
+    const std::string body = FakeKernel::BytesOf(fuse_open_in{});
+    kernel_.Send(operation, 500, inode, body);
+    kernel_.Receive();  // the kernel has not, let us say
+    for (int death = 0; death < 2; ++death) {
+      const std::vector<std::byte> saved = session_->init_message();
+      session_->Stop();
+      EXPECT_TRUE(outcome_.get());
+      Serve(saved);
+      EXPECT_EQ(kernel_.Receive(), (Answer{0, kNotifyResend, ""}));
+      kernel_.Send(operation, 500 | kUniqueResent, inode, body);
+      EXPECT_EQ(kernel_.Receive().unique, 500 | kUniqueResent);
+      EXPECT_EQ(file_system_.open_handle_count(), open_count + 1);
+    }
+    ++open_count_;
+  }
+}
+
+TEST_F(MessageTest, AReleaseThatIsSentAgainEndsNothingElse) {
+  const uint64_t first = Open();
+  Open();
+  fuse_release_in release{};
+  release.fh = first;
+  for (const uint64_t unique : {uint64_t{600}, 600 | kUniqueResent}) {
+    kernel_.Send(FUSE_RELEASE, unique, file_, FakeKernel::BytesOf(release));
+    EXPECT_EQ(kernel_.Receive(), (Answer{unique, 0, ""}));
+  }
+  EXPECT_EQ(file_system_.open_handle_count(), 1u);
+  open_count_ = 1;
 }
 
 TEST_F(MessageTest, ASavedInitThatWasCutShortIsRefused) {
   std::vector<std::byte> saved = session_->init_message();
   saved.pop_back();
-  const auto session =
-      StartSession(file_system_, kernel_.device_fd(), "", std::move(saved), options_, clock_);
+  const auto session = StartSession(file_system_, kernel_.device_fd(), "", std::move(saved),
+                                    options_, clock_, hand_over_);
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().code, Errc::kInvalid);
 }

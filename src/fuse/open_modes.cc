@@ -25,11 +25,4 @@ std::optional<Backing> OpenModes::Leave(InodeId inode) {
   return left;
 }
 
-std::vector<Backing> OpenModes::All() const {
-  std::vector<Backing> all;
-  all.reserve(modes_.size());
-  for (const auto& [inode, mode] : modes_) all.push_back(mode.backing);
-  return all;
-}
-
 }  // namespace shoal

@@ -12,17 +12,19 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
 #include "cache/whole_file.h"
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
 
 namespace shoal {
 
 // A file the kernel reads from by itself, or with id 0 none: a cached open.
 struct Backing {
   int32_t id = 0;
-  std::shared_ptr<const WholeFile> file;  // held for as long as the kernel knows the id
+  std::shared_ptr<const WholeFile> file;  // held for as long as the kernel knows the id, but
+                                          // null for an id of the process before
+  HandOver::Token token = HandOver::kNone;
 };
 
 // Not thread-safe.
@@ -35,8 +37,6 @@ class OpenModes {
   // Counts one open less. Of the last it answers the mode that was left. An inode that is not
   // open is left alone: it was opened before the session that counts.
   std::optional<Backing> Leave(InodeId inode);
-
-  [[nodiscard]] std::vector<Backing> All() const;
 
  private:
   struct Mode {

@@ -1,6 +1,7 @@
 #include "fuse/operations.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +26,11 @@ void Refuse(fuse_req_t request, Arguments...) {
   fuse_reply_err(request, kErrno);
 }
 
+uint64_t SizeOf(const WholeFile& file) {
+  struct stat status;
+  return fstat(file.fd(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
 void Want(fuse_conn_info* connection, uint64_t capability) {
   fuse_set_feature_flag(connection, capability);  // no effect where the kernel has it not
 }
@@ -32,14 +38,34 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 }  // namespace
 
 Operations::Operations(FileSystem& file_system, const SessionOptions& options,
-                       BackingFiles& backing_files, const Clock& clock)
+                       BackingFiles& backing_files, RequestMetrics& metrics, const Clock& clock)
     : file_system_(file_system),
       backing_files_(backing_files),
+      metrics_(metrics),
       clock_(clock),
       passthrough_(options.passthrough != "off"),
       request_bytes_max_(options.request_bytes_max),
       wait_max_(std::chrono::seconds(options.deadline_seconds)),
       waiters_("fuse-wait", options.waiter_count_max) {}
+
+void Operations::TakeOver(std::span<const KeptHandle> handles) {
+  const std::scoped_lock lock(mutex_);
+  for (const KeptHandle& kept : handles) handles_left_[kept.note.request] = kept;
+}
+
+void Operations::ReleaseUnanswered(uint64_t unique) {
+  if (!(unique & kUniqueResent)) return;
+  KeptHandle kept;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = handles_left_.find(unique & ~kUniqueResent);
+    if (found == handles_left_.end()) return;
+    kept = found->second;
+    handles_left_.erase(found);
+  }
+  if (!kept.is_directory) return Release(kept.inode, kept.handle);
+  if (file_system_.Unkeep(kept.handle)) file_system_.Release(kept.handle);
+}
 
 Operations& Operations::Of(fuse_req_t request) {
   return *static_cast<Operations*>(fuse_req_userdata(request));
@@ -178,31 +204,41 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
+  self.ReleaseUnanswered(Decoder::CurrentPort()->unique);
   if (auto known = self.file_system_.OpenIfKnown(inode))
-    return self.ReplyOpen(request, inode, *std::move(known), *file);
+    return self.ReplyOpen(request, Decoder::CurrentPort()->unique, inode, *std::move(known), *file);
   self.RunWaiting(request,
                   [&self, inode, file = *file, deadline = self.DeadlineFromNow()](Call& call) {
                     Result<OpenedFile> opened = self.file_system_.Open(inode, deadline);
                     if (call.Claim()) {
-                      self.ReplyOpen(call.request(), inode, std::move(opened), file);
+                      self.ReplyOpen(call.request(), call.unique(), inode, std::move(opened), file);
                     } else if (opened) {
                       self.file_system_.Release(opened->handle);
                     }
                   });
 }
 
-void Operations::ReplyOpen(fuse_req_t request, InodeId inode, Result<OpenedFile> opened,
-                           fuse_file_info reply) {
+void Operations::ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode,
+                           Result<OpenedFile> opened, fuse_file_info reply) {
   if (!opened) return ReplyError(request, "open", opened.error());
   reply.fh = opened->handle;
   reply.noflush = 1;  // nothing was written
+  const uint64_t whole_bytes = opened->whole ? SizeOf(*opened->whole) : 0;
   reply.backing_id =
       backing_files_.Open(inode, std::move(opened->whole), (reply.flags & O_DIRECT) != 0);
+  if (reply.backing_id != 0) metrics_.PassedThrough(whole_bytes);
   // The inode is one version. Passed through, its pages here would be there twice.
   reply.keep_cache = reply.backing_id == 0;
-  if (fuse_reply_open(request, &reply) == 0) return;
+  file_system_.Keep(opened->handle,
+                    {.request = unique & ~kUniqueResent, .backing_id = reply.backing_id});
+  if (fuse_reply_open(request, &reply) != 0) Release(inode, opened->handle);
+}
+
+void Operations::Release(InodeId inode, HandleId handle) {
+  // In this order: a handle that is kept is open in the mode that it was kept with.
+  if (!file_system_.Unkeep(handle)) return;
   backing_files_.Close(inode);
-  file_system_.Release(opened->handle);
+  file_system_.Release(handle);
 }
 
 void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
@@ -235,12 +271,18 @@ void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t o
 }
 
 void Operations::OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
-  FileSystem& file_system = Of(request).file_system_;
+  Operations& self = Of(request);
+  FileSystem& file_system = self.file_system_;
+  const uint64_t unique = Decoder::CurrentPort()->unique;
+  self.ReleaseUnanswered(unique);
   const Result<HandleId> handle = file_system.OpenDirectory(inode);
   if (!handle) return ReplyError(request, "opendir", handle.error());
   file->fh = *handle;
   file->cache_readdir = 0;
-  if (fuse_reply_open(request, file) != 0) file_system.Release(*handle);
+  file_system.Keep(*handle, {.request = unique & ~kUniqueResent});
+  if (fuse_reply_open(request, file) == 0) return;
+  file_system.Unkeep(*handle);
+  file_system.Release(*handle);
 }
 
 template <bool kPlus>
@@ -282,14 +324,13 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
 }
 
 void Operations::Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
-  Operations& self = Of(request);
-  self.backing_files_.Close(inode);
-  self.file_system_.Release(file->fh);
+  Of(request).Release(inode, file->fh);
   fuse_reply_err(request, 0);
 }
 
 void Operations::ReleaseDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
-  Of(request).file_system_.Release(file->fh);
+  FileSystem& file_system = Of(request).file_system_;
+  if (file_system.Unkeep(file->fh)) file_system.Release(file->fh);
   fuse_reply_err(request, 0);
 }
 

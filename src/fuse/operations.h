@@ -7,7 +7,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <span>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -16,6 +19,7 @@
 #include "fuse/backing_files.h"
 #include "fuse/call.h"
 #include "fuse/low_level.h"
+#include "fuse/request_metrics.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -25,10 +29,13 @@ class Operations {
  public:
   // What is handed in by reference outlives this.
   Operations(FileSystem& file_system, const SessionOptions& options, BackingFiles& backing_files,
-             const Clock& clock);
+             RequestMetrics& metrics, const Clock& clock);
 
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
+
+  // The handles that are open from processes before this one. Before any request.
+  void TakeOver(std::span<const KeptHandle> handles);
 
   // Known once FUSE_INIT was fed.
   [[nodiscard]] bool can_forget_names() const { return can_forget_names_; }
@@ -60,18 +67,26 @@ class Operations {
   void ReplyEntry(fuse_req_t request, std::string_view operation, const Result<Entry>& entry);
   // What the kernel may be told: a name it cannot be made to forget is not for long.
   [[nodiscard]] Entry Capped(Entry entry) const;
-  void ReplyOpen(fuse_req_t request, InodeId inode, Result<OpenedFile> opened,
+  void ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode, Result<OpenedFile> opened,
                  fuse_file_info reply);
+  // The kernel asks again for an open that another process did and did not answer: that one is
+  // nobody's. Of a request that is new, nothing.
+  void ReleaseUnanswered(uint64_t unique);
+  void Release(InodeId inode, HandleId handle);
   [[nodiscard]] Deadline DeadlineFromNow() const;
 
   FileSystem& file_system_;
   BackingFiles& backing_files_;
+  RequestMetrics& metrics_;
   const Clock& clock_;
   const bool passthrough_;
   bool can_forget_names_ = false;  // constant after FUSE_INIT
   const uint32_t request_bytes_max_;
   const Duration wait_max_;
   ParkedCalls parked_;
+  std::mutex mutex_;
+  // By the number of the request that opened them. Guarded by mutex_.
+  std::unordered_map<uint64_t, KeptHandle> handles_left_;
   ThreadPool waiters_;  // last: its threads use the rest
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <linux/capability.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,11 +15,14 @@
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/bytes.h"
+#include "fs/shared_hand_over.h"
+#include "fuse/kernel_abi.h"
 #include "testing/mounted_session.h"
 #include "testing/temporary_file.h"
 
@@ -348,6 +352,73 @@ TEST_P(PassthroughTest, AFileReadsOnWhenItsSessionHasGoneAndTheNextPassesThrough
   close(fd);
   file_system_.WaitUntilAllReleased();
   EXPECT_EQ(ReadFile(), "passed");
+  UnmountAndExpectEnd(/*lazy=*/true);
+}
+
+// What the kernel counts: an id that is in use, and one that is not.
+TEST_P(PassthroughTest, WhatAProcessThatDiedHadRegisteredIsUsedOnOrLetGo) {
+  std::vector<uint64_t> memory(64 * kKiB);
+  const auto bytes = std::as_writable_bytes(std::span(memory));
+  const InodeId inode = file_system_.AddFile(kRootInode, "file", "cached");
+  file_system_.SetWhole(inode, InMemory("passed"));
+  MountWithPassthrough();
+  if (IsSkipped()) return;
+  std::vector<std::byte> saved = session_->init_message();
+  session_->Stop();
+  ExpectServeEnds();
+
+  // The one that dies. After its last word the kernel gives it two more ids.
+  const auto register_file = [&] {
+    const TemporaryFile file("nobody's");
+    BackingMap map{file.fd(), 0, 0};
+    return ioctl(device_fd_, kBackingOpen, &map);
+  };
+  const int fd = [&] {
+    const auto dying = *SharedHandOver::Attach(bytes);
+    Serve(saved, *dying);
+    const int opened = open(At("file").c_str(), O_RDONLY);
+    session_->Stop();
+    ExpectServeEnds();
+    return opened;
+  }();
+  const int lost[] = {register_file(), register_file()};
+  ASSERT_GT(lost[0], 0);
+
+  const auto next = *SharedHandOver::Attach(bytes);
+  Serve(saved, *next);
+  file_system_.SetWhole(inode, InMemory("second"));
+  EXPECT_EQ(ReadFile(), "passed") << "as it is open";
+  EXPECT_EQ(Read(fd, 6), "passed");
+  for (const int id : lost) {
+    auto number = static_cast<uint32_t>(id);
+    EXPECT_EQ(ioctl(device_fd_, kBackingClose, &number), -1);
+    EXPECT_EQ(errno, ENOENT) << "it was let go";
+  }
+  close(fd);
+  file_system_.WaitUntilAllReleased();
+  EXPECT_EQ(ReadFile(), "second") << "no mode of the first outlives its last close";
+  file_system_.WaitUntilAllReleased();
+  int left_count = 0;
+  next->VisitLeft(HandOverRecord::Kind::kBackingFile, [&](auto, const auto&) { ++left_count; });
+  EXPECT_EQ(left_count, 0);
+  UnmountAndExpectEnd(/*lazy=*/true);
+}
+
+TEST_P(PassthroughTest, WithPassthroughSwitchedOffWhatIsOpenSoStaysSo) {
+  const InodeId inode = file_system_.AddFile(kRootInode, "file", "cached");
+  file_system_.SetWhole(inode, InMemory("passed"));
+  MountWithPassthrough();
+  if (IsSkipped()) return;
+  const int fd = open(At("file").c_str(), O_RDONLY);
+  std::vector<std::byte> saved = session_->init_message();
+  session_->Stop();
+  ExpectServeEnds();
+  options_.passthrough = "off";
+  Serve(std::move(saved));
+  EXPECT_EQ(ReadFile(), "passed");
+  close(fd);
+  file_system_.WaitUntilAllReleased();
+  EXPECT_EQ(ReadFile(), "cached");
   UnmountAndExpectEnd(/*lazy=*/true);
 }
 

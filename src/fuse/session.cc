@@ -48,19 +48,22 @@ uint32_t SetReadahead(const std::string& mount_point, uint64_t readahead_kib) {
 class SessionImpl final : public Session, private RequestSink {
  public:
   SessionImpl(FileSystem& file_system, int device_fd, InitExchange init,
-              const SessionOptions& options, const Clock& clock)
-      : device_fd_(device_fd),
+              const SessionOptions& options, const Clock& clock, HandOver& hand_over)
+      : file_system_(file_system),
+        device_fd_(device_fd),
         init_(std::move(init)),
         options_(options),
-        backing_files_(device_fd),
-        operations_(file_system, options, backing_files_, clock) {}
+        metrics_(clock),
+        backing_files_(device_fd, hand_over),
+        operations_(file_system, options, backing_files_, metrics_, clock) {}
 
   Result<> Start(const std::string& mount_point) {
     if (options_.passthrough != "auto" && options_.passthrough != "off")
       return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
-    ASSIGN_OR_RETURN(decoder_, Decoder::Make(Operations::Table(), &operations_, unused_fd));
+    ASSIGN_OR_RETURN(decoder_,
+                     Decoder::Make(Operations::Table(), &operations_, unused_fd, metrics_));
     RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr));
     saved_init_ = init_.Saved();
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
@@ -72,6 +75,8 @@ class SessionImpl final : public Session, private RequestSink {
     facts_.request_bytes = init_.request_bytes();
     facts_.can_forget_names = operations_.can_forget_names();
     StartPassthrough();
+    if (init_.restored()) TakeOver();
+    facts_.outlives_its_process = !ring_ && init_.offered_minor() >= kNotifyResendMinor;
     if (!mount_point.empty())
       facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
     log::Info("io_uring: {}; passthrough: {}; requests of up to {} KiB; readahead {} KiB{}",
@@ -89,7 +94,10 @@ class SessionImpl final : public Session, private RequestSink {
     return facts;
   }
 
+  const RequestMetrics& metrics() const override { return metrics_; }
+
   Result<> Serve() override {
+    if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
     std::thread ring_thread;
     if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(); });
@@ -120,8 +128,8 @@ class SessionImpl final : public Session, private RequestSink {
       // The kernel was told, once for the life of the mount.
       facts_.io_uring = init_.agreed_flags() & kInitOverIoUring;
       if (!facts_.io_uring) facts_.io_uring_why_not = "the mount was made without";
-    } else if (asked == "dev") {
-      facts_.io_uring_why_not = "transport=dev";
+    } else if (asked != "io_uring") {
+      facts_.io_uring_why_not = "transport=" + asked;
     } else if (!(init_.offered_flags() & kInitOverIoUring)) {
       facts_.io_uring_why_not = WhyNoIoUring();
     } else {
@@ -142,9 +150,21 @@ class SessionImpl final : public Session, private RequestSink {
     return {};
   }
 
-  // After FUSE_INIT, which agrees on it. A session attached to a mount that was there begins
-  // with no backing ids: those of its predecessor it does not know, and files that are open
-  // with them read on without it.
+  void TakeOver() {
+    const std::vector<KeptHandle> handles = file_system_.HandlesLeft();
+    backing_files_.TakeOver(handles);
+    operations_.TakeOver(handles);
+  }
+
+  // Requests of a ring are not among them.
+  void AskForUnanswered() {
+    if (init_.offered_minor() < kNotifyResendMinor) return;
+    fuse_out_header notification{sizeof(notification), kNotifyResend, 0};
+    if (write(device_fd_, &notification, sizeof(notification)) < 0)
+      log::Warn("what was asked of the process before is lost: {}", std::strerror(errno));
+  }
+
+  // After FUSE_INIT, which agrees on it.
   void StartPassthrough() {
     if (options_.passthrough == "off") {
       facts_.passthrough_why_not = "passthrough=off";
@@ -168,6 +188,7 @@ class SessionImpl final : public Session, private RequestSink {
     decoder_->Feed(message, port);
   }
 
+  FileSystem& file_system_;
   const int device_fd_;
   InitExchange init_;
   const SessionOptions options_;
@@ -177,6 +198,7 @@ class SessionImpl final : public Session, private RequestSink {
   // A transport feeds the decoder, which calls the operations. Their threads are joined
   // before the decoder goes: an answer comes back through it.
   StopEvent stop_;
+  RequestMetrics metrics_;
   std::unique_ptr<Decoder> decoder_;
   BackingFiles backing_files_;
   Operations operations_;
@@ -189,12 +211,13 @@ class SessionImpl final : public Session, private RequestSink {
 Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
                                               const std::string& mount_point,
                                               std::vector<std::byte> saved_init,
-                                              const SessionOptions& options, const Clock& clock) {
+                                              const SessionOptions& options, const Clock& clock,
+                                              HandOver& hand_over) {
   ASSIGN_OR_RETURN(InitExchange init, saved_init.empty()
                                           ? InitExchange::Receive(device_fd)
                                           : InitExchange::Restore(device_fd, saved_init));
-  auto session =
-      std::make_unique<SessionImpl>(file_system, device_fd, std::move(init), options, clock);
+  auto session = std::make_unique<SessionImpl>(file_system, device_fd, std::move(init), options,
+                                               clock, hand_over);
   RETURN_IF_ERROR(session->Start(mount_point));
   return session;
 }

@@ -6,8 +6,9 @@
 // answers EINTR at once (interrupt_reason.h says when not) and lets the work end by itself.
 //
 // A session starts from a descriptor of /dev/fuse that is mounted. If the kernel's
-// FUSE_INIT was answered before, by a worker that is gone, the saved message is
-// replayed to libfuse and its answer swallowed; the kernel sees nothing.
+// FUSE_INIT was answered before, by a process that is gone, the saved message is
+// replayed to libfuse and its answer swallowed; then the kernel sends again what that
+// process read and did not answer. Its open handles are those of FileSystem::HandlesLeft.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,8 @@
 #include "base/option.h"
 #include "base/result.h"
 #include "fs/file_system.h"
+#include "fs/hand_over.h"
+#include "fuse/request_metrics.h"
 
 namespace shoal {
 
@@ -35,9 +38,10 @@ struct SessionOptions {
 };
 
 inline constexpr auto kSessionOptions = std::tuple{
-    Option{"transport", &SessionOptions::transport, Unit::kNone,
-           "How requests come from the kernel: io_uring, dev (cloned /dev/fuse descriptors), or "
-           "auto (io_uring where the kernel has it)"},
+    Option{
+        "transport", &SessionOptions::transport, Unit::kNone,
+        "How requests come from the kernel: dev (/dev/fuse), io_uring (faster for small reads, but "
+        "a crash of the process that serves ends the mount), or auto, which is dev"},
     Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
            "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
            "can: Linux 6.9, CAP_SYS_ADMIN) or off"},
@@ -52,6 +56,8 @@ struct SessionFacts {
   bool passthrough = false;
   std::string passthrough_why_not;  // also with passthrough, if a file could not be
   bool can_forget_names = false;    // Linux 6.16
+  // Whether another process can go on should this one die at any moment: Linux 6.9, /dev/fuse.
+  bool outlives_its_process = false;
   uint32_t request_bytes = 0;
   uint32_t readahead_kib = 0;
 };
@@ -64,6 +70,7 @@ class Session {
   // descriptor: what was agreed on, also the transport, holds for the life of the mount.
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
   [[nodiscard]] virtual SessionFacts facts() const = 0;
+  [[nodiscard]] virtual const RequestMetrics& metrics() const = 0;
 
   // Makes the kernel ask for every name of the mount again when it is next used, whatever time
   // was left. Attributes and pages of inodes stay. From any thread. kUnsupported: not with this
@@ -76,17 +83,18 @@ class Session {
   virtual Result<> Serve() = 0;
   // From any thread, or a signal handler: Serve returns soon. Does not unmount; requests that
   // come later wait for the next session. (With io_uring, those of the very moment in which
-  // the rings go fail with ECANCELED.)
+  // the rings go fail with ECANCELED.) Backing ids stay registered, for that session.
   virtual void Stop() = 0;
 };
 
 // `device_fd` is an open /dev/fuse, mounted; it stays the caller's and open for the life
 // of the session. `saved_init` is empty for a new mount, else init_message() of an
 // earlier session on this descriptor. `mount_point` names the bdi whose readahead is
-// set; empty sets none. `file_system` and `clock` outlive the session.
+// set; empty sets none. `file_system`, `clock` and `hand_over` outlive the session.
 Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
                                               const std::string& mount_point,
                                               std::vector<std::byte> saved_init,
-                                              const SessionOptions& options, const Clock& clock);
+                                              const SessionOptions& options, const Clock& clock,
+                                              HandOver& hand_over);
 
 }  // namespace shoal

@@ -235,10 +235,28 @@ class MemoryFileSystem final : public FileSystem {
     handles_.erase(handle);
     handle_released_.notify_all();
   }
+  bool Unkeep(HandleId handle) override {
+    const std::scoped_lock lock(mutex_);
+    kept_.erase(handle);
+    return handles_.contains(handle);
+  }
+  void Keep(HandleId handle, const OpenNote& note) override {
+    const std::scoped_lock lock(mutex_);
+    const InodeId inode = handles_.at(handle);
+    kept_[handle] = {handle, inode, nodes_[inode].is_directory, note};
+  }
+  // This outlives a session, and so what the session before left is what is open.
+  std::vector<KeptHandle> HandlesLeft() override {
+    const std::scoped_lock lock(mutex_);
+    std::vector<KeptHandle> left;
+    for (const auto& [handle, kept] : kept_) left.push_back(kept);
+    return left;
+  }
   void ClearDirectoryCache() override {
     const std::scoped_lock lock(mutex_);
     ++directory_clear_count_;
   }
+  void SetDirectoryCacheLimits(const DirectoryCacheLimits&) override {}
   void ClearMetadataCache() override {
     const std::scoped_lock lock(mutex_);
     ++metadata_clear_count_;
@@ -331,6 +349,7 @@ class MemoryFileSystem final : public FileSystem {
   std::map<InodeId, Node> nodes_;  // contents do not change while mounted
   std::map<InodeId, uint64_t> remembered_;
   std::map<HandleId, InodeId> handles_;
+  std::map<HandleId, KeptHandle> kept_;
   std::set<InodeId> changed_;
   std::map<InodeId, std::shared_ptr<const WholeFile>> whole_;
   std::vector<ParkedRead> parked_;

@@ -85,9 +85,10 @@ class MountedSessionTest : public testing::TestWithParam<std::string> {
     device_fd_ = *fd;
     Serve({});
   }
-  void Serve(std::vector<std::byte> saved_init) {
-    auto session =
-        StartSession(file_system_, device_fd_, path_, std::move(saved_init), options_, clock_);
+  void Serve(std::vector<std::byte> saved_init) { Serve(std::move(saved_init), no_hand_over_); }
+  void Serve(std::vector<std::byte> saved_init, HandOver& hand_over) {
+    auto session = StartSession(file_system_, device_fd_, path_, std::move(saved_init), options_,
+                                clock_, hand_over);
     ASSERT_TRUE(session) << session.error().detail;
     session_ = *std::move(session);
     outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
@@ -107,6 +108,7 @@ class MountedSessionTest : public testing::TestWithParam<std::string> {
   [[nodiscard]] std::string At(const std::string& name) const { return path_ + "/" + name; }
 
   SystemClock clock_;
+  NoHandOver no_hand_over_;
   MemoryFileSystem file_system_;
   SessionOptions options_;
   std::string path_;

@@ -83,7 +83,7 @@ class HookedStore final : public ObjectStore {
 class ObjectFileSystemFixture : public ::testing::Test {
  protected:
   void Mount(FileSystemOptions options = {}) {
-    file_system_ = MakeObjectFileSystem(options, hooked_store_, engine_, clock_);
+    file_system_ = MakeObjectFileSystem(options, hooked_store_, engine_, clock_, hand_over_);
   }
   Deadline Soon() { return Deadline::After(clock_, std::chrono::seconds(30)); }
 
@@ -160,6 +160,7 @@ class ObjectFileSystemFixture : public ::testing::Test {
   }
 
   AdjustableClock clock_;
+  NoHandOver hand_over_;
   MemoryObjectStore store_;
   HookedStore hooked_store_{store_};
   DirectEngine engine_{store_};
