@@ -9,6 +9,7 @@
 #include "base/option.h"
 #include "base/result.h"
 #include "cache/options.h"
+#include "control/options.h"
 #include "fs/object_file_system.h"
 #include "fuse/session.h"
 #include "origin/options.h"
@@ -50,6 +51,7 @@ struct MountOptions {
   ReadOptions read;
   FileSystemOptions file_system;
   SessionOptions session;
+  AdminOptions admin;
   LaterOptions later;
   unsigned long mount_flags = 0;  // MS_* of mount(2)
   std::vector<Notice> notices;
@@ -65,6 +67,7 @@ void ForEachOptionGroup(Visitor&& visit) {
   visit("Reading", &MountOptions::read, kReadOptions);
   visit("Names", &MountOptions::file_system, kFileSystemOptions);
   visit("Kernel", &MountOptions::session, kSessionOptions);
+  visit("Management", &MountOptions::admin, kAdminOptions);
   visit("Not in this build", &MountOptions::later, kLaterOptions);
 }
 
