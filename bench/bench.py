@@ -151,7 +151,7 @@ def warm(repeat):
 
 
 def resident_mib(mount, what="VmRSS"):
-    status = pathlib.Path(f"/proc/{mount.process.pid}/status").read_text()
+    status = pathlib.Path(f"/proc/{mount.worker()}/status").read_text()
     return int(status.split(what + ":")[1].split()[0]) / 1024
 
 

@@ -7,13 +7,14 @@
 #include <cstdio>
 #include <string_view>
 
+#include "app/command_list.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
+#include "app/worker_command.h"
 #include "base/exit_status.h"
-#include "cli/command.h"
 #include "cli/efc_command.h"
 
 namespace {
@@ -26,7 +27,10 @@ constexpr std::string_view kUsage =
     "  warmup load|stat|cancel PATH...        bring files into the cache before they are read\n"
     "  top MOUNTPOINT                         show live what a mount does\n"
     "  stat PATH                              say how much of a path is cached\n"
+    "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
     "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
+    "  completion bash|zsh|fish               print a completion script\n"
+    "  manual [PAGE]                          print a page of the manual\n"
     "  version\n"
     "  help\n"
     "\n"
@@ -53,19 +57,23 @@ int main(int argc, char** argv) {
   std::string_view program = argc > 0 ? argv[0] : "shoal";
   program.remove_prefix(program.rfind('/') + 1);  // npos + 1 is 0
   if (program.starts_with(kHelperPrefix))
-    return shoal::RunMountCommand(
-        argc, argv,
-        {.text = program, .subtype = program.substr(program.rfind('.') + 1), .is_helper = true});
+    return shoal::RunMountCommand(argc, argv,
+                                  {.text = program,
+                                   .subtype = program.substr(program.rfind('.') + 1),
+                                   .is_helper = true,
+                                   .program = argv[0]});
 
   if (const auto efc = shoal::MakeEfcCommand(); program == efc->name())
     return shoal::RunCommand(*efc, "", argc, argv);
 
   const std::string_view command = argc > 1 ? argv[1] : "";
-  for (const auto& known : shoal::MakeMountCommands())
+  for (const auto& known : shoal::MakeCommands())
     if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "mount")
-    return shoal::RunMountCommand(argc - 1, argv + 1, {"shoal mount", "shoal"});
+    return shoal::RunMountCommand(argc - 1, argv + 1,
+                                  {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
+  if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {

@@ -12,6 +12,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "cli/manual.h"
+
 namespace shoal {
 
 struct MountArguments {
@@ -32,11 +34,15 @@ struct MountCommandName {
   std::string_view text;     // before messages: "shoal mount", "mount.alinas"
   std::string_view subtype;  // unless -t says another: "shoal", "alinas"
   bool is_helper = false;
+  std::string_view program = {};  // argv[0] of the process
 };
 
 // The exit status instead, after --help (kExitSuccess, help on stdout) or for a command
 // line that is none (kExitUsage, the reason on stderr).
 tl::expected<MountArguments, int> ParseMountArguments(int argc, const char* const* argv,
                                                       const MountCommandName& name);
+
+// For the manual and the completions; `name` as above.
+DescribedCommand DescribeMountCommand(const MountCommandName& name);
 
 }  // namespace shoal

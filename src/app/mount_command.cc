@@ -15,35 +15,25 @@
 #include <utility>
 
 #include "app/background.h"
-#include "base/exit_status.h"
+#include "app/keeper.h"
 #include "app/memory_limit.h"
 #include "app/memory_plan.h"
 #include "app/mount_options.h"
+#include "app/mount_plan.h"
 #include "app/mount_point.h"
-#include "app/mount_source.h"
-#include "app/serve_mount.h"
+#include "app/mount_state.h"
+#include "app/program_path.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 
 namespace shoal {
 namespace {
 
 // More than the probe of the bucket, and of a mount that is there already, may take.
-constexpr std::chrono::seconds kComeUpMax{60};
+constexpr std::chrono::seconds kComeUpMax{70};
 
 void Say(std::string_view name, std::string_view reason) {
   fmt::print(stderr, "{}: {}\n", name, reason);
-}
-
-Result<MountOptions> OptionsOf(const MountArguments& arguments) {
-  ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(arguments.options, arguments.sloppy));
-  if (!arguments.log_level.empty()) options.command.log_level = arguments.log_level;
-  ASSIGN_OR_RETURN(MountSource source, ParseMountSource(arguments.source, options.command.endpoint,
-                                                        options.origin.protocol));
-  options.origin.bucket = std::move(source.bucket);
-  options.origin.endpoint = std::move(source.endpoint);
-  options.origin.path_style = source.path_style;
-  options.file_system.prefix = std::move(source.prefix);
-  return options;
 }
 
 // mount(8) calls its helper from the namespace it was started in, and leaves this to it.
@@ -61,8 +51,8 @@ Result<> EnterNamespace(const std::string& name) {
   return {};
 }
 
-int ServeInForeground(const MountPlan& plan, std::string_view name) {
-  return ServeMount(plan, [&](const Verdict& verdict) {
+int ServeInForeground(const MountPlan& plan, const MountState& state, std::string_view name) {
+  return RunKeeper(plan, state, [&](const Verdict& verdict) {
     if (verdict.exit_status != kExitSuccess) Say(name, verdict.reason);
     return true;
   });
@@ -78,17 +68,17 @@ int WaitForAnswer(const std::string& mount_point, std::string_view name) {
   return kExitFailure;
 }
 
-int ServeInBackground(const MountPlan& plan, std::string_view name) {
+int ServeInBackground(const MountPlan& plan, const MountState& state, std::string_view name) {
   const SystemClock clock;
   const Verdict verdict = RunInBackground(
-      [&plan](const ReportVerdict& tell) {
+      [&plan, &state](const ReportVerdict& tell) {
         const auto started = log::Start(log::Target::kSyslog, plan.options.command.log_level);
         if (!started) {
           tell({kExitUsage, started.error().detail});
           return kExitUsage;
         }
         // For whoever reads the log of a boot, and not the output of mount.
-        return ServeMount(plan, [&tell](const Verdict& said) {
+        return RunKeeper(plan, state, [&tell](const Verdict& said) {
           if (said.exit_status != kExitSuccess) log::Error("{}", said.reason);
           return tell(said);
         });
@@ -108,7 +98,16 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     Say(name.text, error.detail);
     return status;
   };
-  auto options = OptionsOf(*arguments);
+  MountState state{.source = arguments->source,
+                   .subtype = arguments->subtype,
+                   .mount_point = {},
+                   .options = arguments->options,
+                   .log_level = arguments->log_level,
+                   .sloppy = arguments->sloppy,
+                   .foreground = arguments->foreground,
+                   .binary = {},
+                   .version = {}};
+  auto options = OptionsOf(state);
   if (!options) return fail(kExitUsage, options.error());
   if (const auto started = log::Start(log::Target::kStderr, options->command.log_level); !started)
     return fail(kExitUsage, started.error());
@@ -125,15 +124,17 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     return fail(kExitUsage, fits.error());
   if (arguments->fake) return kExitSuccess;
 
-  const MountPlan plan{.source = arguments->source,
-                       .subtype = arguments->subtype,
-                       .mount_point = *std::move(mount_point),
+  state.mount_point = *std::move(mount_point);
+  state.binary = PathOfThisProgram(name.program);
+  const MountPlan plan{.source = state.source,
+                       .subtype = state.subtype,
+                       .mount_point = state.mount_point,
                        .options = *std::move(options)};
-  if (arguments->foreground) return ServeInForeground(plan, name.text);
+  if (arguments->foreground) return ServeInForeground(plan, state, name.text);
   // The daemon logs them, too; but whoever typed the option is here.
   for (const Notice& notice : plan.options.notices)
     if (notice.is_warning) Say(name.text, notice.text);
-  const int status = ServeInBackground(plan, name.text);
+  const int status = ServeInBackground(plan, state, name.text);
   if (status == kExitSuccess && arguments->verbose)
     fmt::print("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point);
   return status;

@@ -121,7 +121,8 @@ Result<> CheckBounds(const MountOptions& options) {
     uint64_t value, min, max;
   };
   for (const Bound& bound :
-       {Bound{"read_memory_mb", options.read.memory_mib, 8, 1 << 20},
+       {Bound{"recovery_limit", options.command.recovery_limit_seconds, 1, kYearSeconds},
+        Bound{"read_memory_mb", options.read.memory_mib, 8, 1 << 20},
         Bound{"g_tier_DadiMemCacheCapacityMB", options.cache.memory_capacity_mib, 0, 1 << 30},
         Bound{"g_tier_DadiDiskCacheCapacityMB", options.cache.disk_capacity_mib, 0, 1 << 30},
         Bound{"g_tier_DadiCachePageSizeKB", options.cache.page_kib, 4, 1024},

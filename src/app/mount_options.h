@@ -21,6 +21,7 @@ struct CommandOptions {
   std::string endpoint;
   std::string log_level = "info";
   bool try_bind = true;
+  uint64_t recovery_limit_seconds = 60;
 };
 
 inline constexpr auto kCommandOptions = std::tuple{
@@ -30,6 +31,9 @@ inline constexpr auto kCommandOptions = std::tuple{
            "Least serious events to log: trace, debug, info, warning or error"},
     Option{"trybind", &CommandOptions::try_bind, Unit::kNone,
            "Accepted, yes or no, and without effect: the mount point is mounted on itself"},
+    Option{"recovery_limit", &CommandOptions::recovery_limit_seconds, Unit::kSeconds,
+           "How long programs wait, when the process that serves them died, for one to come back; "
+           "then they get errors"},
 };
 
 // For the log, once there is one.

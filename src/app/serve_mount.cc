@@ -6,16 +6,18 @@
 
 #include <algorithm>
 #include <csignal>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "app/assemble.h"
-#include "base/exit_status.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
+#include "app/worker_message.h"
+#include "base/exit_status.h"
 #include "base/log.h"
-#include "fuse/io_uring_switch.h"
-#include "fuse/mount.h"
-#include "fuse/mount_table.h"
+#include "fs/shared_hand_over.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -51,87 +53,83 @@ Result<> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
                      Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
 }
 
-Result<int> MountPlanned(const MountPlan& plan) {
-  if (plan.options.session.transport != "dev") {
-    const auto enabled = EnableIoUring();
-    if (!enabled && enabled.error().code != Errc::kUnsupported)
-      log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
-  }
-  return Mount({.source = plan.source,
-                .subtype = plan.subtype,
-                .mount_point = plan.mount_point,
-                .flags = plan.options.mount_flags});
+// Says so, and waits for the keeper's word. The path to write the state to, or empty: there is
+// nobody to serve for.
+std::string AwaitGo(const WorkerSeat& seat) {
+  SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kReady});
+  const auto go = ReceiveMessage(seat.keeper_fd);
+  return go && go->kind == WorkerMessage::Kind::kGo ? go->text : "";
 }
 
-// Only after the descriptor is closed, which fails what programs still wait for. A mount
-// that is in use is gone from the path, and ends when they let go of it.
-void RemoveMount(const std::string& mount_point, const std::string& device) {
-  // What is on top there now may be somebody else's.
-  const auto mounts = MountsAt(mount_point);
-  if (!mounts || mounts->empty() || mounts->back().device != device) return;
-  if (Unmount(mount_point, /*lazy=*/false)) return;
-  const auto detached = Unmount(mount_point, /*lazy=*/true);
-  if (!detached) log::Error("{}", detached.error().detail);
+int Refuse(const WorkerSeat& seat, int status, const Error& error) {
+  SendMessage(seat.keeper_fd,
+              {.kind = WorkerMessage::Kind::kFailed, .exit_status = status, .text = error.detail});
+  return status;
 }
 
-int ServeMounted(const MountPlan& plan, Node& node, int device_fd, MountSignals& signals,
-                 const ReportVerdict& report, const Clock& clock, HandOver& hand_over) {
-  const auto mounts = MountsAt(plan.mount_point);
-  const std::string device = mounts && !mounts->empty() ? mounts->back().device : "";
-  auto session = StartSession(*node.file_system, device_fd, plan.mount_point, /*saved_init=*/{},
-                              plan.options.session, clock, hand_over);
-  if (!session) {
-    close(device_fd);
-    RemoveMount(plan.mount_point, device);
-    report({kExitFailure, session.error().detail});
-    return kExitFailure;
-  }
-  signals.StopOn([&session] { (*session)->Stop(); });
-  signals.ForgetOn([&session, &node] {
-    node.file_system->ClearDirectoryCache();
-    node.file_system->ClearMetadataCache();
-    const Result<> kernel = (*session)->ForgetNames();
-    log::Info("forgot what was kept of names, as a signal asked{}{}",
-              kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
-  });
-  // The kernel has its greeting, and what it sends from now on waits for Serve. Nobody
-  // knows of a mount whose caller is gone: ended by a signal, the one way there is.
-  if (!report({kExitSuccess, ""})) kill(getpid(), SIGTERM);
-  const Result<> served = (*session)->Serve();
-  signals.Finish();
-  session->reset();
-  close(device_fd);
-  // Otherwise somebody unmounted it, and what is at the path now is not ours.
-  if (signals.came() || !served) RemoveMount(plan.mount_point, device);
-  if (!served) {
-    log::Error("the mount ends: {}", served.error().detail);
-    return kExitFailure;
-  }
-  log::Info("{} is unmounted{}", plan.mount_point, signals.came() ? ", as a signal asked" : "");
-  return kExitSuccess;
+int StatusOf(const Error& error) {
+  return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
+}
+
+// What others may read of this process, and the keeper's facts of the mount.
+Result<> Announce(const MountPlan& plan, MountState state, const std::string& state_path,
+                  MountMemory& memory, const Session& session, const WorkerSeat& seat) {
+  if (!seat.attaches) RETURN_IF_ERROR(memory.SaveInit(session.init_message()));
+  memory.SetOutlivesItsWorker(session.facts().outlives_its_process);
+  memory.SetRecoveryLimit(plan.options.command.recovery_limit_seconds);
+  state.version = kVersion;
+  state.keeper_pid = getppid();
+  state.worker_pid = getpid();
+  return WriteMountState(state_path, state);
 }
 
 }  // namespace
 
-int ServeMount(const MountPlan& plan, const ReportVerdict& report) {
+int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memory,
+               const WorkerSeat& seat) {
   PrepareProcess();
   MountSignals signals;
   LogStart(plan);
-  const auto fail = [&](int status, const Error& error) {
-    report({status, error.detail});
-    return status;
-  };
   const SystemClock clock;
-  NoHandOver hand_over;
-  auto node = Assemble(plan.options, clock, hand_over);
-  if (!node)
-    return fail(node.error().code == Errc::kInvalid ? kExitUsage : kExitFailure, node.error());
-  if (const auto probed = Probe(plan, *node, clock); !probed)
-    return fail(kExitFailure, probed.error());
+  // One that attaches waits first: until the one before has ended, what it holds is taken.
+  std::string state_path;
+  if (seat.attaches) {
+    state_path = AwaitGo(seat);
+    if (state_path.empty()) return kExitFailure;
+  }
+  auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
+  if (!hand_over) return Refuse(seat, kExitFailure, hand_over.error());
+  auto node = Assemble(plan.options, clock, **hand_over);
+  if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
+  if (!seat.attaches) {
+    if (const auto probed = Probe(plan, *node, clock); !probed)
+      return Refuse(seat, kExitFailure, probed.error());
+    state_path = AwaitGo(seat);
+    if (state_path.empty()) return kExitFailure;
+  }
   signals.Keep();
-  const auto device_fd = MountPlanned(plan);
-  if (!device_fd) return fail(kExitFailure, device_fd.error());
-  return ServeMounted(plan, *node, *device_fd, signals, report, clock, hand_over);
+  auto session = StartSession(*node->file_system, seat.device_fd, plan.mount_point,
+                              seat.attaches ? memory.saved_init() : std::vector<std::byte>{},
+                              plan.options.session, clock, **hand_over);
+  if (!session) return Refuse(seat, kExitFailure, session.error());
+  signals.StopOn([&session] { (*session)->Stop(); });
+  signals.ForgetOn([&session, &node] {
+    node->file_system->ClearDirectoryCache();
+    node->file_system->ClearMetadataCache();
+    const Result<> kernel = (*session)->ForgetNames();
+    log::Info("forgot what was kept of names, as a signal asked{}{}",
+              kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
+  });
+  if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
+    return Refuse(seat, kExitFailure, announced.error());
+  // The kernel has its greeting, and what it sends from now on waits for Serve.
+  SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
+  const Result<> served = (*session)->Serve();
+  signals.Finish();
+  session->reset();
+  if (served) return kExitSuccess;
+  log::Error("{} is served no more: {}", plan.mount_point, served.error().detail);
+  return kExitFailure;
 }
 
 }  // namespace shoal

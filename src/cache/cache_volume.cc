@@ -49,6 +49,7 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
     : options_(options),
       storage_(std::move(storage)),
       clock_(clock),
+      capacity_bytes_(options.capacity_bytes),
       health_(storage_->name(), clock) {
   if (options.may_wait) {
     readers_.emplace("cache-read", kReaderThreads);
@@ -267,14 +268,14 @@ uint64_t CacheVolume::RoomBytes(Deadline deadline) {
       },
       deadline);
   const std::scoped_lock lock(mutex_);
-  if (!known || !*room || !scanned_) return options_.capacity_bytes;
+  if (!known || !*room || !scanned_) return capacity_bytes_;
   const uint64_t floor_bytes = std::min(options_.free_bytes_min, (*room)->total_bytes / 20);
   const uint64_t free_bytes =
       (*room)->free_bytes > floor_bytes ? (*room)->free_bytes - floor_bytes : 0;
   const uint64_t own_bytes = (*room)->own_block_count * kCacheBlockBytes;
-  const uint64_t capacity_bytes =
-      options_.capacity_bytes > own_bytes ? options_.capacity_bytes - own_bytes : 0;
-  return std::min(capacity_bytes, index_.total_blocks() * kCacheBlockBytes + free_bytes);
+  const uint64_t own_capacity = capacity_bytes_;
+  return std::min(own_capacity > own_bytes ? own_capacity - own_bytes : 0,
+                  index_.total_blocks() * kCacheBlockBytes + free_bytes);
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline deadline) {
@@ -305,6 +306,17 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   return std::make_shared<File>(Use(*this, use.object()));
 }
 
+Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
+  // A medium of a smaller size than what is on it would refuse that size.
+  if (capacity_bytes > capacity_bytes_) RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
+  const std::scoped_lock lock(mutex_);
+  capacity_bytes_ = capacity_bytes;
+  may_be_over_ = true;
+  full_until_ = {};
+  work_came_.notify_all();
+  return {};
+}
+
 CacheVolume::Usage CacheVolume::usage() {
   uint64_t own_block_count = 0;
   if (health_.usable())
@@ -322,6 +334,11 @@ CacheVolume::Usage CacheVolume::usage() {
 void CacheVolume::WaitUntilScanned() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return scanned_; });
+}
+
+void CacheVolume::WaitUntilWithinCapacity() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !may_be_over_; });
 }
 
 void CacheVolume::WaitUntilWritten() {

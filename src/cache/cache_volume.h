@@ -139,7 +139,10 @@ class CacheVolume {
   [[nodiscard]] ChunkPool& pool() { return pool_; }
   [[nodiscard]] bool usable() const { return health_.usable(); }
   [[nodiscard]] std::string why_not_usable() const { return health_.reason(); }
-  [[nodiscard]] uint64_t capacity_bytes() const { return options_.capacity_bytes; }
+  [[nodiscard]] uint64_t capacity_bytes() const { return capacity_bytes_; }
+  // From now on. Of a smaller one, what is too much goes in the background; objects in use
+  // when they are let go of. The errors are the medium's, and then nothing has changed.
+  Result<> SetCapacity(uint64_t capacity_bytes);
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
   [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
   [[nodiscard]] bool is_memory() const { return !options_.may_wait; }
@@ -152,7 +155,9 @@ class CacheVolume {
   };
   // Does not ask a medium that does not work.
   [[nodiscard]] Usage usage();
-  // For tests: until what was there is counted, and until all fills are written.
+  // For tests: until what was there is counted, until all fills are written, and until what is
+  // too much for the capacity has gone.
+  void WaitUntilWithinCapacity();
   void WaitUntilScanned();
   void WaitUntilWritten();
 
@@ -206,6 +211,7 @@ class CacheVolume {
   const VolumeOptions options_;
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
+  std::atomic<uint64_t> capacity_bytes_;
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
@@ -225,6 +231,7 @@ class CacheVolume {
   uint64_t queued_bytes_ = 0;         // waiting to be written
   size_t write_count_ = 0;
   bool scanned_ = false;
+  bool may_be_over_ = false;  // its capacity, since that became smaller
   bool stopping_ = false;
   Instant full_until_{};
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue

@@ -46,6 +46,13 @@ void CacheVolume::Maintain() {
       CheckAll(*object, 0);
       object.reset();
       lock.lock();
+    } else if (scanned_ && may_be_over_ && health_.usable()) {
+      lock.unlock();
+      const bool fits = Reserve(0);
+      lock.lock();
+      may_be_over_ = !fits;
+      changed_.notify_all();
+      if (!fits) work_came_.wait_for(lock, kTrialLooksEvery);  // some of it is in use
     } else if (health_.TrialIsDue()) {
       lock.unlock();
       Try();

@@ -153,7 +153,7 @@ bool CacheVolume::Reserve(uint64_t block_count) {
 // REQUIRES: mutex_ held.
 bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing,
                                 uint64_t own_block_count, std::vector<Victim>& victims) {
-  const uint64_t limit = options_.capacity_bytes / kCacheBlockBytes;
+  const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
   uint64_t chosen_block_count = 0;
   const auto in_use = [this](const ObjectDigest& name) {
     const auto found = objects_.find(name);

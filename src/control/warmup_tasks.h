@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,15 @@ class WarmupTasks {
   // many tasks are running; with the limit.
   virtual Result<WarmupTask> Load(std::string_view path, std::string_view pattern) = 0;
 
+  // The same for each of many paths, with one wait for the disk; the answers are in the order
+  // of the paths.
+  virtual std::vector<Result<WarmupTask>> LoadAll(std::span<const std::string> paths,
+                                                  std::string_view pattern) {
+    std::vector<Result<WarmupTask>> tasks;
+    for (const std::string& path : paths) tasks.push_back(Load(path, pattern));
+    return tasks;
+  }
+
   // The tasks of a path submitted since then, the newest first; with a pattern, only those
   // that have it.
   virtual std::vector<WarmupTask> Find(std::string_view path,
@@ -73,6 +83,13 @@ class WarmupTasks {
   // last one has ended, which the detail says.
   virtual Result<std::vector<WarmupTask>> Cancel(std::string_view path,
                                                  std::optional<std::string_view> pattern) = 0;
+  // The same for each of many paths, with one wait for the disk.
+  virtual std::vector<Result<std::vector<WarmupTask>>> CancelAll(
+      std::span<const std::string> paths, std::optional<std::string_view> pattern) {
+    std::vector<Result<std::vector<WarmupTask>>> tasks;
+    for (const std::string& path : paths) tasks.push_back(Cancel(path, pattern));
+    return tasks;
+  }
 
   // Waits for the store. kNotFound: nothing has the path.
   virtual Result<WarmCoverage> Examine(std::string_view path, Deadline deadline) = 0;

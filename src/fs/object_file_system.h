@@ -54,6 +54,9 @@ inline constexpr auto kFileSystemOptions = std::tuple{
            "How long a listing is kept and, with the metadata cache, that a name is missing"},
 };
 
+// Pure.
+DirectoryCacheLimits LimitsOf(const FileSystemOptions& options);
+
 struct FileSystemMetrics {
   Counter hidden_keys{
       "shoal_hidden_keys_total",

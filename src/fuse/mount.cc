@@ -43,7 +43,7 @@ Errc CodeOf(int error) {
   }
 }
 
-auto FailSystem(const std::string& what, int error) {
+tl::unexpected<Error> FailSystem(const std::string& what, int error) {
   return Fail(CodeOf(error), what + ": " + std::strerror(error));
 }
 
@@ -106,7 +106,16 @@ Result<> ClearMountPoint(const std::string& mount_point, const std::string& type
 
 }  // namespace
 
-Result<int> Mount(const MountRequest& request) {
+Result<int> OpenDevice() {
+  const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  if (fd < 0 && (errno == EPERM || errno == EACCES)) return FailSystem("/dev/fuse", errno);
+  if (fd < 0)
+    return Fail(Errc::kUnsupported, std::string("/dev/fuse: ") + std::strerror(errno) +
+                                        " (is the fuse module loaded?)");
+  return fd;
+}
+
+Result<> Mount(const MountRequest& request, int device_fd) {
   const std::string type = "fuse." + request.subtype;
   ASSIGN_OR_RETURN(const std::string mount_point, Resolve(request.mount_point));
   RETURN_IF_ERROR(ClearMountPoint(mount_point, type));
@@ -116,22 +125,21 @@ Result<int> Mount(const MountRequest& request) {
     return FailSystem(mount_point, errno);
   if (!S_ISDIR(status.stx_mode)) return FailSystem(mount_point, ENOTDIR);
 
-  const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-  if (fd < 0 && (errno == EPERM || errno == EACCES)) return FailSystem("/dev/fuse", errno);
-  if (fd < 0)
-    return Fail(Errc::kUnsupported, std::string("/dev/fuse: ") + std::strerror(errno) +
-                                        " (is the fuse module loaded?)");
   const std::string options =
-      "fd=" + std::to_string(fd) +
+      "fd=" + std::to_string(device_fd) +
       ",rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=1048576";
   const unsigned long flags = request.flags | MS_RDONLY | MS_NOSUID | MS_NODEV;
-  if (mount(request.source.c_str(), mount_point.c_str(), type.c_str(), flags, options.c_str()) !=
-      0) {
-    const int error = errno;
-    close(fd);
-    return FailSystem("mounting on " + mount_point, error);
-  }
-  return fd;
+  if (mount(request.source.c_str(), mount_point.c_str(), type.c_str(), flags, options.c_str()) != 0)
+    return FailSystem("mounting on " + mount_point, errno);
+  return {};
+}
+
+Result<int> Mount(const MountRequest& request) {
+  ASSIGN_OR_RETURN(const int fd, OpenDevice());
+  const Result<> mounted = Mount(request, fd);
+  if (mounted) return fd;
+  close(fd);
+  return tl::unexpected(mounted.error());
 }
 
 Result<> Unmount(const std::string& mount_point, bool lazy) {

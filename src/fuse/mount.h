@@ -14,10 +14,16 @@ struct MountRequest {
   unsigned long flags = 0;  // MS_* beside MS_RDONLY|MS_NOSUID|MS_NODEV, which are always set
 };
 
-// Mounts and returns the /dev/fuse descriptor, close-on-exec. A dead FUSE mount left on
+// A descriptor of /dev/fuse, close-on-exec, that nothing is mounted with yet. kUnsupported:
+// there is none; kDenied.
+Result<int> OpenDevice();
+
+// Mounts with it; once. A dead FUSE mount left on
 // the path by a daemon that was killed is unmounted first, and the log says so.
 // kNotFound, kNotDirectory: the mount point; kBusy: already a live mount of ours;
 // kDenied: not root.
+Result<> Mount(const MountRequest& request, int device_fd);
+// Both of them: the descriptor.
 Result<int> Mount(const MountRequest& request);
 
 // Idempotent. `lazy` detaches a mount that is in use.

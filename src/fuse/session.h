@@ -38,9 +38,10 @@ struct SessionOptions {
 };
 
 inline constexpr auto kSessionOptions = std::tuple{
-    Option{"transport", &SessionOptions::transport, Unit::kNone,
-           "How requests come from the kernel: io_uring, dev (cloned /dev/fuse descriptors), or "
-           "auto (io_uring where the kernel has it)"},
+    Option{
+        "transport", &SessionOptions::transport, Unit::kNone,
+        "How requests come from the kernel: dev (/dev/fuse), io_uring (faster for small reads, but "
+        "a crash of the process that serves ends the mount), or auto, which is dev"},
     Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
            "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
            "can: Linux 6.9, CAP_SYS_ADMIN) or off"},

@@ -77,7 +77,7 @@ class Capacity(MediaTest):
     @staticmethod
     def memory_of(mount):
         """The tmpfs that no path leads to: its root is a descriptor of the daemon."""
-        for descriptor in pathlib.Path(f"/proc/{mount.process.pid}/fd").iterdir():
+        for descriptor in pathlib.Path(f"/proc/{mount.worker()}/fd").iterdir():
             if os.readlink(descriptor) == "/" and descriptor.stat().st_dev != os.stat("/").st_dev:
                 return descriptor
         raise AssertionError("there is no memory cache")

@@ -209,17 +209,18 @@ class Passthrough(CacheTest):
 
         def rescue():
             rescued.set()
-            mount.process.send_signal(signal.SIGCONT)
+            os.kill(worker, signal.SIGCONT)
 
+        worker = mount.worker()
         timer = threading.Timer(20, rescue)
         timer.start()
-        mount.process.send_signal(signal.SIGSTOP)
-        os.waitpid(mount.process.pid, os.WUNTRACED)
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: "State:\tT" in pathlib.Path(f"/proc/{worker}/status").read_text())
         try:
             yield
         finally:
             timer.cancel()
-            mount.process.send_signal(signal.SIGCONT)
+            os.kill(worker, signal.SIGCONT)
         self.assertFalse(rescued.is_set(), "somebody waited for the daemon")
 
     def test_a_warm_large_file_is_read_and_mapped_right(self):

@@ -52,6 +52,14 @@ def wait_for_mount_table(condition, give_up=lambda: None):
             table.read()
 
 
+def state_directory(mount_point):
+    """As `systemd-escape --path` names it."""
+    name = "".join("-" if c == "/" else c if c.isascii() and (c.isalnum() or c in ":_.") else
+                   "".join(f"\\x{byte:02x}" for byte in os.fsencode(c))
+                   for c in str(mount_point).strip("/"))
+    return pathlib.Path("/run/shoal") / name
+
+
 def sha256(path):
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
@@ -150,7 +158,8 @@ class Origin:
 class Mount:
     """`shoal mount -f` of an origin's bucket."""
 
-    def __init__(self, origin, *options, source="data:/", keep=False, point=None):
+    def __init__(self, origin, *options, source="data:/", keep=False, point=None,
+                 shoal=SHOAL):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="shoal-mount-"))
         self.point = point or self.base / "mnt"
         self.point.mkdir(exist_ok=True)
@@ -163,7 +172,7 @@ class Mount:
         words = ["efc", "protocol=oss", f"endpoint={origin.endpoint}", *credentials, *options]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [SHOAL, "mount", "-f", source, self.point, "-o", ",".join(words)],
+                [shoal, "mount", "-f", source, self.point, "-o", ",".join(words)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             wait_for_mount_table(self._serves, self._fail_if_ended)
@@ -183,6 +192,13 @@ class Mount:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
+    def state(self):
+        return json.loads((state_directory(self.point) / "state.json").read_text())
+
+    def worker(self):
+        """The process that serves; self.process is its keeper."""
+        return self.state()["worker_pid"]
+
     def wait(self):
         """The daemon's exit status."""
         return self.process.wait(WAIT_SECONDS)
@@ -200,6 +216,8 @@ class Mount:
         while mounted(self.point):
             subprocess.run(["umount", "-l", self.point], check=True)
         shutil.rmtree(self.base, ignore_errors=True)  # a test may have closed it before
+        if self.process.returncode == -signal.SIGKILL:
+            shutil.rmtree(state_directory(self.point), ignore_errors=True)
         assert not hung, "the daemon did not end on SIGTERM"
 
     def __truediv__(self, name):

@@ -18,7 +18,7 @@ class ReadingThroughEitherTransport:
 
     def mount_it(self, origin, *options):
         mount = self.mount(origin, f"transport={self.transport}", *options)
-        uses_ring = self.transport == "auto" and os.path.exists(
+        uses_ring = self.transport == "io_uring" and os.path.exists(
             "/sys/module/fuse/parameters/enable_uring")
         self.assertIn("io_uring: in use" if uses_ring else "io_uring: not in use", mount.log())
         return mount
@@ -118,7 +118,7 @@ class ReadingThroughEitherTransport:
 
 
 class ReadingOverIoUring(ReadingThroughEitherTransport, MountTest):
-    transport = "auto"
+    transport = "io_uring"
 
 
 class ReadingOverDevFuse(ReadingThroughEitherTransport, MountTest):

@@ -1,0 +1,360 @@
+#include "app/keeper.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "app/keeper_socket.h"
+#include "app/mount_memory.h"
+#include "app/recovery.h"
+#include "app/worker_message.h"
+#include "app/worker_process.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "fuse/io_uring_switch.h"
+#include "fuse/mount.h"
+#include "fuse/mount_table.h"
+
+namespace shoal {
+namespace {
+
+using Kind = WorkerMessage::Kind;
+
+// The first worker's probe of the bucket has a deadline of its own.
+constexpr std::chrono::seconds kComeUpMax{60};
+// Of one that only reads options, and of one that only attaches.
+constexpr std::chrono::seconds kReadyMax{10};
+constexpr std::chrono::seconds kAttachMax{30};
+// Of one that answers what it has begun: the longest request_deadline there is use for.
+constexpr std::chrono::seconds kDrainMax{60};
+
+enum class Event : uint8_t { kStop, kMessage, kEnded, kQuestion, kUnmounted, kTimedOut };
+
+class Keeper {
+ public:
+  Keeper(const MountPlan& plan, const MountState& state)
+      : plan_(plan), state_(state), directory_(StateDirectory(plan.mount_point)) {
+    state_.keeper_pid = getpid();
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&mask, number);
+    sigprocmask(SIG_BLOCK, &mask, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    signal_fd_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+
+  int Run(const ReportVerdict& report) {
+    const Result<> begun = Begin();
+    if (!begun) {
+      unlink(FirstPath().c_str());
+      worker_.reset();
+      if (device_fd_ >= 0) close(device_fd_);
+      if (mounted_) {
+        RemoveMount();
+        RemoveState();
+      }
+      rmdir(directory_.c_str());  // only if it is not another mount's
+      if (stop_) return kExitInterrupted;
+      report({exit_status_, begun.error().detail});
+      return exit_status_;
+    }
+    // Nobody knows of a mount whose caller is gone.
+    if (!report({kExitSuccess, ""})) stop_ = true;
+    return Serve();
+  }
+
+ private:
+  [[nodiscard]] std::string StatePath() const { return directory_ + "/state.json"; }
+  [[nodiscard]] std::string NextPath() const { return directory_ + "/state.next.json"; }
+  // Until it is mounted, state.json may be another mount's.
+  [[nodiscard]] std::string FirstPath() const {
+    return fmt::format("{}/state.{}.json", directory_, getpid());
+  }
+  [[nodiscard]] WorkerOrder OrderFor(const std::string& state_path, bool attaches) const {
+    return {.binary = state_.binary,
+            .mount_point = plan_.mount_point,
+            .state_path = state_path,
+            .device_fd = device_fd_,
+            .memory_fd = memory_->fd(),
+            .attaches = attaches};
+  }
+
+  Result<> Begin() {
+    RETURN_IF_ERROR(MakeStateDirectory(directory_));
+    RETURN_IF_ERROR(WriteMountState(FirstPath(), state_));
+    ASSIGN_OR_RETURN(memory_, MountMemory::Create());
+    memory_->SetRecoveryLimit(plan_.options.command.recovery_limit_seconds);
+    if (plan_.options.session.transport == "io_uring") {
+      const auto enabled = EnableIoUring();
+      if (!enabled && enabled.error().code != Errc::kUnsupported)
+        log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
+    }
+    ASSIGN_OR_RETURN(device_fd_, OpenDevice());
+    ASSIGN_OR_RETURN(WorkerProcess worker,
+                     WorkerProcess::Start(OrderFor(FirstPath(), /*attaches=*/false)));
+    worker_ = std::move(worker);
+    const Deadline deadline = Deadline::After(clock_, kComeUpMax);
+    RETURN_IF_ERROR(Await(*worker_, Kind::kReady, deadline));
+    RETURN_IF_ERROR(Mount({.source = plan_.source,
+                           .subtype = plan_.subtype,
+                           .mount_point = plan_.mount_point,
+                           .flags = plan_.options.mount_flags},
+                          device_fd_));
+    mounted_ = true;
+    const auto mounts = MountsAt(plan_.mount_point);
+    if (mounts && !mounts->empty()) device_ = mounts->back().device;
+    if (rename(FirstPath().c_str(), StatePath().c_str()) != 0)
+      return Fail(Errc::kInvalid, "cannot write " + StatePath());
+    ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(directory_));
+    SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = StatePath()});
+    RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
+    serving_since_ = clock_.Now();
+    return {};
+  }
+
+  int Serve() {
+    while (!stop_) {
+      std::optional<int> status;
+      switch (Wait(&*worker_, {})) {
+        case Event::kStop:
+          break;
+        case Event::kEnded:
+          if (worker_->Reap() == 0) return End();
+          log::Error("the worker of {} {}", plan_.mount_point, worker_->how_it_ended());
+          status = Recover();
+          break;
+        case Event::kQuestion:
+          status = ReplaceWorker(TakeQuestion(listen_fd_));
+          break;
+        default:  // it has no more to say
+          break;
+      }
+      if (status) return *status;
+    }
+    worker_->Signal(SIGTERM);
+    worker_->Reap();
+    return End();
+  }
+
+  // A worker has died. The exit status, if none comes after it.
+  std::optional<int> Recover() {
+    worker_.reset();
+    while (true) {
+      if (stop_ || IsUnmounted()) return End();
+      if (!memory_->outlives_its_worker())
+        return Abandon("with this transport or kernel no other worker can go on");
+      const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
+      const auto pause =
+          recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
+      if (!pause) return Abandon(fmt::format("no worker came back within {} s", limit.count()));
+      const Deadline until = Deadline::After(clock_, *pause);
+      while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
+        Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
+      if (stop_) continue;
+      auto worker = WorkerProcess::Start(OrderFor(StatePath(), /*attaches=*/true));
+      const Result<> attached =
+          worker ? Attach(*std::move(worker), StatePath(), recovery_.deadline(limit))
+                 : Result<>(tl::unexpected(worker.error()));
+      if (attached) {
+        log::Warn("a new worker serves {}", plan_.mount_point);
+        return std::nullopt;
+      }
+      if (!stop_) log::Error("{}", attached.error().detail);
+    }
+  }
+
+  // To somebody who asked. The exit status, if the mount ended over it.
+  std::optional<int> ReplaceWorker(const Question& question) {
+    const bool replaces = question.word == "replace";
+    if (!replaces && question.word != "restart") {
+      Answer(question, "the keeper of this mount knows 'restart' and 'replace'");
+      return std::nullopt;
+    }
+    const std::string path = replaces ? NextPath() : StatePath();
+    const Result<> replaced = ReplaceWorker(path);
+    if (replaced && replaces) {
+      rename(StatePath().c_str(), (directory_ + "/state.previous.json").c_str());
+      rename(NextPath().c_str(), StatePath().c_str());
+    } else if (replaces) {
+      unlink(NextPath().c_str());
+    }
+    if (replaced || worker_) {
+      Answer(question, replaced ? "" : replaced.error().detail + "; nothing has changed");
+      return std::nullopt;
+    }
+    log::Error("{}", replaced.error().detail);
+    const std::optional<int> status = Recover();
+    Answer(question, replaced.error().detail +
+                         (status ? "; the mount has ended" : "; the mount goes on as before"));
+    return status;
+  }
+
+  // On failure there is the old worker still, or none.
+  Result<> ReplaceWorker(const std::string& path) {
+    ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
+    RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
+    if (memory_->outlives_its_worker()) {
+      // What it has begun is asked of the next one: nothing of it is worth waiting for.
+      worker_.reset();
+    } else {
+      worker_->Signal(SIGTERM);
+      const Deadline deadline = Deadline::After(clock_, kDrainMax);
+      while (true) {
+        const Event event = Wait(&*worker_, deadline, /*listens=*/false);
+        if (event == Event::kEnded || event == Event::kTimedOut) break;
+      }
+      worker_.reset();
+    }
+    return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
+  }
+
+  Result<> Attach(WorkerProcess worker, const std::string& path, Deadline deadline) {
+    SendMessage(worker.socket_fd(), {.kind = Kind::kGo, .text = path});
+    RETURN_IF_ERROR(Await(worker, Kind::kServing, deadline));
+    worker_ = std::move(worker);
+    serving_since_ = clock_.Now();
+    return {};
+  }
+
+  // Until the worker says so.
+  Result<> Await(WorkerProcess& worker, Kind kind, Deadline deadline) {
+    while (true) {
+      switch (Wait(&worker, deadline, /*listens=*/false)) {
+        case Event::kMessage: {
+          if (message_->kind == kind) return {};
+          if (message_->kind == Kind::kFailed) {
+            exit_status_ = message_->exit_status;
+            return Fail(Errc::kInvalid, message_->text);
+          }
+          break;
+        }
+        case Event::kEnded:
+          worker.Reap();
+          return Fail(Errc::kInvalid, fmt::format("the worker {} before it served; the log may "
+                                                  "say why",
+                                                  worker.how_it_ended()));
+        case Event::kTimedOut:
+          return Fail(Errc::kTimedOut, "the worker did not come up in time");
+        default:
+          if (stop_) return Fail(Errc::kInterrupted, "a signal asked to end");
+      }
+    }
+  }
+
+  // Without a worker, until the deadline or the unmount. A signal to stop is kept in stop_.
+  Event Wait(const WorkerProcess* worker, Deadline deadline, bool listens = true) {
+    pollfd fds[] = {{signal_fd_, POLLIN, 0},
+                    {worker ? worker->socket_fd() : -1, POLLIN, 0},
+                    {worker ? worker->ended_fd() : -1, POLLIN, 0},
+                    {listens ? listen_fd_ : -1, POLLIN, 0},
+                    {worker ? -1 : device_fd_, 0, 0}};
+    while (true) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline.Remaining(clock_)).count();
+      const int wait_ms =
+          deadline.at == Instant::max() ? -1 : static_cast<int>(std::min<int64_t>(left, INT_MAX));
+      const int ready = poll(fds, std::size(fds), wait_ms);
+      if (ready == 0) return Event::kTimedOut;
+      if (ready < 0) continue;
+      if (fds[0].revents != 0 && TakeSignal()) return Event::kStop;
+      if (fds[1].revents != 0) {
+        message_ = ReceiveMessage(fds[1].fd);
+        if (message_) return Event::kMessage;
+        fds[1].fd = -1;  // it is about to end
+        continue;
+      }
+      if (fds[2].revents != 0) return Event::kEnded;
+      if (fds[3].revents != 0) return Event::kQuestion;
+      if (fds[4].revents != 0) return Event::kUnmounted;
+    }
+  }
+
+  // Whether it was one to stop.
+  bool TakeSignal() {
+    signalfd_siginfo info;
+    if (read(signal_fd_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return false;
+    if (info.ssi_signo == SIGUSR1) {
+      if (worker_) worker_->Signal(SIGUSR1);
+      return false;
+    }
+    return stop_ = true;
+  }
+
+  [[nodiscard]] bool IsUnmounted() const {
+    pollfd device{device_fd_, 0, 0};
+    return poll(&device, 1, 0) == 1;
+  }
+
+  // The worker is gone, and what it could answer it has.
+  int End() {
+    worker_.reset();
+    const bool unmounted = IsUnmounted();
+    close(device_fd_);  // fails what programs still wait for
+    if (!unmounted) RemoveMount();
+    RemoveState();
+    log::Info("{} is unmounted{}", plan_.mount_point, unmounted ? "" : ", as a signal asked");
+    return kExitSuccess;
+  }
+
+  int Abandon(const std::string& why) {
+    log::Error("{} is given up: {}", plan_.mount_point, why);
+    close(device_fd_);  // fails what programs still wait for, and will ask
+    RemoveState();
+    return kExitFailure;
+  }
+
+  // Only after the descriptor is closed. A mount that is in use is gone from the path, and ends
+  // when they let go of it.
+  void RemoveMount() {
+    // What is on top there now may be somebody else's.
+    const auto mounts = MountsAt(plan_.mount_point);
+    if (!mounts || mounts->empty() || mounts->back().device != device_) return;
+    if (Unmount(plan_.mount_point, /*lazy=*/false)) return;
+    const auto detached = Unmount(plan_.mount_point, /*lazy=*/true);
+    if (!detached) log::Error("{}", detached.error().detail);
+  }
+
+  // Unless it is the next mount's already.
+  void RemoveState() {
+    const auto state = ReadMountState(StatePath());
+    if (state && state->keeper_pid != getpid()) return;
+    for (const char* name :
+         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock"})
+      unlink((directory_ + name).c_str());
+    rmdir(directory_.c_str());
+  }
+
+  const SystemClock clock_;
+  const MountPlan& plan_;
+  MountState state_;
+  const std::string directory_;
+  int signal_fd_ = -1;
+  int listen_fd_ = -1;
+  int device_fd_ = -1;
+  std::string device_;  // "MAJOR:MINOR" of the mount
+  bool mounted_ = false;
+  bool stop_ = false;
+  int exit_status_ = kExitFailure;
+  std::unique_ptr<MountMemory> memory_;
+  std::optional<WorkerProcess> worker_;
+  std::optional<WorkerMessage> message_;  // the last
+  std::optional<Instant> serving_since_;
+  Recovery recovery_;
+};
+
+}  // namespace
+
+int RunKeeper(const MountPlan& plan, const MountState& state, const ReportVerdict& report) {
+  return Keeper(plan, state).Run(report);
+}
+
+}  // namespace shoal

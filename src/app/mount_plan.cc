@@ -1,0 +1,32 @@
+#include "app/mount_plan.h"
+
+#include <utility>
+
+#include "app/memory_limit.h"
+#include "app/memory_plan.h"
+#include "app/mount_source.h"
+
+namespace shoal {
+
+Result<MountOptions> OptionsOf(const MountState& state) {
+  ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(state.options, state.sloppy));
+  if (!state.log_level.empty()) options.command.log_level = state.log_level;
+  ASSIGN_OR_RETURN(MountSource source, ParseMountSource(state.source, options.command.endpoint,
+                                                        options.origin.protocol));
+  options.origin.bucket = std::move(source.bucket);
+  options.origin.endpoint = std::move(source.endpoint);
+  options.origin.path_style = source.path_style;
+  options.file_system.prefix = std::move(source.prefix);
+  return options;
+}
+
+Result<MountPlan> PlanOf(const MountState& state) {
+  ASSIGN_OR_RETURN(MountOptions options, OptionsOf(state));
+  RETURN_IF_ERROR(FitIntoMemory(FindMemoryLimit(), options));
+  return MountPlan{.source = state.source,
+                   .subtype = state.subtype,
+                   .mount_point = state.mount_point,
+                   .options = std::move(options)};
+}
+
+}  // namespace shoal

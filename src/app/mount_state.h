@@ -1,0 +1,55 @@
+// What a mount is, as its files in /run/shoal say: enough to start a process that serves it.
+//
+//   /run/shoal/ESCAPED-MOUNT-POINT/state.json           as it is served
+//                                 /state.previous.json  before the last update
+//                                 /state.next.json      while an update is under way
+//                                 /keeper.sock          where to ask (keeper_socket.h)
+//
+// All are root's alone (mode 600, directories 700).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace shoal {
+
+struct MountState {
+  std::string source;                // as typed, for findmnt
+  std::string subtype;               // fuse.SUBTYPE
+  std::string mount_point;           // absolute, symlinks resolved
+  std::vector<std::string> options;  // of each -o, as typed
+  std::string log_level;             // of --log-level; empty: not given
+  bool sloppy = false;
+  bool foreground = false;  // log to stderr
+  std::string binary;       // what serves it
+  // Of the process that serves it, which fills them in; otherwise empty and 0.
+  std::string version;
+  int64_t keeper_pid = 0;
+  int64_t worker_pid = 0;
+
+  friend bool operator==(const MountState&, const MountState&) = default;
+};
+
+// As systemd-escape --path has it, so that "/mnt/oss_data" is "mnt-oss_data". What would be
+// longer than a file's name may be is a hash.
+std::string EscapeMountPoint(std::string_view mount_point);
+
+// The directory above; need not be there.
+std::string StateDirectory(std::string_view mount_point);
+// Makes it.
+Result<> MakeStateDirectory(const std::string& directory);
+
+// JSON. What is not a state is kInvalid.
+std::string ToJson(const MountState& state);
+Result<MountState> ParseMountState(std::string_view json);
+
+// Replaces the file at once: who reads it sees the old or the new.
+Result<> WriteMountState(const std::string& path, const MountState& state);
+// kNotFound: there is none.
+Result<MountState> ReadMountState(const std::string& path);
+
+}  // namespace shoal

@@ -1,0 +1,33 @@
+// When a worker that died is started again, and when there is no more point in it. Pure.
+//
+// At once the first time; then after pauses that double, until one has served for a while.
+// Requests wait meanwhile, and so does everybody who asks the mount something.
+#pragma once
+
+#include <optional>
+
+#include "base/clock.h"
+
+namespace shoal {
+
+class Recovery {
+ public:
+  // A worker that serves so long came back for good.
+  static constexpr Duration kServedForGood = std::chrono::seconds(1);
+  static constexpr Duration kPauseMin = std::chrono::milliseconds(100);
+  static constexpr Duration kPauseMax = std::chrono::seconds(5);
+
+  // A worker died at `now`; `serving_since` is empty if it did not get so far. How long to wait
+  // before the next is started. Empty: for `limit` none has come back for good.
+  std::optional<Duration> AfterDeath(Instant now, std::optional<Instant> serving_since,
+                                     Duration limit);
+
+  // When the one that is started has to serve.
+  [[nodiscard]] Deadline deadline(Duration limit) const { return {first_death_ + limit}; }
+
+ private:
+  int death_count_ = 0;  // since one served for good
+  Instant first_death_{};
+};
+
+}  // namespace shoal

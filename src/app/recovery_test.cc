@@ -1,0 +1,62 @@
+#include "app/recovery.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace shoal {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Instant kStart{1000s};
+
+TEST(Recovery, AWorkerThatServedIsStartedAgainAtOnceHoweverOften) {
+  Recovery recovery;
+  Instant now = kStart;
+  for (int i = 0; i < 1000; ++i) {
+    const Instant since = now;
+    now += 2s;
+    EXPECT_EQ(recovery.AfterDeath(now, since, 60s), Duration::zero()) << i;
+  }
+}
+
+TEST(Recovery, OneThatDiesAgainAndAgainIsStartedMoreAndMoreSeldomAndThenNoMore) {
+  for (const bool serves_a_moment : {false, true}) {
+    Recovery recovery;
+    Instant now = kStart;
+    std::vector<Duration> pauses;
+    while (true) {
+      const auto since = serves_a_moment ? std::optional(now - 900ms) : std::nullopt;
+      const auto pause = recovery.AfterDeath(now, since, 20s);
+      if (!pause) break;
+      pauses.push_back(*pause);
+      now += *pause;
+      if (serves_a_moment) now += 900ms;
+    }
+    ASSERT_GE(pauses.size(), 6u);
+    EXPECT_EQ(pauses[0], 0s);
+    EXPECT_EQ(pauses[1], 100ms);
+    for (size_t i = 2; i < pauses.size(); ++i)
+      EXPECT_EQ(pauses[i], std::min<Duration>(5s, 2 * pauses[i - 1]));
+    EXPECT_LE(now - kStart, 20s);
+  }
+}
+
+TEST(Recovery, TheLimitCountsFromTheFirstDeath) {
+  Recovery recovery;
+  recovery.AfterDeath(kStart, std::nullopt, 10s);
+  recovery.AfterDeath(kStart + 3s, std::nullopt, 10s);
+  EXPECT_EQ(recovery.deadline(10s).at, kStart + 10s);
+  EXPECT_EQ(recovery.AfterDeath(kStart + 10s, std::nullopt, 10s), std::nullopt);
+}
+
+TEST(Recovery, AWorkerThatServedForGoodForgivesWhatWasBefore) {
+  Recovery recovery;
+  for (int i = 0; i < 5; ++i) recovery.AfterDeath(kStart + 1s * i, std::nullopt, 60s);
+  EXPECT_EQ(recovery.AfterDeath(kStart + 59s, kStart + 58s, 60s), Duration::zero());
+  EXPECT_EQ(recovery.deadline(60s).at, kStart + 119s);
+}
+
+}  // namespace
+}  // namespace shoal

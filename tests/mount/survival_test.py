@@ -1,0 +1,182 @@
+"""The process that serves is killed, again and again: whoever reads notices a short pause only.
+
+SHOAL_SURVIVAL_KILLS is how often, SHOAL_SEED repeats a run.
+"""
+import errno
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from caching import MIB, CacheTest, cache_options, wait_until, wait_until_cached
+from harness import SHOAL, WAIT_SECONDS, mounted, pattern, wait_for_mount_table
+
+HERE = pathlib.Path(__file__).parent
+KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
+KINDS = ("cold", "direct", "passthrough", "mapped", "names", "openat", "kept")
+# A reader waits so long at most, the time that its request would take by itself included.
+PAUSE_SECONDS_MAX = 0.5
+
+
+class Readers:
+    """survival_readers.py, one process a kind."""
+
+    def __init__(self, test, mount_point, truth, seed, kinds=KINDS):
+        self.processes = []
+        for number, kind in enumerate(kinds):
+            process = subprocess.Popen(
+                [sys.executable, HERE / "survival_readers.py", kind, mount_point, truth,
+                 str(seed + number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for cleanup in (process.stdout.close, process.wait, process.kill):
+                test.addCleanup(cleanup)
+            self.processes.append(process)
+        for process in self.processes:
+            test.assertEqual(process.stdout.readline(), "ready\n")
+
+    def finish(self):
+        for process in self.processes:
+            process.stdin.close()
+        return [json.loads(process.stdout.read()) for process in self.processes]
+
+
+class Survival(CacheTest):
+    def tree(self, origin):
+        """cold/ is never whole in the cache, warm/ is; names/ has what is only looked at."""
+        for i in range(4):
+            origin.put(f"cold/{i}", pattern(24 * MIB + i, i))
+        for i in range(3):
+            origin.put(f"warm/{i}", pattern(3 * MIB + i, 100 + i))
+        for i in range(60):
+            origin.put(f"names/d{i % 5}/deep/{i}", pattern(1000 + i, 200 + i))
+
+    def assert_unharmed(self, met, kills):
+        self.assertEqual([line for reader in met for line in reader["wrong"]], [])
+        self.assertEqual([line for reader in met for line in reader["failed"]], [])
+        for reader in met:
+            self.assertGreater(reader["count"], kills, reader["kind"])
+            self.assertLess(reader["worst_seconds"], PAUSE_SECONDS_MAX, reader["kind"])
+
+    def warm(self, mount, origin):
+        for i in range(3):
+            self.assertEqual((mount / f"warm/{i}").read_bytes(),
+                             (origin.bucket / f"warm/{i}").read_bytes())
+
+    def kill_worker(self, mount):
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: mount.worker() != worker)
+
+    def test_readers_do_not_notice_that_the_worker_was_killed(self):
+        seed = int(os.environ.get("SHOAL_SEED", random.randrange(1 << 32)))
+        print(f"SHOAL_SEED={seed} SHOAL_SURVIVAL_KILLS={KILLS}", flush=True)
+        chance = random.Random(seed)
+        origin, directory = self.origin(), self.directory()
+        self.tree(origin)
+        mount = self.mount(origin, cache_options(directory, disk_mib=32), "transport=dev")
+        self.warm(mount, origin)
+        wait_until_cached(9 * MIB, directory)
+        readers = Readers(self, mount.point, origin.bucket, seed)
+        for _ in range(KILLS):
+            # Longer than it takes for a worker to count as one that came back for good.
+            time.sleep(1.01 + 0.2 * chance.random())
+            self.kill_worker(mount)
+        met = readers.finish()
+        self.assert_unharmed(met, KILLS)
+        self.assertEqual(mount.log().count("a new worker serves"), KILLS)
+
+    def test_the_store_need_not_answer_while_a_worker_comes_back(self):
+        origin = self.origin()
+        origin.put("d/file", b"contents")
+        mount = self.mount(origin, "transport=dev,request_deadline=3")
+        with open(mount / "d/file", "rb") as file:
+            os.stat(mount / "d")
+            origin.stop()
+            self.kill_worker(mount)
+            self.assertEqual(os.fstat(file.fileno()).st_size, 8)
+            os.statvfs(mount.point)
+            origin.start()
+
+    def test_requests_that_waited_for_the_store_are_asked_again(self):
+        origin = self.origin()
+        body = pattern(5 * MIB, 1)
+        origin.put("file", body)
+        mount = self.mount(origin, "transport=dev")
+        os.stat(mount / "file")
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.PIPE)
+        self.addCleanup(reader.kill)
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        origin.configure(faults=[])
+        self.kill_worker(mount)
+        self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+
+    def test_a_directory_that_is_being_read_is_read_on(self):
+        origin = self.origin()
+        names = {f"{i:05}" for i in range(5000)}
+        for name in names:
+            origin.put(f"d/{name}", b"")
+        mount = self.mount(origin, "transport=dev")
+        with os.scandir(mount / "d") as entries:
+            seen = [next(entries).name for _ in range(100)]
+            self.kill_worker(mount)
+            seen += [entry.name for entry in entries]
+        self.assertEqual(len(seen), len(names))
+        self.assertEqual(set(seen), names)
+
+    def test_where_no_worker_comes_back_readers_get_errors_and_do_not_hang(self):
+        origin, directory = self.origin(), self.directory()
+        origin.put("file", pattern(4 * MIB))
+        binary = directory / "shoal"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        binary.chmod(0o755)
+        mount = self.mount(origin, "transport=dev,recovery_limit=2", shoal=binary)
+        with open(mount / "file", "rb", buffering=0) as file:
+            broken = directory / "broken"
+            broken.write_text("#!/bin/false\n")
+            broken.chmod(0o755)
+            os.rename(broken, binary)
+            begun = time.monotonic()
+            os.kill(mount.worker(), signal.SIGKILL)
+            with self.assertRaises(OSError):
+                file.read(MIB)
+                file.seek(2 * MIB)
+                file.read(MIB)
+            self.assertLess(time.monotonic() - begun, 10)
+        self.assertEqual(mount.wait(), 32, mount.log())
+        self.assertIn("no worker came back within 2 s", mount.log())
+        self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
+        self.assert_errno(errno.ENOTCONN, os.listdir, mount.point)
+
+    def test_a_worker_is_killed_before_its_keeper_when_memory_runs_out(self):
+        mount = self.mount(self.origin())
+        scores = [int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text())
+                  for pid in (mount.worker(), mount.process.pid)]
+        self.assertGreater(*scores)
+
+    def test_with_io_uring_a_killed_worker_ends_the_mount_with_errors_and_no_hang(self):
+        origin = self.origin()
+        origin.put("file", pattern(4 * MIB))
+        mount = self.mount(origin, "transport=io_uring")
+        with open(mount / "file", "rb", buffering=0) as file:
+            os.kill(mount.worker(), signal.SIGKILL)
+            with self.assertRaises(OSError):
+                for offset in range(0, 4 * MIB, MIB):
+                    os.pread(file.fileno(), MIB, offset)
+        self.assertEqual(mount.wait(), 32, mount.log())
+
+    def test_unmounting_between_two_workers_ends_the_keeper(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin, "transport=dev")
+        os.kill(mount.worker(), signal.SIGKILL)
+        subprocess.run(["umount", mount.point], check=True)
+        self.assertEqual(mount.wait(), 0, mount.log())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
