@@ -328,7 +328,7 @@ class Keeper {
     const auto state = ReadMountState(StatePath());
     if (state && state->keeper_pid != getpid()) return;
     for (const char* name :
-         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock"})
+         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock", "/admin.json"})
       unlink((directory_ + name).c_str());
     rmdir(directory_.c_str());
   }
