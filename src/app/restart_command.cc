@@ -14,6 +14,7 @@
 #include <set>
 
 #include "app/keeper_socket.h"
+#include "app/live_change.h"
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
@@ -82,7 +83,10 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
                   std::string_view done) {
   const Result<> written = WriteMountState(target.directory + "/state.next.json", next);
   if (!written) return {kExitFailure, written.error().detail};
-  Outcome outcome = Ask(target, "replace", done);
+  const auto before = OptionsOf(now);
+  const auto after = OptionsOf(next);
+  const bool live = before && after && CanChangeLive(*before, *after);
+  Outcome outcome = Ask(target, live ? "change" : "replace", done);
   if (outcome.status != kExitSuccess) {
     unlink((target.directory + "/state.next.json").c_str());
     return outcome;
