@@ -8,15 +8,23 @@ namespace shoal {
 
 Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over) {
   Node node;
-  ASSIGN_OR_RETURN(node.store, OpenStore(options.origin, clock));
-  node.origin = std::make_unique<OriginSource>(*node.store);
+  ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenStore(options.origin, clock));
+  node.store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
+  OriginOptions warmup = options.origin;
+  warmup.connection_count_max = options.warmup.connection_count_max;
+  ASSIGN_OR_RETURN(store, OpenStore(warmup, clock));
+  node.warmup_store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
+  node.demand = std::make_unique<DemandGauge>(clock);
+  node.origin = std::make_unique<OriginSource>(*node.store, *node.warmup_store, node.demand.get());
+  node.counted_origin = std::make_unique<CountedSource>(*node.origin, *node.fetches);
   CacheOptions cache = options.cache;
   cache.bucket_identity = options.origin.endpoint + " " + options.origin.bucket;
-  ASSIGN_OR_RETURN(node.tiers, OpenTiers(cache, *node.origin, clock));
-  RangeSource* source = node.origin.get();
+  ASSIGN_OR_RETURN(node.tiers, OpenTiers(cache, *node.counted_origin, clock));
+  RangeSource* source = node.counted_origin.get();
   if (node.tiers.disk) source = node.tiers.disk.get();
   if (node.tiers.memory) source = node.tiers.memory.get();
-  node.read_engine = MakeReadEngine(options.read, *source, clock);
+  node.counted_tiers = std::make_unique<CountedSource>(*source, *node.reads);
+  node.read_engine = MakeReadEngine(options.read, *node.counted_tiers, clock);
   node.file_system =
       MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock, hand_over);
   return node;

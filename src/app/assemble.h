@@ -7,10 +7,13 @@
 #include "app/mount_options.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/counted_source.h"
+#include "cache/demand_gauge.h"
 #include "cache/open_tiers.h"
 #include "cache/range_source.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
+#include "origin/measured_store.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
 
@@ -18,9 +21,16 @@ namespace shoal {
 
 // Each member uses those above it.
 struct Node {
+  std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
   std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
+  std::unique_ptr<DemandGauge> demand;
   std::unique_ptr<RangeSource> origin;
+  std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();
+  std::unique_ptr<RangeSource> counted_origin;
   Tiers tiers;
+  std::unique_ptr<PlaceCounters> reads = std::make_unique<PlaceCounters>();
+  std::unique_ptr<RangeSource> counted_tiers;
   std::unique_ptr<ReadEngine> read_engine;
   std::unique_ptr<FileSystem> file_system;
 };

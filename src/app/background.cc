@@ -13,7 +13,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 namespace {

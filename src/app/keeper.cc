@@ -13,12 +13,12 @@
 #include <optional>
 #include <utility>
 
-#include "app/exit_status.h"
 #include "app/keeper_socket.h"
 #include "app/mount_memory.h"
 #include "app/recovery.h"
 #include "app/worker_message.h"
 #include "app/worker_process.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
@@ -319,7 +319,7 @@ class Keeper {
     const auto state = ReadMountState(StatePath());
     if (state && state->keeper_pid != getpid()) return;
     for (const char* name :
-         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock"})
+         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock", "/admin.json"})
       unlink((directory_ + name).c_str());
     rmdir(directory_.c_str());
   }

@@ -19,7 +19,6 @@ struct LaterOptions {
   uint64_t peer_port = 17980;
   uint64_t block_bytes = 1048576;
   uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
-  uint64_t admin_port = 0;
 };
 
 inline constexpr auto kLaterOptions = std::tuple{
@@ -35,8 +34,6 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Port that the nodes of the cluster speak on"},
     Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,
            Unit::kBytes, "Most bytes read from the cache in a second"},
-    Option{"g_server_Port", &LaterOptions::admin_port, Unit::kPort,
-           "Port of the management interface; 0 for none"},
 };
 
 }  // namespace shoal

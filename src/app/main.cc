@@ -3,10 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
-#include "app/exit_status.h"
+#include "app/command_list.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
@@ -14,6 +15,8 @@
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "app/worker_command.h"
+#include "base/exit_status.h"
+#include "cli/efc_command.h"
 
 namespace {
 
@@ -25,7 +28,13 @@ constexpr std::string_view kUsage =
     "  restart MOUNTPOINT                     replace the process that serves it\n"
     "  update MOUNTPOINT -o OPTIONS           change options of it\n"
     "  rollback MOUNTPOINT                    undo the last update\n"
+    "  warmup load|stat|cancel PATH...        bring files into the cache before they are read\n"
+    "  top MOUNTPOINT                         show live what a mount does\n"
+    "  stat PATH                              say how much of a path is cached\n"
+    "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
     "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
+    "  completion bash|zsh|fish               print a completion script\n"
+    "  manual [PAGE]                          print a page of the manual\n"
     "  version\n"
     "  help\n"
     "\n"
@@ -33,6 +42,18 @@ constexpr std::string_view kUsage =
     "mount -t TYPE.\n";
 
 constexpr std::string_view kHelperPrefix = "mount.";
+
+// How many words of the command line, from argv[1], are the command's name; 0 if it is another.
+int WordsOf(const shoal::Command& command, int argc, char** argv) {
+  std::string_view name = command.name();
+  int word_count = 0;
+  while (!name.empty()) {
+    const std::string_view word = name.substr(0, name.find(' '));
+    if (++word_count >= argc || word != argv[word_count]) return 0;
+    name.remove_prefix(std::min(name.size(), word.size() + 1));
+  }
+  return word_count;
+}
 
 }  // namespace
 
@@ -46,7 +67,13 @@ int main(int argc, char** argv) {
                                    .is_helper = true,
                                    .program = argv[0]});
 
+  if (const auto efc = shoal::MakeEfcCommand(); program == efc->name())
+    return shoal::RunCommand(*efc, "", argc, argv);
+
   const std::string_view command = argc > 1 ? argv[1] : "";
+  for (const auto& known : shoal::MakeCommands())
+    if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
+      return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "mount")
     return shoal::RunMountCommand(argc - 1, argv + 1,
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});

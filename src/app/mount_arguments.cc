@@ -5,11 +5,14 @@
 #include <cctype>
 #include <cstdio>
 
-#include "app/exit_status.h"
 #include "app/option_reference.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 namespace {
+
+constexpr std::string_view kDescription =
+    "Mounts a bucket, or the part of it below PREFIX, read-only.";
 
 void Declare(CLI::App& app, MountArguments& out, std::string& type, bool is_helper) {
   app.add_option("SOURCE", out.source,
@@ -44,12 +47,19 @@ bool IsTypeName(std::string_view type) {
 
 }  // namespace
 
+DescribedCommand DescribeMountCommand(const MountCommandName& name) {
+  MountArguments unused;
+  std::string type;
+  CLI::App app{std::string(kDescription)};
+  Declare(app, unused, type, name.is_helper);
+  return Describe(std::string(name.text), app);
+}
+
 tl::expected<MountArguments, int> ParseMountArguments(int argc, const char* const* argv,
                                                       const MountCommandName& name) {
   MountArguments out;
   std::string type(name.subtype);
-  CLI::App app("Mounts a bucket, or the part of it below PREFIX, read-only.",
-               std::string(name.text));
+  CLI::App app(std::string(kDescription), std::string(name.text));
   app.footer([] { return "\n" + OptionsAsHelp(); });
   Declare(app, out, type, name.is_helper);
   try {

@@ -12,6 +12,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "cli/manual.h"
+
 namespace shoal {
 
 struct MountArguments {
@@ -39,5 +41,8 @@ struct MountCommandName {
 // line that is none (kExitUsage, the reason on stderr).
 tl::expected<MountArguments, int> ParseMountArguments(int argc, const char* const* argv,
                                                       const MountCommandName& name);
+
+// For the manual and the completions; `name` as above.
+DescribedCommand DescribeMountCommand(const MountCommandName& name);
 
 }  // namespace shoal

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 namespace {

@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "app/background.h"
-#include "app/exit_status.h"
 #include "app/keeper.h"
 #include "app/memory_limit.h"
 #include "app/memory_plan.h"
@@ -25,6 +24,7 @@
 #include "app/mount_state.h"
 #include "app/program_path.h"
 #include "app/restart_command.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 
 namespace shoal {

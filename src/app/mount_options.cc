@@ -11,6 +11,7 @@
 #include "app/option_list.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/admin_access.h"
 
 namespace shoal {
 namespace {
@@ -145,6 +146,7 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
     for (const ListedOption& given : list) RETURN_IF_ERROR(Apply(given, sloppy, options));
   }
   RETURN_IF_ERROR(CheckBounds(options));
+  RETURN_IF_ERROR(CheckAdminOptions(options.admin));
   options.read.page_bytes = static_cast<uint32_t>(options.cache.page_kib * kKiB);
   options.read.fetch_count_max = options.origin.connection_count_max;
   options.read.deadline_seconds = options.origin.request_deadline_seconds;

@@ -126,6 +126,8 @@ TEST(MountOptions, ABadValueNamesItsOption) {
             "read_memory_mb: 18446744073709551615 is not from 8 to 1048576");
   EXPECT_EQ(Refusal("g_server_Port=65536"), "g_server_Port: not a port from 0 to 65535");
   EXPECT_EQ(Refusal("region=\"x"), "-o: a double quote does not end");
+  EXPECT_EQ(Refusal("admin_address=node7"),
+            "admin_address: 'node7' is not an IPv4 or IPv6 address or localhost");
 }
 
 TEST(MountOptions, ASecretInThePlaceOfAPathIsRefusedAndNotRepeated) {
@@ -136,11 +138,13 @@ TEST(MountOptions, ASecretInThePlaceOfAPathIsRefusedAndNotRepeated) {
 
 TEST(MountOptions, AskingForWhatIsNotInThisBuildIsWarnedOf) {
   EXPECT_THAT(
-      Parsed({"g_tier_DadiIsDistributed=true,g_server_Port=17871"}).notices,
+      Parsed({"g_tier_DadiIsDistributed=true,g_tier_DadiRootClientType=2"}).notices,
       ElementsAre(Notice{true,
                          "g_tier_DadiIsDistributed: not in this build; the mount runs without "
                          "it"},
-                  Notice{true, "g_server_Port: not in this build; the mount runs without it"}));
+                  Notice{true,
+                         "g_tier_DadiRootClientType: not in this build; the mount runs without "
+                         "it"}));
 }
 
 TEST(MountOptions, SwitchingOffWhatIsNotInThisBuildIsFine) {

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 

@@ -7,7 +7,7 @@
 #include <semaphore>
 #include <thread>
 
-#include "app/exit_status.h"
+#include "base/exit_status.h"
 
 namespace shoal {
 namespace {

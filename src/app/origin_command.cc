@@ -18,6 +18,9 @@ namespace {
 constexpr int kExitCannotStart = 1;
 constexpr int kExitUsage = 2;
 
+constexpr std::string_view kDescription =
+    "Serves a local directory as OSS and S3, for development.";
+
 constexpr const char* kFooter = R"(
 Control path, from this host only:
   curl URL/__origin/stats                     requests and bytes by kind
@@ -115,8 +118,15 @@ Result<> Serve(OriginCommandOptions& options) {
 
 }  // namespace
 
+DescribedCommand DescribeOriginCommand() {
+  OriginCommandOptions unused;
+  CLI::App app{std::string(kDescription)};
+  Declare(app, unused);
+  return Describe("shoal origin", app);
+}
+
 int RunOriginCommand(int argc, char** argv) {
-  CLI::App app("An OSS- and S3-compatible server over a local directory", "shoal origin");
+  CLI::App app(std::string(kDescription), "shoal origin");
   OriginCommandOptions options;
   Declare(app, options);
   // CLI11 reports a bad command line by throwing; this is the border.

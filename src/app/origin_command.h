@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cli/manual.h"
+
 namespace shoal {
 
 // `shoal origin --root DIR ...`: serves DIR until SIGTERM or SIGINT. `argv[0]` is "origin"
@@ -9,5 +11,6 @@ namespace shoal {
 // The first line on stdout is "shoal origin: listening on http://ADDRESS:PORT", printed
 // once connections are accepted.
 int RunOriginCommand(int argc, char** argv);
+DescribedCommand DescribeOriginCommand();
 
 }  // namespace shoal

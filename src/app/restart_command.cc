@@ -13,12 +13,12 @@
 #include <optional>
 #include <set>
 
-#include "app/exit_status.h"
 #include "app/keeper_socket.h"
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
 #include "app/option_list.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 
 namespace shoal {

@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "app/assemble.h"
-#include "app/exit_status.h"
+#include "app/control_room.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
 #include "app/worker_message.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
@@ -135,12 +136,16 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     log::Info("forgot what was kept of names, as a signal asked{}{}",
               kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
   });
+  // After the session before this one has ended, so that its port is free.
+  auto control_room = ControlRoom::Open(plan, *node, **session, clock);
+  if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
     return Refuse(seat, kExitFailure, announced.error());
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
   signals.Finish();
+  control_room->reset();
   session->reset();
   if (served) return kExitSuccess;
   log::Error("{} is served no more: {}", plan.mount_point, served.error().detail);

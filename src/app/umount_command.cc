@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <string>
 
-#include "app/exit_status.h"
 #include "app/mount_point.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
@@ -31,14 +31,31 @@ Result<> UnmountBucket(const std::string& path, bool lazy) {
   return unmounted;
 }
 
-}  // namespace
-
-int RunUmountCommand(int argc, const char* const* argv) {
+struct UmountArguments {
   std::string mount_point;
   bool lazy = false;
-  CLI::App app("Unmounts a bucket.", "shoal umount");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  app.add_flag("-l,--lazy", lazy, "Also if it is in use: programs finish with what they opened");
+};
+
+void Declare(CLI::App& app, UmountArguments& out) {
+  app.description("Unmounts a bucket.");
+  app.add_option("MOUNTPOINT", out.mount_point, "Where it is mounted")->required();
+  app.add_flag("-l,--lazy", out.lazy,
+               "Also if it is in use: programs finish with what they opened");
+}
+
+}  // namespace
+
+DescribedCommand DescribeUmountCommand() {
+  UmountArguments unused;
+  CLI::App app;
+  Declare(app, unused);
+  return Describe("shoal umount", app);
+}
+
+int RunUmountCommand(int argc, const char* const* argv) {
+  UmountArguments arguments;
+  CLI::App app("", "shoal umount");
+  Declare(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -46,7 +63,7 @@ int RunUmountCommand(int argc, const char* const* argv) {
     fmt::print(stderr, "shoal umount: {}; see shoal umount --help\n", error.what());
     return kExitUsage;
   }
-  const auto unmounted = UnmountBucket(mount_point, lazy);
+  const auto unmounted = UnmountBucket(arguments.mount_point, arguments.lazy);
   if (unmounted) return kExitSuccess;
   fmt::print(stderr, "shoal umount: {}\n", unmounted.error().detail);
   return kExitFailure;

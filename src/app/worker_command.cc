@@ -8,12 +8,12 @@
 #include <string>
 #include <string_view>
 
-#include "app/exit_status.h"
 #include "app/mount_memory.h"
 #include "app/mount_plan.h"
 #include "app/mount_state.h"
 #include "app/serve_mount.h"
 #include "app/worker_message.h"
+#include "base/exit_status.h"
 #include "base/log.h"
 
 namespace shoal {

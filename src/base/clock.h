@@ -18,6 +18,8 @@ class Clock {
   [[nodiscard]] virtual Instant Now() const = 0;
   // Seconds since the epoch; for signatures, expiry and reports only.
   [[nodiscard]] virtual int64_t UnixSeconds() const = 0;
+  // The same, as finely as it is known.
+  [[nodiscard]] virtual int64_t UnixMicros() const { return UnixSeconds() * 1'000'000; }
 };
 
 class SystemClock final : public Clock {
@@ -25,6 +27,11 @@ class SystemClock final : public Clock {
   [[nodiscard]] Instant Now() const override { return std::chrono::steady_clock::now(); }
   [[nodiscard]] int64_t UnixSeconds() const override {
     return std::chrono::duration_cast<std::chrono::seconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+  [[nodiscard]] int64_t UnixMicros() const override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::system_clock::now().time_since_epoch())
         .count();
   }

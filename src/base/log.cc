@@ -1,17 +1,35 @@
 #include "base/log.h"
 
+#include <spdlog/sinks/ringbuffer_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <syslog.h>
 
 namespace shoal::log {
+namespace {
 
-Result<> Start(Target target, std::string_view level) {
+constexpr size_t kRecentCountMax = 100;
+
+using RecentSink = spdlog::sinks::ringbuffer_sink_mt;
+
+RecentSink& Recent() {
+  static RecentSink sink(kRecentCountMax);
+  return sink;
+}
+
+Result<spdlog::level::level_enum> ParseLevel(std::string_view level) {
   const spdlog::level::level_enum parsed = spdlog::level::from_str(std::string(level));
   if (parsed == spdlog::level::off)
     return Fail(Errc::kInvalid, "log level '" + std::string(level) +
                                     "' is not one of trace, debug, info, warning, error");
+  return parsed;
+}
+
+}  // namespace
+
+Result<> Start(Target target, std::string_view level) {
+  ASSIGN_OR_RETURN(const spdlog::level::level_enum parsed, ParseLevel(level));
   std::shared_ptr<spdlog::logger> logger;
   if (target == Target::kSyslog) {
     logger = std::make_shared<spdlog::logger>(
@@ -29,12 +47,34 @@ Result<> Start(Target target, std::string_view level) {
   return {};
 }
 
+Result<> SetLevel(std::string_view level) {
+  ASSIGN_OR_RETURN(const spdlog::level::level_enum parsed, ParseLevel(level));
+  spdlog::default_logger_raw()->set_level(parsed);
+  return {};
+}
+
+std::vector<Event> RecentTrouble() {
+  std::vector<Event> events;
+  for (const spdlog::details::log_msg_buffer& line : Recent().last_raw()) {
+    events.push_back(
+        {std::chrono::duration_cast<std::chrono::milliseconds>(line.time.time_since_epoch())
+             .count(),
+         line.level == spdlog::level::warn ? Level::kWarning : Level::kError,
+         std::string(line.payload.data(), line.payload.size())});
+  }
+  return events;
+}
+
 void Write(Level level, fmt::string_view format, fmt::format_args arguments) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
                                                    spdlog::level::warn, spdlog::level::err};
   const spdlog::level::level_enum as_level = kLevels[static_cast<size_t>(level)];
   spdlog::logger& logger = *spdlog::default_logger_raw();
-  if (logger.should_log(as_level)) logger.log(as_level, fmt::vformat(format, arguments));
+  const bool is_trouble = as_level >= spdlog::level::warn;
+  if (!logger.should_log(as_level) && !is_trouble) return;
+  const std::string text = fmt::vformat(format, arguments);
+  if (is_trouble) Recent().log({spdlog::source_loc{}, logger.name(), as_level, text});
+  logger.log(as_level, text);
 }
 
 namespace {

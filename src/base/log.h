@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -22,12 +23,23 @@ enum class Target : uint8_t { kStderr, kSyslog };
 // `level`: trace, debug, info, warning, error. kInvalid, naming them, if it is another.
 Result<> Start(Target target, std::string_view level);
 
-// Control bytes and invalid UTF-8 as \xNN, so a key cannot forge a line or move a cursor.
-[[nodiscard]] std::string Printable(std::string_view text);
+// From the next event on. kInvalid as Start.
+Result<> SetLevel(std::string_view level);
 
 // What the functions below come to; they are what callers use.
 enum class Level : uint8_t { kDebug, kInfo, kWarning, kError };
 void Write(Level level, fmt::string_view format, fmt::format_args arguments);
+
+// The last warnings and errors, the oldest first; at most 100, whatever the level.
+struct Event {
+  int64_t unix_millis = 0;
+  Level level = Level::kWarning;
+  std::string text;
+};
+[[nodiscard]] std::vector<Event> RecentTrouble();
+
+// Control bytes and invalid UTF-8 as \xNN, so a key cannot forge a line or move a cursor.
+[[nodiscard]] std::string Printable(std::string_view text);
 
 template <class... Args>
 void Debug(fmt::format_string<Args...> format, Args&&... args) {

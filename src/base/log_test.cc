@@ -24,5 +24,20 @@ TEST(LogStart, NamesTheLevelsItKnows) {
   EXPECT_NE(started.error().detail.find("trace, debug, info, warning, error"), std::string::npos);
 }
 
+TEST(RecentTrouble, KeepsWarningsAndErrorsWhateverTheLevel) {
+  ASSERT_TRUE(log::Start(log::Target::kStderr, "error"));
+  log::Info("all is well");
+  log::Warn("the store is slow: {} s", 3);
+  log::Error("it is gone");
+  const std::vector<log::Event> events = log::RecentTrouble();
+  ASSERT_GE(events.size(), 2U);
+  EXPECT_EQ(events.end()[-2].text, "the store is slow: 3 s");
+  EXPECT_EQ(events.end()[-2].level, log::Level::kWarning);
+  EXPECT_EQ(events.end()[-1].text, "it is gone");
+  EXPECT_EQ(events.end()[-1].level, log::Level::kError);
+  for (int i = 0; i < 200; ++i) log::Warn("again");
+  EXPECT_EQ(log::RecentTrouble().size(), 100U);
+}
+
 }  // namespace
 }  // namespace shoal

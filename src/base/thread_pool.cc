@@ -1,6 +1,8 @@
 #include "base/thread_pool.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <thread>
@@ -8,8 +10,8 @@
 
 namespace shoal {
 
-ThreadPool::ThreadPool(std::string name, size_t thread_count_max)
-    : name_(std::move(name)), thread_count_max_(thread_count_max) {}
+ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness)
+    : name_(std::move(name)), thread_count_max_(thread_count_max), niceness_(niceness) {}
 
 ThreadPool::~ThreadPool() {
   std::unique_lock lock(mutex_);
@@ -31,6 +33,8 @@ void ThreadPool::Run(Work work) {
 
 void ThreadPool::Loop() {
   pthread_setname_np(pthread_self(), name_.c_str());
+  // Linux gives each thread a niceness of its own.
+  if (niceness_ != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness_);
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_count_;

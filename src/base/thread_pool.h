@@ -17,8 +17,8 @@ class ThreadPool {
  public:
   using Work = std::function<void()>;
 
-  // `name` (15 bytes at most) is what ps -L and gdb show.
-  ThreadPool(std::string name, size_t thread_count_max);
+  // `name` (15 bytes at most) is what ps -L and gdb show; `niceness` is that of nice(1).
+  ThreadPool(std::string name, size_t thread_count_max, int niceness = 0);
   // Runs what is queued, waits for it, and ends. Nothing may call Run by then.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -31,6 +31,7 @@ class ThreadPool {
 
   const std::string name_;
   const size_t thread_count_max_;
+  const int niceness_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable work_came_;

@@ -1,6 +1,8 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <latch>
@@ -22,6 +24,16 @@ TEST(ThreadPool, RunsAsManyAtOnceAsItsBound) {
   ThreadPool pool("test", 4);
   for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
   all_running.wait();
+}
+
+TEST(ThreadPool, ItsThreadsAreAsNiceAsAskedForAndNoOther) {
+  int niceness = -1;
+  {
+    ThreadPool pool("test", 1, 7);
+    pool.Run([&] { niceness = getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); });
+  }
+  EXPECT_EQ(niceness, 7);
+  EXPECT_LT(getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())), 7);
 }
 
 TEST(ThreadPool, QueuesWhatIsPastItsBound) {

@@ -115,6 +115,12 @@ bool IsOurs(int fd, struct stat& file) {
          file.st_nlink == 1;
 }
 
+// The volume keeps to its capacity by itself; what this leaves beyond is for directories.
+std::string TmpfsSize(uint64_t capacity_bytes) {
+  constexpr uint64_t kSlackBytes = uint64_t{64} << 20;
+  return std::to_string(capacity_bytes + kSlackBytes);
+}
+
 class CacheDirectory final : public CacheStorage {
  public:
   CacheDirectory(std::string name, bool in_memory, FileDescriptor root, FileDescriptor lock)
@@ -234,6 +240,17 @@ class CacheDirectory final : public CacheStorage {
     return Room{.total_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize,
                 .free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize,
                 .own_block_count = own};
+  }
+
+  Result<> Resize(uint64_t capacity_bytes) override {
+    if (!in_memory_) return {};
+    const FileDescriptor context(fspick(lock_.get(), "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
+    if (!context.valid() ||
+        fsconfig(context.get(), FSCONFIG_SET_STRING, "size", TmpfsSize(capacity_bytes).c_str(),
+                 0) != 0 ||
+        fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) != 0)
+      return FailSystem("the size of the memory cache");
+    return {};
   }
 
   [[nodiscard]] const std::string& name() const override { return name_; }
@@ -437,10 +454,7 @@ Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes)
   const auto set = [&](const char* key, const std::string& value) {
     return fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0;
   };
-  // The volume keeps to its capacity by itself; what this leaves beyond is for directories.
-  constexpr uint64_t kSlackBytes = uint64_t{64} << 20;
-  if (!set("size", std::to_string(capacity_bytes + kSlackBytes)) || !set("nr_inodes", "0") ||
-      !set("mode", "0700"))
+  if (!set("size", TmpfsSize(capacity_bytes)) || !set("nr_inodes", "0") || !set("mode", "0700"))
     return FailSystem("a tmpfs for the memory cache");
   if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
     return FailSystem("a tmpfs for the memory cache");

@@ -68,6 +68,15 @@ void CacheIndex::Touch(const ObjectDigest& digest) {
   slots_[slot].set_uses(std::min(slots_[slot].uses() + 1, IndexSlot::kUsesMax));
 }
 
+void CacheIndex::Favour(const ObjectDigest& digest) {
+  const SlotNumber slot = table_.Find(digest);
+  if (slot == kNoSlot) return;
+  slots_[slot].set_uses(IndexSlot::kUsesMax);
+  if (slots_[slot].queue() != IndexQueue::kSmall) return;
+  Leave(slot);
+  Join(slot, IndexQueue::kMain);
+}
+
 void CacheIndex::Remove(const ObjectDigest& digest) {
   const SlotNumber slot = table_.Find(digest);
   if (slot == kNoSlot) return;

@@ -43,6 +43,10 @@ class CacheIndex {
   // cache is no use either, or a scan would look like a favourite.
   void Touch(const ObjectDigest& digest);
 
+  // Somebody asked for it to be here: as if it had been used as often as counts, and it joins
+  // the main queue, so that what is brought after it does not displace it.
+  void Favour(const ObjectDigest& digest);
+
   void Remove(const ObjectDigest& digest);
 
   [[nodiscard]] bool Contains(const ObjectDigest& digest) const;

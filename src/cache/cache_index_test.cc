@@ -175,6 +175,18 @@ TEST(CacheIndex, AScanDoesNotFlushWhatIsInUse) {
   EXPECT_GE(hits, 890);
 }
 
+TEST(CacheIndex, WhatWasAskedForReplacesWhatWasUsedAndStays) {
+  ReadThrough cache(1000);
+  for (int round = 0; round < 5; ++round) {
+    for (uint64_t hot = 0; hot < 1000; ++hot) cache.Read(hot);
+  }
+  for (uint64_t asked = 0; asked < 950; ++asked) {
+    cache.Read(1'000'000 + asked);
+    cache.index().Favour(Digest(1'000'000 + asked));
+  }
+  for (uint64_t asked = 0; asked < 950; ++asked) EXPECT_TRUE(cache.Has(1'000'000 + asked)) << asked;
+}
+
 TEST(CacheIndex, AScanOfHugeObjectsTakesNoMoreThanItsShareOfTheBytes) {
   ReadThrough cache(100'000);
   for (int round = 0; round < 5; ++round) {

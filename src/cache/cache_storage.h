@@ -82,6 +82,12 @@ class CacheStorage {
   };
   virtual Result<Room> GetRoom() = 0;
 
+  // A medium that was made for a capacity gets another one; others have nothing to do.
+  virtual Result<> Resize(uint64_t capacity_bytes) {
+    (void)capacity_bytes;
+    return {};
+  }
+
   // For messages.
   [[nodiscard]] virtual const std::string& name() const = 0;
 };

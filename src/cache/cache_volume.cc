@@ -14,6 +14,12 @@ constexpr size_t kIdleObjectsMax = 1024;
 constexpr size_t kReaderThreads = 8;
 // Bytes that wait for a medium that is slow; beyond, they are dropped.
 constexpr uint64_t kQueuedBytesMax = 64 * kMiB;
+// Of these, what nobody waits for. Those who fill patiently wake when half of that is left:
+// one at a time for each chunk written would be more waking than writing.
+constexpr uint64_t kPatientBytesMax = kQueuedBytesMax / 2;
+constexpr uint64_t kPatientWakeBytes = kPatientBytesMax / 2;
+// How often who waits patiently looks whether the medium works at all.
+constexpr Duration kPatientLooksEvery = std::chrono::seconds(1);
 // How large an object may be checked while its open waits.
 constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
 // How long a reader waits for a medium before it goes elsewhere.
@@ -43,6 +49,7 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
     : options_(options),
       storage_(std::move(storage)),
       clock_(clock),
+      capacity_bytes_(options.capacity_bytes),
       health_(storage_->name(), clock) {
   if (options.may_wait) {
     readers_.emplace("cache-read", kReaderThreads);
@@ -64,6 +71,11 @@ CacheVolume::~CacheVolume() {
 
 CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& identity,
                                    uint64_t size_bytes) {
+  return StartUse(name, identity, size_bytes, true);
+}
+
+CacheVolume::Use CacheVolume::StartUse(const ObjectDigest& name, const std::string& identity,
+                                       uint64_t size_bytes, bool counts) {
   std::shared_ptr<CachedObject> displaced;  // its files are closed after the lock
   const std::scoped_lock lock(mutex_);
   std::shared_ptr<CachedObject>& object = objects_[name];
@@ -78,7 +90,7 @@ CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& 
     if (scanned_ && !index_.Contains(name)) object->SetState(CachedObject::State::kAbsent);
   }
   if (object->user_count++ == 0) idle_.erase(object->idle_since);
-  index_.Touch(name);
+  if (counts) index_.Touch(name);
   return Use(*this, object);
 }
 
@@ -152,34 +164,118 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     Write(*use, *shared);
     return;
   }
-  {
-    std::unique_lock lock(mutex_);
-    const auto has_room = [&] { return queued_bytes_ + shared->size_bytes <= kQueuedBytesMax; };
-    // A link faster than the medium is held back a little, so that objects become whole; but
-    // not by one that hangs.
-    if (scanned_ && !has_room() && clock_.Now() >= behind_until_ &&
-        !queue_moved_.wait_for(lock, kFillWaitMax, has_room))
-      behind_until_ = clock_.Now() + kBehindFor;
-    if (!scanned_ || !has_room()) {
-      metrics_.dropped_bytes.Add(shared->size_bytes);
-      return;
-    }
-    queued_bytes_ += shared->size_bytes;
-    ++write_count_;
-    ++use->user_count;
+  std::unique_lock lock(mutex_);
+  const auto has_room = [&] { return queued_bytes_ + shared->size_bytes <= kQueuedBytesMax; };
+  // A link faster than the medium is held back a little, so that objects become whole; but
+  // not by one that hangs.
+  if (scanned_ && !has_room() && clock_.Now() >= behind_until_ &&
+      !queue_moved_.wait_for(lock, kFillWaitMax, has_room))
+    behind_until_ = clock_.Now() + kBehindFor;
+  if (!scanned_ || !has_room()) {
+    metrics_.dropped_bytes.Add(shared->size_bytes);
+    return;
   }
-  use->AddPending(shared);
+  Enqueue(use, std::move(shared), std::move(lock));
+}
+
+bool CacheVolume::FillPatiently(const Use& use, CacheChunk chunk, Deadline deadline) {
+  auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
+  std::unique_lock lock(mutex_);
+  const auto may_go = [&] {
+    return scanned_ && queued_bytes_ + shared->size_bytes <= kPatientBytesMax;
+  };
+  while (health_.usable() && !may_go() && !deadline.Passed(clock_))
+    queue_sank_.wait_for(lock, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
+  if (!health_.usable() || !may_go()) {
+    metrics_.dropped_bytes.Add(shared->size_bytes);
+    return false;
+  }
+  if (writer_) {
+    Enqueue(use, std::move(shared), std::move(lock));
+  } else {
+    lock.unlock();
+    Write(*use, *shared);
+  }
+  return true;
+}
+
+void CacheVolume::Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk,
+                          std::unique_lock<std::mutex> lock) {
+  queued_bytes_ += chunk->size_bytes;
+  ++write_count_;
+  ++use->user_count;
+  lock.unlock();
+  use->AddPending(chunk);
   // Who opens the object meanwhile has to find the same one, with what is pending.
   auto writing = std::make_shared<Use>(*this, use.object());
-  writer_->Run([this, writing, shared]() mutable {
-    Write(**writing, *shared);
-    (*writing)->DropPending(*shared);
+  writer_->Run([this, writing, chunk = std::move(chunk)]() mutable {
+    Write(**writing, *chunk);
+    (*writing)->DropPending(*chunk);
     writing.reset();
-    const std::scoped_lock lock(mutex_);
-    queued_bytes_ -= shared->size_bytes;
+    const std::scoped_lock done_lock(mutex_);
+    queued_bytes_ -= chunk->size_bytes;
     queue_moved_.notify_all();
+    if (queued_bytes_ <= kPatientWakeBytes) queue_sank_.notify_all();
     if (--write_count_ == 0) changed_.notify_all();
   });
+}
+
+bool CacheVolume::WaitUntilSettled(const Use& use, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  while (use->has_pending()) {
+    if (deadline.Passed(clock_)) return false;
+    queue_moved_.wait_for(lock, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
+  }
+  return true;
+}
+
+CacheVolume::Presence CacheVolume::PresenceOf(const CachedObject& object) const {
+  if (object.state() != CachedObject::State::kHere) return {};
+  return {.bytes = std::min(object.size_bytes, object.present.count() * object.page_bytes),
+          .whole = object.complete()};
+}
+
+CacheVolume::Presence CacheVolume::Look(const ObjectDigest& name, const std::string& identity,
+                                        uint64_t size_bytes, Deadline deadline) {
+  if (!health_.usable()) return {};
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto known = objects_.find(name);
+    if (known != objects_.end()) {
+      if (known->second->identity != identity) return {};
+      if (known->second->state() != CachedObject::State::kUnknown)
+        return PresenceOf(*known->second);
+    } else if (index_.IsVerified(name)) {
+      return {.bytes = size_bytes, .whole = true};
+    } else if (scanned_ && !index_.Contains(name)) {
+      return {};
+    }
+  }
+  const Use use = StartUse(name, identity, size_bytes, false);
+  return Load(use, deadline) ? PresenceOf(*use) : Presence{};
+}
+
+void CacheVolume::Favour(const ObjectDigest& name) {
+  const std::scoped_lock lock(mutex_);
+  index_.Favour(name);
+}
+
+uint64_t CacheVolume::RoomBytes(Deadline deadline) {
+  const auto room = std::make_shared<std::optional<CacheStorage::Room>>();
+  const bool known = RunInTime(
+      [this, room] {
+        if (const Result<CacheStorage::Room> got = storage_->GetRoom()) *room = *got;
+      },
+      deadline);
+  const std::scoped_lock lock(mutex_);
+  if (!known || !*room || !scanned_) return capacity_bytes_;
+  const uint64_t floor_bytes = std::min(options_.free_bytes_min, (*room)->total_bytes / 20);
+  const uint64_t free_bytes =
+      (*room)->free_bytes > floor_bytes ? (*room)->free_bytes - floor_bytes : 0;
+  const uint64_t own_bytes = (*room)->own_block_count * kCacheBlockBytes;
+  const uint64_t own_capacity = capacity_bytes_;
+  return std::min(own_capacity > own_bytes ? own_capacity - own_bytes : 0,
+                  index_.total_blocks() * kCacheBlockBytes + free_bytes);
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline deadline) {
@@ -210,11 +306,25 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   return std::make_shared<File>(Use(*this, use.object()));
 }
 
-CacheVolume::Usage CacheVolume::usage() {
-  const Result<CacheStorage::Room> room = storage_->GetRoom();
+Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
+  // A medium of a smaller size than what is on it would refuse that size.
+  if (capacity_bytes > capacity_bytes_) RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
   const std::scoped_lock lock(mutex_);
-  const uint64_t blocks = index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
-                          (room ? room->own_block_count : 0);
+  capacity_bytes_ = capacity_bytes;
+  may_be_over_ = true;
+  full_until_ = {};
+  work_came_.notify_all();
+  return {};
+}
+
+CacheVolume::Usage CacheVolume::usage() {
+  uint64_t own_block_count = 0;
+  if (health_.usable())
+    if (const Result<CacheStorage::Room> room = storage_->GetRoom())
+      own_block_count = room->own_block_count;
+  const std::scoped_lock lock(mutex_);
+  const uint64_t blocks =
+      index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
   return {.used_bytes = blocks * kCacheBlockBytes,
           .object_count = index_.object_count(),
           .index_bytes = index_.memory_bytes(),
@@ -224,6 +334,11 @@ CacheVolume::Usage CacheVolume::usage() {
 void CacheVolume::WaitUntilScanned() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return scanned_; });
+}
+
+void CacheVolume::WaitUntilWithinCapacity() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !may_be_over_; });
 }
 
 void CacheVolume::WaitUntilWritten() {

@@ -50,12 +50,12 @@ struct VolumeOptions {
 };
 
 struct VolumeMetrics {
-  Counter filled_bytes{"cache_filled_bytes", "Bytes written to the cache"};
-  Counter dropped_bytes{"cache_dropped_bytes",
+  Counter filled_bytes{"shoal_cache_filled_bytes_total", "Bytes written to the cache"};
+  Counter dropped_bytes{"shoal_cache_dropped_bytes_total",
                         "Bytes not kept, for want of room or because the medium was behind"};
-  Counter evicted_bytes{"cache_evicted_bytes", "Bytes that gave way to others"};
-  Counter put_aside{"cache_put_aside_total", "Objects found damaged, and put aside"};
-  Counter stalled_reads{"cache_stalled_reads_total",
+  Counter evicted_bytes{"shoal_cache_evicted_bytes_total", "Bytes that gave way to others"};
+  Counter put_aside{"shoal_cache_put_aside_objects_total", "Objects found damaged, and put aside"};
+  Counter stalled_reads{"shoal_cache_stalled_reads_total",
                         "Reads that went elsewhere because the medium did not answer in time"};
 };
 
@@ -93,7 +93,7 @@ class CacheVolume {
   CacheVolume(const CacheVolume&) = delete;
   CacheVolume& operator=(const CacheVolume&) = delete;
 
-  // Does no I/O.
+  // Does no I/O. Counts as a use of what is here.
   Use Open(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes);
 
   // Finds out whether and which pages of it are here. False: not known in time.
@@ -107,6 +107,28 @@ class CacheVolume {
 
   // Keeps the chunk's pages, now or later, or drops them.
   void Fill(const Use& use, CacheChunk chunk);
+  // The same for bytes that no reader waits for: waits for the queue until the deadline, and
+  // leaves half of it to readers. False: dropped.
+  bool FillPatiently(const Use& use, CacheChunk chunk, Deadline deadline);
+  // Until what was given to be kept of the object is written, or was dropped. False: not in
+  // time.
+  bool WaitUntilSettled(const Use& use, Deadline deadline);
+
+  struct Presence {
+    uint64_t bytes = 0;  // written, with their checksums
+    bool whole = false;
+  };
+  // What is here of an object; nothing if that is not known by the deadline. Is no use of it.
+  Presence Look(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
+                Deadline deadline);
+  // Somebody asked for the object to be here: others are evicted before it.
+  void Favour(const ObjectDigest& name);
+
+  // What an object takes when it is whole.
+  static uint64_t BytesToKeep(uint64_t size_bytes, uint32_t page_bytes);
+  // How much it can hold now: its capacity, or less if others fill the medium. Its capacity
+  // if the medium does not say by the deadline.
+  uint64_t RoomBytes(Deadline deadline);
 
   // As ObjectBytes has them. One that is complete and not checked yet is checked, at once if
   // it is small, else in the background.
@@ -116,9 +138,14 @@ class CacheVolume {
   // For chunks to fill.
   [[nodiscard]] ChunkPool& pool() { return pool_; }
   [[nodiscard]] bool usable() const { return health_.usable(); }
-  [[nodiscard]] uint64_t capacity_bytes() const { return options_.capacity_bytes; }
+  [[nodiscard]] std::string why_not_usable() const { return health_.reason(); }
+  [[nodiscard]] uint64_t capacity_bytes() const { return capacity_bytes_; }
+  // From now on. Of a smaller one, what is too much goes in the background; objects in use
+  // when they are let go of. The errors are the medium's, and then nothing has changed.
+  Result<> SetCapacity(uint64_t capacity_bytes);
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
   [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
+  [[nodiscard]] bool is_memory() const { return !options_.may_wait; }
 
   struct Usage {
     uint64_t used_bytes;  // of the medium, what is promised to writers included
@@ -126,8 +153,11 @@ class CacheVolume {
     uint64_t index_bytes;  // of memory
     bool scanned;          // what was there when it began is counted
   };
+  // Does not ask a medium that does not work.
   [[nodiscard]] Usage usage();
-  // For tests: until what was there is counted, and until all fills are written.
+  // For tests: until what was there is counted, until all fills are written, and until what is
+  // too much for the capacity has gone.
+  void WaitUntilWithinCapacity();
   void WaitUntilScanned();
   void WaitUntilWritten();
 
@@ -139,7 +169,13 @@ class CacheVolume {
   };
   class File;
 
+  Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
+               bool counts);
   void EndUse(std::shared_ptr<CachedObject> object);
+  // REQUIRES: `lock` held; gives it up.
+  void Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk,
+               std::unique_lock<std::mutex> lock);
+  Presence PresenceOf(const CachedObject& object) const;
   void LoadNow(CachedObject& object);
   void BecomeAbsent(CachedObject& object);
   void NoteVerified(const CachedObject& object);
@@ -175,12 +211,14 @@ class CacheVolume {
   const VolumeOptions options_;
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
+  std::atomic<uint64_t> capacity_bytes_;
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
   std::mutex mutex_;                     // guards what follows
   std::condition_variable changed_;      // what tests wait for
   std::condition_variable queue_moved_;  // for who fills
+  std::condition_variable queue_sank_;   // for who fills patiently
   std::condition_variable work_came_;    // for the upkeep
   CacheIndex index_;
   std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
@@ -193,6 +231,7 @@ class CacheVolume {
   uint64_t queued_bytes_ = 0;         // waiting to be written
   size_t write_count_ = 0;
   bool scanned_ = false;
+  bool may_be_over_ = false;  // its capacity, since that became smaller
   bool stopping_ = false;
   Instant full_until_{};
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue

@@ -36,6 +36,7 @@ void CacheVolume::Maintain() {
       lock.lock();
       scanned_ = counted;
       changed_.notify_all();
+      queue_sank_.notify_all();
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
@@ -45,6 +46,13 @@ void CacheVolume::Maintain() {
       CheckAll(*object, 0);
       object.reset();
       lock.lock();
+    } else if (scanned_ && may_be_over_ && health_.usable()) {
+      lock.unlock();
+      const bool fits = Reserve(0);
+      lock.lock();
+      may_be_over_ = !fits;
+      changed_.notify_all();
+      if (!fits) work_came_.wait_for(lock, kTrialLooksEvery);  // some of it is in use
     } else if (health_.TrialIsDue()) {
       lock.unlock();
       Try();

@@ -20,10 +20,9 @@ uint64_t BlocksFor(uint64_t bytes) {
 
 // What a file system may yet take, when it writes the bytes out, to say where they are: at
 // worst a block for each few hundred pages, if none lies beside the one before it.
-uint64_t TreeBlocksFor(const CachedObject& object) {
+uint64_t TreeBlocksFor(uint64_t page_count) {
   constexpr uint64_t kPagesWithoutTree = 4;
   constexpr uint64_t kPagesOfATreeBlock = 256;
-  const uint64_t page_count = object.present.count();
   return page_count <= kPagesWithoutTree ? 0 : 1 + page_count / kPagesOfATreeBlock;
 }
 
@@ -112,6 +111,13 @@ Result<> CacheVolume::WriteChecksums(CachedObject& object, uint64_t first_page,
   return first_page == 0 ? Result<>() : stored.WriteMeta(ChecksumOffset(first_page), bytes);
 }
 
+uint64_t CacheVolume::BytesToKeep(uint64_t size_bytes, uint32_t page_bytes) {
+  const uint64_t page_count = PageCount(size_bytes, page_bytes);
+  return (BlocksFor(size_bytes) + BlocksFor(ChecksumOffset(page_count)) +
+          TreeBlocksFor(page_count)) *
+         kCacheBlockBytes;
+}
+
 // Takes room, which others give way for. False: they do not, as they are in use, or the
 // medium is full of what is not ours.
 bool CacheVolume::Reserve(uint64_t block_count) {
@@ -147,7 +153,7 @@ bool CacheVolume::Reserve(uint64_t block_count) {
 // REQUIRES: mutex_ held.
 bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing,
                                 uint64_t own_block_count, std::vector<Victim>& victims) {
-  const uint64_t limit = options_.capacity_bytes / kCacheBlockBytes;
+  const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
   uint64_t chosen_block_count = 0;
   const auto in_use = [this](const ObjectDigest& name) {
     const auto found = objects_.find(name);
@@ -191,7 +197,8 @@ void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
   if (!here || !block_count || object.state() != CachedObject::State::kHere ||
       known == objects_.end() || known->second.get() != &object)
     return;
-  index_.Put(object.name, static_cast<uint32_t>(*block_count + TreeBlocksFor(object)));
+  index_.Put(object.name,
+             static_cast<uint32_t>(*block_count + TreeBlocksFor(object.present.count())));
   if (object.checked.full()) index_.SetVerified(object.name);
 }
 

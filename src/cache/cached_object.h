@@ -82,6 +82,10 @@ class CachedObject {
   // may be missed, which costs a fetch.
   void AddPending(std::shared_ptr<const CacheChunk> chunk) EXCLUDES(mutex_);
   void DropPending(const CacheChunk& chunk) EXCLUDES(mutex_);
+  [[nodiscard]] bool has_pending() const EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return !pending_.empty();
+  }
   // True: `out` was filled. False: not all of it is in one chunk.
   bool ReadPending(uint64_t offset, std::span<std::byte> out) const EXCLUDES(mutex_);
   // The end of the chunk that has the byte at `offset`, or else where the next one begins.

@@ -28,20 +28,25 @@ class NoReader final : public ByteSink {
 
 }  // namespace
 
-class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_this<Bytes> {
+class Tier::Bytes final : public ObjectBytes,
+                          public Delivery,
+                          public std::enable_shared_from_this<Bytes> {
  public:
-  Bytes(Tier& tier, const ObjectVersion& version)
-      : tier_(tier), size_bytes_(version.size_bytes), next_(tier.next_.Open(version)) {
-    const std::string identity = Identity(tier.options_.bucket_identity, version);
-    const ObjectDigest name = ObjectDigest::Of(identity);
-    const bool seen_before = tier.opened_.Note(name);
-    keep_ = tier.options_.keep_at_first || seen_before;
-    std::vector<std::pair<uint64_t, CacheVolume*>> order;
-    for (const auto& volume : tier.volumes_)
-      order.emplace_back(ObjectDigest::Of(name.Hex() + volume->name()).words[0], volume.get());
-    std::ranges::sort(order);
-    for (const auto& [rank, volume] : order)
-      places_.push_back({volume, volume->Open(name, identity, version.size_bytes)});
+  enum class For : uint8_t { kReader, kDelivery };
+
+  Bytes(Tier& tier, const ObjectVersion& version, For whom)
+      : tier_(tier),
+        name_(tier.NameOf(version)),
+        size_bytes_(version.size_bytes),
+        next_(tier.next_.Open(version)) {
+    if (whom == For::kReader) {
+      const bool seen_before = tier.opened_.Note(name_.digest);
+      keep_ = tier.options_.keep_at_first || seen_before;
+    }
+    for (const size_t index : tier.OrderFor(name_.digest)) {
+      CacheVolume& volume = *tier.volumes_[index];
+      places_.push_back({&volume, volume.Open(name_.digest, name_.identity, size_bytes_)});
+    }
   }
 
   Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
@@ -87,6 +92,41 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
     auto below = next_->WholeIfKnown();
     if (below) OrPromote(*below);
     return below;
+  }
+
+  bool Has(ByteRange range, Deadline deadline) override {
+    for (const Place& place : places_) place.volume->Load(place.use, deadline);
+    for (uint64_t offset = range.offset; offset < range.end();) {
+      const Run run = PresentRun(offset, range.end());
+      if (run.place == nullptr) return false;
+      offset = run.end;
+    }
+    return true;
+  }
+
+  Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) override {
+    for (const Place& place : places_) place.volume->Load(place.use, deadline);
+    for (uint64_t offset = range.offset; offset < range.end();) {
+      const Run run = NextRun(offset, range.end());
+      if (run.place == nullptr) {
+        const ByteRange missing{offset, run.end - offset};
+        RETURN_IF_ERROR(BringMissing(missing, watcher, deadline));
+      }
+      offset = run.end;
+    }
+    return {};
+  }
+
+  Arrival Arrive(Deadline deadline) override {
+    for (const Place& place : places_)
+      if (!place.volume->WaitUntilSettled(place.use, deadline)) return Arrival::kPending;
+    for (const Place& place : places_) {
+      if (place.use->state() != CachedObject::State::kHere || !place.use->complete()) continue;
+      if (!place.volume->usable()) continue;
+      place.volume->Favour(name_.digest);
+      return Arrival::kWhole;
+    }
+    return size_bytes_ == 0 ? Arrival::kWhole : Arrival::kIncomplete;
   }
 
  private:
@@ -154,6 +194,21 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
     return read;
   }
 
+  Result<> BringMissing(ByteRange range, ByteSink& watcher, Deadline deadline) {
+    const Place* const place = PlaceToKeep();
+    if (place == nullptr)
+      return Fail(Errc::kBusy, "no directory of the cache can be written to at the moment");
+    FillSink fill(range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(), watcher,
+                  [&](CacheChunk chunk) {
+                    (void)place->volume->FillPatiently(place->use, std::move(chunk), deadline);
+                  });
+    const Result<ServedBy> read =
+        next_->Read({.range = range, .purpose = Purpose::kWarmup, .deadline = deadline}, fill);
+    fill.Finish();
+    if (!read) return tl::unexpected(read.error());
+    return {};
+  }
+
   // The volume that has some of it already, or else the first that works.
   [[nodiscard]] const Place* PlaceToKeep() const {
     for (const Place& place : places_)
@@ -201,6 +256,7 @@ class Tier::Bytes final : public ObjectBytes, public std::enable_shared_from_thi
   }
 
   Tier& tier_;
+  const Name name_;
   const uint64_t size_bytes_;
   const std::shared_ptr<ObjectBytes> next_;
   bool keep_ = true;
@@ -217,7 +273,53 @@ Tier::Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>>
 
 std::shared_ptr<ObjectBytes> Tier::Open(const ObjectVersion& version) {
   if (version.size_bytes > kObjectBytesMax) return next_.Open(version);  // so it says
-  return std::make_shared<Bytes>(*this, version);
+  return std::make_shared<Bytes>(*this, version, Bytes::For::kReader);
+}
+
+std::shared_ptr<Delivery> Tier::Deliver(const ObjectVersion& version) {
+  return std::make_shared<Bytes>(*this, version, Bytes::For::kDelivery);
+}
+
+Tier::Name Tier::NameOf(const ObjectVersion& version) const {
+  std::string identity = Identity(options_.bucket_identity, version);
+  const ObjectDigest digest = ObjectDigest::Of(identity);
+  return {std::move(identity), digest};
+}
+
+std::vector<size_t> Tier::OrderFor(const ObjectDigest& digest) const {
+  std::vector<std::pair<uint64_t, size_t>> ranked;
+  for (size_t i = 0; i < volumes_.size(); ++i)
+    ranked.emplace_back(ObjectDigest::Of(digest.Hex() + volumes_[i]->name()).words[0], i);
+  std::ranges::sort(ranked);
+  std::vector<size_t> order;
+  for (const auto& [rank, index] : ranked) order.push_back(index);
+  return order;
+}
+
+Tier::Coverage Tier::Cover(const ObjectVersion& version, Deadline deadline) {
+  if (version.size_bytes == 0) return {.cached_bytes = 0, .whole = true};
+  if (version.size_bytes > kObjectBytesMax) return {};
+  const Name name = NameOf(version);
+  Coverage best;
+  for (const size_t index : OrderFor(name.digest)) {
+    const CacheVolume::Presence presence =
+        volumes_[index]->Look(name.digest, name.identity, version.size_bytes, deadline);
+    if (presence.bytes > best.cached_bytes) best = {presence.bytes, presence.whole};
+    if (best.whole) break;
+  }
+  return best;
+}
+
+void Tier::Favour(const ObjectVersion& version) {
+  const ObjectDigest digest = NameOf(version).digest;
+  for (const auto& volume : volumes_) volume->Favour(digest);
+}
+
+size_t Tier::PlaceOf(const ObjectVersion& version) const {
+  const std::vector<size_t> order = OrderFor(NameOf(version).digest);
+  const auto working =
+      std::ranges::find_if(order, [this](size_t index) { return volumes_[index]->usable(); });
+  return working == order.end() ? order.front() : *working;
 }
 
 }  // namespace shoal

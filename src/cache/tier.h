@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "cache/cache_volume.h"
+#include "cache/delivery.h"
 #include "cache/object_digest.h"
 #include "cache/range_source.h"
 #include "cache/recent_names.h"
@@ -37,12 +38,38 @@ class Tier final : public RangeSource {
 
   std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
 
+  // To bring an object here before it is asked for. Kept whatever keep_at_first says.
+  std::shared_ptr<Delivery> Deliver(const ObjectVersion& version);
+
+  struct Coverage {
+    uint64_t cached_bytes = 0;  // written, with their checksums
+    bool whole = false;
+  };
+  // What is here of an object; nothing where that is not known by the deadline. Is no use
+  // of it.
+  Coverage Cover(const ObjectVersion& version, Deadline deadline);
+  // Somebody asked for the object to be here: others are evicted before it.
+  void Favour(const ObjectVersion& version);
+
+  // In which of volumes() an object that is not here would be kept, and what it takes there.
+  [[nodiscard]] size_t PlaceOf(const ObjectVersion& version) const;
+  [[nodiscard]] uint64_t BytesToKeep(uint64_t size_bytes) const {
+    return CacheVolume::BytesToKeep(size_bytes, options_.page_bytes);
+  }
+
   [[nodiscard]] const std::vector<std::unique_ptr<CacheVolume>>& volumes() const {
     return volumes_;
   }
 
  private:
   class Bytes;
+  struct Name {
+    std::string identity;
+    ObjectDigest digest;
+  };
+  [[nodiscard]] Name NameOf(const ObjectVersion& version) const;
+  // Indexes of volumes_, in the order in which they are preferred for an object.
+  [[nodiscard]] std::vector<size_t> OrderFor(const ObjectDigest& digest) const;
 
   const TierOptions options_;
   const std::vector<std::unique_ptr<CacheVolume>> volumes_;

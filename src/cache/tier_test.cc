@@ -368,6 +368,54 @@ TEST_F(TierTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
   EXPECT_GE(kept, 6) << "what still fits stays";
 }
 
+TEST_F(TierTest, ACapacityMadeSmallerHoldsAtOnceButForWhatIsInUse) {
+  Mount(32 * kMiB);
+  for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  std::shared_ptr<const WholeFile> used = tier_->Open(Object(kMiB, "key3"))->Whole({});
+  ASSERT_NE(used, nullptr);
+  ASSERT_TRUE(Volume().SetCapacity(8 * kMiB));
+  Volume().WaitUntilWithinCapacity();
+  EXPECT_LE(UsedOnDisk(), 8 * kMiB);
+  EXPECT_GT(UsedOnDisk(), 5 * kMiB) << "what still fits stays";
+  EXPECT_EQ(Volume().capacity_bytes(), 8 * kMiB);
+  Data whole(kMiB);
+  ASSERT_EQ(pread(used->fd(), whole.data(), whole.size(), 0), static_cast<ssize_t>(kMiB));
+  EXPECT_EQ(whole, Expected(Object(kMiB, "key3"), {0, kMiB}));
+
+  ASSERT_TRUE(Volume().SetCapacity(kMiB / 2));
+  used.reset();
+  Volume().WaitUntilWithinCapacity();
+  EXPECT_LE(UsedOnDisk(), kMiB / 2);
+}
+
+TEST_F(TierTest, ACapacityMadeLargerIsUsed) {
+  Mount(4 * kMiB);
+  ASSERT_TRUE(Volume().SetCapacity(32 * kMiB));
+  for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  const size_t before = origin_.fetch_count();
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+}
+
+TEST_F(TierTest, AMemoryCacheGrows) {
+  auto storage = MakeMemoryStorage(kMiB);
+  ASSERT_TRUE(storage) << storage.error().detail;
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(
+      VolumeOptions{.capacity_bytes = kMiB, .free_bytes_min = 0, .may_wait = false},
+      *std::move(storage), clock_));
+  CacheVolume& volume = *volumes.front();
+  tier_ =
+      std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes), origin_);
+  ASSERT_TRUE(volume.SetCapacity(160 * kMiB));
+  const ObjectVersion object = Object(128 * kMiB);  // more than the tmpfs had room for
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  const size_t before = origin_.fetch_count();
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+}
+
 TEST_F(TierTest, AnObjectLargerThanTheCapacityKeepsWhatFits) {
   Mount(4 * kMiB);
   const ObjectVersion object = Object(20 * kMiB);

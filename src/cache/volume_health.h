@@ -27,6 +27,7 @@ class VolumeHealth {
     const MutexLock lock(mutex_);
     if (usable_.exchange(false))
       log::Warn("the cache at {} is not used until it works again: {}", name_, why);
+    reason_ = why;
     wait_ = std::clamp(wait_ * 2, kWaitMin, kWaitMax);
     next_trial_ = clock_.Now() + wait_;
   }
@@ -34,6 +35,12 @@ class VolumeHealth {
     const MutexLock lock(mutex_);
     wait_ = Duration::zero();
     if (!usable_.exchange(true)) log::Info("the cache at {} works again", name_);
+  }
+  // Why it is not usable; empty when it is.
+  [[nodiscard]] std::string reason() const EXCLUDES(mutex_) {
+    if (usable()) return {};
+    const MutexLock lock(mutex_);
+    return reason_;
   }
   // Time for a trial.
   [[nodiscard]] bool TrialIsDue() const EXCLUDES(mutex_) {
@@ -50,6 +57,7 @@ class VolumeHealth {
   const Clock& clock_;
   std::atomic<bool> usable_{true};
   mutable Mutex mutex_;
+  std::string reason_ GUARDED_BY(mutex_);
   Duration wait_ GUARDED_BY(mutex_){};
   Instant next_trial_ GUARDED_BY(mutex_){};
 };

@@ -38,23 +38,22 @@ std::shared_ptr<DirectoryListing> DirectoryCache::Find(std::string_view prefix) 
 }
 
 void DirectoryCache::Keep(const std::shared_ptr<DirectoryListing>& listing) {
-  if (!listing->complete() || IsOld(*listing)) return;
+  if (!listing->complete()) return;
   const Row row{.listing = listing,
                 .entry_count = listing->entry_count(),
                 .size_bytes = listing->memory_bytes() + kRowBytes};
-  if (row.entry_count > limits_.entry_count_max || row.size_bytes > limits_.size_bytes_max) return;
-
   Rows removed;
   const std::unique_lock lock(mutex_);
+  if (IsOld(*listing) || row.entry_count > limits_.entry_count_max ||
+      row.size_bytes > limits_.size_bytes_max)
+    return;
   if (listing->disowned() || listing->begin().directory_clear_count != clear_count_) return;
   if (const auto found = by_prefix_.find(listing->prefix()); found != by_prefix_.end()) {
     const DirectoryListing& kept = *found->second->listing;
     if (&kept == listing.get() || kept.begin().at > listing->begin().at) return;
     Remove(found->second, removed);
   }
-  while (!rows_.empty() && (entry_count_ + row.entry_count > limits_.entry_count_max ||
-                            size_bytes_ + row.size_bytes > limits_.size_bytes_max))
-    Remove(std::prev(rows_.end()), removed);
+  MakeRoom(row.entry_count, row.size_bytes, removed);
   entry_count_ += row.entry_count;
   size_bytes_ += row.size_bytes;
   rows_.push_front(row);
@@ -70,6 +69,19 @@ void DirectoryCache::Compare(std::string_view prefix, std::string_view name, con
   const auto found = by_prefix_.find(prefix);
   if (found != by_prefix_.end() && found->second->listing == listing)
     Remove(found->second, removed);
+}
+
+void DirectoryCache::MakeRoom(uint64_t entry_count, uint64_t size_bytes, Rows& removed) {
+  while (!rows_.empty() && (entry_count_ + entry_count > limits_.entry_count_max ||
+                            size_bytes_ + size_bytes > limits_.size_bytes_max))
+    Remove(std::prev(rows_.end()), removed);
+}
+
+void DirectoryCache::SetLimits(const DirectoryCacheLimits& limits) {
+  Rows removed;
+  const std::unique_lock lock(mutex_);
+  limits_ = limits;
+  MakeRoom(0, 0, removed);
 }
 
 void DirectoryCache::Clear() {

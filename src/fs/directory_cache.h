@@ -15,15 +15,10 @@
 
 #include "base/clock.h"
 #include "fs/directory_listing.h"
+#include "fs/file_system.h"
 #include "fs/metadata_cache.h"
 
 namespace shoal {
-
-struct DirectoryCacheLimits {
-  uint64_t entry_count_max = 0;  // 0: nothing is kept
-  uint64_t size_bytes_max = 0;   // names, keys, ETags and what holds them
-  Duration kept_for{};           // from when the listing began
-};
 
 class DirectoryCache {
  public:
@@ -42,6 +37,9 @@ class DirectoryCache {
   // otherwise is old news: it goes, and whoever opens the directory next gets a new one.
   void Compare(std::string_view prefix, std::string_view name, const NameFact& fact);
 
+  // From now on; what is too much goes at once.
+  void SetLimits(const DirectoryCacheLimits& limits);
+
   // Lets go of all; listings under way will not be kept.
   void Clear();
   [[nodiscard]] uint64_t clear_count() const;
@@ -56,16 +54,17 @@ class DirectoryCache {
     uint64_t size_bytes;
   };
   using Rows = std::list<Row>;
-  // REQUIRES: mutex_ held. The row goes to `removed`, to be freed after the lock.
+  // These three REQUIRE mutex_ held. Rows go to `removed`, to be freed after the lock.
   void Remove(Rows::iterator row, Rows& removed);
+  void MakeRoom(uint64_t entry_count, uint64_t size_bytes, Rows& removed);
   [[nodiscard]] bool IsOld(const DirectoryListing& listing) const {
     return clock_.Now() - listing.begin().at >= limits_.kept_for;
   }
 
   const Clock& clock_;
-  const DirectoryCacheLimits limits_;
 
-  mutable std::mutex mutex_;                                        // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
+  DirectoryCacheLimits limits_;
   Rows rows_;                                                       // used last first
   std::unordered_map<std::string_view, Rows::iterator> by_prefix_;  // views of the listings'
   uint64_t entry_count_ = 0;

@@ -93,6 +93,23 @@ TEST_F(DirectoryCacheTest, PastTheSizeBoundTheListingUsedLeastRecentlyGoes) {
   EXPECT_EQ(ListingRequests("a"), 1);
 }
 
+TEST_F(DirectoryCacheTest, LimitsChangeWhileListingsAreKept) {
+  for (const std::string directory : {"a", "b"}) PutMany(directory, 40);
+  FileSystemOptions options;
+  Mount(options);
+  ListingRequests("a");
+  ListingRequests("b");
+  options.directory_cache_entry_count_max = 40;
+  file_system_->SetDirectoryCacheLimits(LimitsOf(options));
+  EXPECT_EQ(ListingRequests("b"), 0) << "used last";
+  EXPECT_EQ(ListingRequests("a"), 1);
+
+  options.directory_cache_valid_seconds = 10;
+  file_system_->SetDirectoryCacheLimits(LimitsOf(options));
+  clock_.Advance(std::chrono::seconds(11));
+  EXPECT_EQ(ListingRequests("a"), 1);
+}
+
 TEST_F(DirectoryCacheTest, AListingOverABoundByItselfIsNotKeptAndPushesNoneOut) {
   PutMany("small", 50);
   PutMany("large", 101);

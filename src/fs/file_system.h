@@ -77,6 +77,13 @@ struct Usage {
   uint64_t object_count = 0;
 };
 
+// Of whole listings that are kept for those who open a directory again.
+struct DirectoryCacheLimits {
+  uint64_t entry_count_max = 0;  // 0: nothing is kept
+  uint64_t size_bytes_max = 0;   // names, keys, ETags and what holds them
+  Duration kept_for{};           // from when the listing began
+};
+
 // Safe from any thread. "Waits" means: for the origin, until the deadline.
 class FileSystem {
  public:
@@ -137,6 +144,9 @@ class FileSystem {
   // call, those of answers that are on their way to it included. Neither waits.
   virtual void ClearDirectoryCache() = 0;
   virtual void ClearMetadataCache() = 0;
+
+  // From now on. Does not wait.
+  virtual void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) = 0;
 
   // Does not wait: what the bucket held when last asked.
   virtual Usage GetUsage() = 0;

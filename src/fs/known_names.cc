@@ -14,14 +14,6 @@ constexpr Duration kDirectoryNameValidFor = std::chrono::seconds(10);
 // With paths of usual length about a million names, as docs/options.md says.
 constexpr size_t kMetadataBytesMax = 256 * kMiB;
 
-DirectoryCacheLimits LimitsOf(const FileSystemOptions& options) {
-  const Duration kept_for = std::chrono::seconds(options.directory_cache_valid_seconds);
-  if (!options.directory_cache) return {};
-  return {.entry_count_max = options.directory_cache_entry_count_max,
-          .size_bytes_max = options.directory_cache_size_bytes_max,
-          .kept_for = kept_for};
-}
-
 NameFact FactOf(const ListedEntry& entry) {
   return {.kind = entry.is_directory ? Kind::kDirectory : Kind::kFile, .object = entry.object};
 }

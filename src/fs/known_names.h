@@ -74,6 +74,9 @@ class KnownNames {
   void ClearMetadata();
 
   // Whether opens of known names ask nothing.
+  // What g_readdircache_* say, from now on.
+  void SetLimits(const DirectoryCacheLimits& limits) { directories_.SetLimits(limits); }
+
   [[nodiscard]] bool believes() const { return believes_; }
 
  private:

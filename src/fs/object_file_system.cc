@@ -213,6 +213,9 @@ class ObjectFileSystem final : public FileSystem {
 
   void ClearDirectoryCache() override { names_.ClearDirectories(); }
   void ClearMetadataCache() override { names_.ClearMetadata(); }
+  void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
+    names_.SetLimits(limits);
+  }
 
   Usage GetUsage() override {
     RefreshUsage();
@@ -406,6 +409,14 @@ class ObjectFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+DirectoryCacheLimits LimitsOf(const FileSystemOptions& options) {
+  const Duration kept_for = std::chrono::seconds(options.directory_cache_valid_seconds);
+  if (!options.directory_cache) return {};
+  return {.entry_count_max = options.directory_cache_entry_count_max,
+          .size_bytes_max = options.directory_cache_size_bytes_max,
+          .kept_for = kept_for};
+}
 
 std::unique_ptr<FileSystem> MakeObjectFileSystem(const FileSystemOptions& options,
                                                  ObjectStore& store, ReadEngine& engine,

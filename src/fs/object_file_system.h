@@ -54,9 +54,12 @@ inline constexpr auto kFileSystemOptions = std::tuple{
            "How long a listing is kept and, with the metadata cache, that a name is missing"},
 };
 
+// Pure.
+DirectoryCacheLimits LimitsOf(const FileSystemOptions& options);
+
 struct FileSystemMetrics {
   Counter hidden_keys{
-      "fs_hidden_keys_total",
+      "shoal_hidden_keys_total",
       "Listed keys that no path can name: they begin with /, or have an empty, . or "
       ".. component"};
 };

@@ -24,6 +24,8 @@ ssize_t SendToPort(int, iovec* parts, int count, void*) {
   const ssize_t sent_bytes = header->len;
   if (port != nullptr) {
     header->unique = port->unique;
+    port->metrics->Answered(port->opcode, port->received, -header->error,
+                            header->len - sizeof(*header));
     error = port->Send({parts, static_cast<size_t>(count)});
   }
   if (error == 0) return sent_bytes;
@@ -53,7 +55,7 @@ __attribute__((format(printf, 2, 0))) void LogFromLibfuse(fuse_log_level level, 
 }  // namespace
 
 Result<std::unique_ptr<Decoder>> Decoder::Make(const fuse_lowlevel_ops& operations, void* userdata,
-                                               int unused_fd) {
+                                               int unused_fd, RequestMetrics& metrics) {
   fuse_set_log_func(LogFromLibfuse);
   char program[] = "shoal";
   char* arguments[] = {program, nullptr};
@@ -64,7 +66,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Make(const fuse_lowlevel_ops& operatio
     close(unused_fd);
     return Fail(Errc::kInvalid, "libfuse made no session");
   }
-  std::unique_ptr<Decoder> decoder(new Decoder(session));
+  std::unique_ptr<Decoder> decoder(new Decoder(session, metrics));
   fuse_custom_io io{};
   io.writev = SendToPort;
   io.read = RefuseToRead;
@@ -79,7 +81,12 @@ Result<std::unique_ptr<Decoder>> Decoder::Make(const fuse_lowlevel_ops& operatio
 void Decoder::Feed(std::span<std::byte> message, ReplyPort* port) {
   auto* header = reinterpret_cast<fuse_in_header*>(message.data());
   current_port = port;
-  if (port != nullptr) port->unique = header->unique;
+  if (port != nullptr) {
+    port->unique = header->unique;
+    port->opcode = header->opcode;
+    port->received = metrics_.Now();
+    port->metrics = &metrics_;
+  }
   // libfuse hands this number back with the answer and does nothing else with it.
   header->unique = std::bit_cast<uint64_t>(port);
   fuse_buf buffer{};

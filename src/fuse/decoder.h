@@ -10,8 +10,10 @@
 #include <memory>
 #include <span>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "fuse/low_level.h"
+#include "fuse/request_metrics.h"
 
 namespace shoal {
 
@@ -29,6 +31,10 @@ class ReplyPort {
   virtual std::span<std::byte> AnswerRoom() { return {}; }
 
   uint64_t unique = 0;  // the kernel's
+  // For metrics; set by the decoder.
+  uint32_t opcode = 0;
+  Instant received{};
+  RequestMetrics* metrics = nullptr;
 
  protected:
   ~ReplyPort() = default;
@@ -38,9 +44,9 @@ class ReplyPort {
 class Decoder {
  public:
   // `userdata` is what fuse_req_userdata gives the operations. `unused_fd` becomes libfuse's,
-  // which wants one to close.
+  // which wants one to close. `metrics` outlives every answer.
   static Result<std::unique_ptr<Decoder>> Make(const fuse_lowlevel_ops& operations, void* userdata,
-                                               int unused_fd);
+                                               int unused_fd, RequestMetrics& metrics);
 
   // Calls the operation on this thread. `message` starts with a fuse_in_header, is whole, and
   // is changed. `port` outlives the answer; nullptr for messages that get none. FUSE_INTERRUPT
@@ -55,9 +61,10 @@ class Decoder {
   struct Destroy {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
   };
-  explicit Decoder(fuse_session* session) : session_(session) {}
+  Decoder(fuse_session* session, RequestMetrics& metrics) : session_(session), metrics_(metrics) {}
 
   const std::unique_ptr<fuse_session, Destroy> session_;
+  RequestMetrics& metrics_;
 };
 
 // False for FORGET, BATCH_FORGET, INTERRUPT and NOTIFY_REPLY.

@@ -1,6 +1,7 @@
 #include "fuse/operations.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +26,11 @@ void Refuse(fuse_req_t request, Arguments...) {
   fuse_reply_err(request, kErrno);
 }
 
+uint64_t SizeOf(const WholeFile& file) {
+  struct stat status;
+  return fstat(file.fd(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
 void Want(fuse_conn_info* connection, uint64_t capability) {
   fuse_set_feature_flag(connection, capability);  // no effect where the kernel has it not
 }
@@ -32,9 +38,10 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 }  // namespace
 
 Operations::Operations(FileSystem& file_system, const SessionOptions& options,
-                       BackingFiles& backing_files, const Clock& clock)
+                       BackingFiles& backing_files, RequestMetrics& metrics, const Clock& clock)
     : file_system_(file_system),
       backing_files_(backing_files),
+      metrics_(metrics),
       clock_(clock),
       passthrough_(options.passthrough != "off"),
       request_bytes_max_(options.request_bytes_max),
@@ -216,8 +223,10 @@ void Operations::ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode,
   if (!opened) return ReplyError(request, "open", opened.error());
   reply.fh = opened->handle;
   reply.noflush = 1;  // nothing was written
+  const uint64_t whole_bytes = opened->whole ? SizeOf(*opened->whole) : 0;
   reply.backing_id =
       backing_files_.Open(inode, std::move(opened->whole), (reply.flags & O_DIRECT) != 0);
+  if (reply.backing_id != 0) metrics_.PassedThrough(whole_bytes);
   // The inode is one version. Passed through, its pages here would be there twice.
   reply.keep_cache = reply.backing_id == 0;
   file_system_.Keep(opened->handle,

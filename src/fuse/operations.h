@@ -19,6 +19,7 @@
 #include "fuse/backing_files.h"
 #include "fuse/call.h"
 #include "fuse/low_level.h"
+#include "fuse/request_metrics.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -28,7 +29,7 @@ class Operations {
  public:
   // What is handed in by reference outlives this.
   Operations(FileSystem& file_system, const SessionOptions& options, BackingFiles& backing_files,
-             const Clock& clock);
+             RequestMetrics& metrics, const Clock& clock);
 
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
@@ -76,6 +77,7 @@ class Operations {
 
   FileSystem& file_system_;
   BackingFiles& backing_files_;
+  RequestMetrics& metrics_;
   const Clock& clock_;
   const bool passthrough_;
   bool can_forget_names_ = false;  // constant after FUSE_INIT

@@ -53,15 +53,17 @@ class SessionImpl final : public Session, private RequestSink {
         device_fd_(device_fd),
         init_(std::move(init)),
         options_(options),
+        metrics_(clock),
         backing_files_(device_fd, hand_over),
-        operations_(file_system, options, backing_files_, clock) {}
+        operations_(file_system, options, backing_files_, metrics_, clock) {}
 
   Result<> Start(const std::string& mount_point) {
     if (options_.passthrough != "auto" && options_.passthrough != "off")
       return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
-    ASSIGN_OR_RETURN(decoder_, Decoder::Make(Operations::Table(), &operations_, unused_fd));
+    ASSIGN_OR_RETURN(decoder_,
+                     Decoder::Make(Operations::Table(), &operations_, unused_fd, metrics_));
     RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr));
     saved_init_ = init_.Saved();
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
@@ -91,6 +93,8 @@ class SessionImpl final : public Session, private RequestSink {
     if (facts.passthrough) facts.passthrough_why_not = backing_files_.refusal();
     return facts;
   }
+
+  const RequestMetrics& metrics() const override { return metrics_; }
 
   Result<> Serve() override {
     if (init_.restored()) AskForUnanswered();
@@ -194,6 +198,7 @@ class SessionImpl final : public Session, private RequestSink {
   // A transport feeds the decoder, which calls the operations. Their threads are joined
   // before the decoder goes: an answer comes back through it.
   StopEvent stop_;
+  RequestMetrics metrics_;
   std::unique_ptr<Decoder> decoder_;
   BackingFiles backing_files_;
   Operations operations_;

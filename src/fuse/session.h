@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
+#include "fuse/request_metrics.h"
 
 namespace shoal {
 
@@ -69,6 +70,7 @@ class Session {
   // descriptor: what was agreed on, also the transport, holds for the life of the mount.
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
   [[nodiscard]] virtual SessionFacts facts() const = 0;
+  [[nodiscard]] virtual const RequestMetrics& metrics() const = 0;
 
   // Makes the kernel ask for every name of the mount again when it is next used, whatever time
   // was left. Attributes and pages of inodes stay. From any thread. kUnsupported: not with this

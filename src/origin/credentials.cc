@@ -1,25 +1,19 @@
 #include "origin/credentials.h"
 
-#include <fcntl.h>
 #include <spdlog/fmt/chrono.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/secret_file.h"
 #include "origin/text_values.h"
 
 namespace shoal {
 namespace {
 
-constexpr size_t kFileBytesMax = 64 * 1024;
 constexpr Duration kLookInterval = std::chrono::seconds(1);
 
 std::string_view TrimLine(std::string_view text) {
@@ -67,82 +61,17 @@ Result<AccessKeys> ParseSts(std::string_view text) {
   return keys;
 }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
-// What tells one version of a file from another.
-struct FileState {
-  ino_t inode = 0;
-  off_t size_bytes = 0;
-  int64_t modified_ns = 0;
-  int64_t changed_ns = 0;  // chmod changes this alone
-  int error_number = 0;    // of stat(), if that failed
-
-  friend bool operator==(const FileState&, const FileState&) = default;
-};
-
-FileState StateOf(const std::string& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) return {.error_number = errno};
-  const auto nanoseconds = [](timespec t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; };
-  return {.inode = status.st_ino,
-          .size_bytes = status.st_size,
-          .modified_ns = nanoseconds(status.st_mtim),
-          .changed_ns = nanoseconds(status.st_ctim)};
-}
-
-Result<std::string> ReadSecretFile(const std::string& path) {
-  const auto failed = [&](const char* what) {
-    return Fail(Errc::kDenied, "credential file " + path + ": " + what);
-  };
-  // Links are followed: Kubernetes mounts secrets as such. O_NONBLOCK: a FIFO must not hang us.
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (file.get() < 0) return failed(std::strerror(errno));
-  struct stat status {};
-  if (fstat(file.get(), &status) != 0) return failed(std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) return failed("not a regular file");
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return failed(("open to others than its owner; run: chmod 600 " + path).c_str());
-  // Its owner could read it, and put other keys in its place.
-  if (status.st_uid != 0 && status.st_uid != geteuid())
-    return failed(("owned by another user; run: chown root " + path).c_str());
-
-  std::string text(kFileBytesMax + 1, '\0');
-  size_t size_bytes = 0;
-  while (size_bytes < text.size()) {
-    const ssize_t got = read(file.get(), text.data() + size_bytes, text.size() - size_bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(std::strerror(errno));
-    if (got == 0) break;
-    size_bytes += static_cast<size_t>(got);
-  }
-  if (size_bytes > kFileBytesMax) return failed("longer than 64 KiB");
-  text.resize(size_bytes);
-  return text;
-}
-
 Result<AccessKeys> ReadKeys(const std::string& path, CredentialFormat format) {
-  ASSIGN_OR_RETURN(const std::string text, ReadSecretFile(path));
-  auto keys = ParseCredentials(format, text);
+  const auto text = ReadSecretFile(path);
+  auto keys = text ? ParseCredentials(format, *text) : tl::unexpected(text.error());
   if (!keys) return Fail(Errc::kDenied, "credential file " + path + ": " + keys.error().detail);
   return keys;
 }
 
 class CredentialFile final : public CredentialSource {
  public:
-  CredentialFile(std::string path, CredentialFormat format, const Clock& clock, FileState seen,
-                 AccessKeys keys)
+  CredentialFile(std::string path, CredentialFormat format, const Clock& clock,
+                 SecretFileState seen, AccessKeys keys)
       : path_(std::move(path)),
         format_(format),
         clock_(clock),
@@ -175,7 +104,7 @@ class CredentialFile final : public CredentialSource {
   }
 
   void Look() {
-    const FileState state = StateOf(path_);
+    const SecretFileState state = StateOfSecretFile(path_);
     {
       const MutexLock lock(mutex_);
       if (state == seen_) return;
@@ -199,7 +128,7 @@ class CredentialFile final : public CredentialSource {
 
   Mutex mutex_;
   Instant looked_at_ GUARDED_BY(mutex_);
-  FileState seen_ GUARDED_BY(mutex_);  // taken before the read, so a later change is seen
+  SecretFileState seen_ GUARDED_BY(mutex_);  // taken before the read, so a later change is seen
   AccessKeys keys_ GUARDED_BY(mutex_);
 };
 
@@ -217,7 +146,7 @@ Result<AccessKeys> ParseCredentials(CredentialFormat format, std::string_view te
 Result<std::unique_ptr<CredentialSource>> OpenCredentialFile(std::string path,
                                                              CredentialFormat format,
                                                              const Clock& clock) {
-  const FileState state = StateOf(path);
+  const SecretFileState state = StateOfSecretFile(path);
   ASSIGN_OR_RETURN(AccessKeys keys, ReadKeys(path, format));
   return std::make_unique<CredentialFile>(std::move(path), format, clock, state, std::move(keys));
 }

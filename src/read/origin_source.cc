@@ -1,27 +1,29 @@
 #include "read/origin_source.h"
 
-namespace shoal {
-namespace {
+#include <optional>
 
-class OriginBytes final : public ObjectBytes {
+namespace shoal {
+
+class OriginSource::Bytes final : public ObjectBytes {
  public:
-  OriginBytes(ObjectStore& store, const ObjectVersion& version)
-      : store_(store), version_(version) {}
+  Bytes(OriginSource& source, const ObjectVersion& version) : source_(source), version_(version) {}
 
   Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
-    RETURN_IF_ERROR(store_.Get(version_, request.range, sink, request.deadline));
+    const bool warmup = request.purpose == Purpose::kWarmup;
+    std::optional<DemandGauge::Fetch> demand;
+    if (!warmup && source_.demand_ != nullptr) demand.emplace(*source_.demand_);
+    ObjectStore& store = warmup ? source_.warmup_store_ : source_.store_;
+    RETURN_IF_ERROR(store.Get(version_, request.range, sink, request.deadline));
     return ServedBy::kOrigin;
   }
 
  private:
-  ObjectStore& store_;
+  OriginSource& source_;
   const ObjectVersion version_;
 };
 
-}  // namespace
-
 std::shared_ptr<ObjectBytes> OriginSource::Open(const ObjectVersion& version) {
-  return std::make_shared<OriginBytes>(store_, version);
+  return std::make_shared<Bytes>(*this, version);
 }
 
 }  // namespace shoal

@@ -4,6 +4,9 @@
 
 #include <string>
 
+#include "testing/fake_clock.h"
+#include "testing/memory_object_store.h"
+
 namespace shoal {
 namespace {
 
@@ -48,6 +51,44 @@ TEST(OriginSource, PassesErrorsOn) {
   StringSink sink;
   EXPECT_EQ(source.Open(gone)->Read({.range = {0, 5}, .deadline = {}}, sink).error(),
             (Error{Errc::kNotFound, "gone"}));
+}
+
+class ReadingSink final : public ByteSink {
+ public:
+  explicit ReadingSink(const DemandGauge& gauge) : gauge_(gauge) {}
+  bool Append(std::span<const std::byte>) override {
+    under_way_count = gauge_.Read().under_way_count;
+    return true;
+  }
+  uint64_t under_way_count = 0;
+
+ private:
+  const DemandGauge& gauge_;
+};
+
+TEST(OriginSource, WarmupAsksAStoreOfItsOwnAndIsNoDemand) {
+  OneObjectStore store;
+  MemoryObjectStore warmup_store;  // has other bytes
+  warmup_store.Put("fish", "a crowd of fish");
+  FakeClock clock;
+  clock.Advance(std::chrono::seconds(7));
+  DemandGauge gauge(clock);
+  OriginSource source(store, warmup_store, &gauge);
+  const ObjectVersion fish{.key = "fish", .etag = "\"1\"", .size_bytes = 15};
+  const auto read = [&](Purpose purpose) {
+    ReadingSink sink(gauge);
+    EXPECT_TRUE(
+        source.Open(fish)->Read({.range = {2, 5}, .purpose = purpose, .deadline = {}}, sink));
+    EXPECT_EQ(gauge.Read().under_way_count, 0);
+    return sink.under_way_count;
+  };
+  EXPECT_EQ(read(Purpose::kWarmup), 0);
+  EXPECT_EQ(warmup_store.calls().get, 1);
+  EXPECT_LT(gauge.Read().quiet_since, Instant{});
+  EXPECT_EQ(read(Purpose::kRead), 1);
+  EXPECT_EQ(read(Purpose::kReadahead), 1);
+  EXPECT_EQ(warmup_store.calls().get, 1);
+  EXPECT_EQ(gauge.Read().quiet_since, clock.Now());
 }
 
 }  // namespace

@@ -256,6 +256,7 @@ class MemoryFileSystem final : public FileSystem {
     const std::scoped_lock lock(mutex_);
     ++directory_clear_count_;
   }
+  void SetDirectoryCacheLimits(const DirectoryCacheLimits&) override {}
   void ClearMetadataCache() override {
     const std::scoped_lock lock(mutex_);
     ++metadata_clear_count_;

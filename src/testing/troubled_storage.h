@@ -115,6 +115,7 @@ class TroubledStorage final : public CacheStorage {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->GetRoom();
   }
+  Result<> Resize(uint64_t capacity_bytes) override { return real_->Resize(capacity_bytes); }
   [[nodiscard]] const std::string& name() const override { return real_->name(); }
 
  private:

@@ -148,9 +148,9 @@ class MountCommand(MountTest):
 
     def test_an_option_of_a_later_build_mounts_and_says_so(self):
         origin = self.origin()
-        result = self.run_mount(self.basic(origin) + ",g_server_Port=17871")
+        result = self.run_mount(self.basic(origin) + ",g_tier_DadiIsDistributed=true")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("g_server_Port: not in this build", result.stderr)
+        self.assertIn("g_tier_DadiIsDistributed: not in this build", result.stderr)
 
     def test_an_unknown_option_suggests_the_nearest(self):
         origin = self.origin()

@@ -7,6 +7,6 @@ inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitUsage = 1;        // wrong command line, or not root
 inline constexpr int kExitSystem = 2;       // out of memory, processes, descriptors
 inline constexpr int kExitInterrupted = 8;  // by a signal, before anything was mounted
-inline constexpr int kExitFailure = 32;     // the mount failed
+inline constexpr int kExitFailure = 32;     // the mount, or what was asked of it, failed
 
 }  // namespace shoal

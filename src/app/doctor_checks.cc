@@ -1,0 +1,261 @@
+#include "app/doctor_checks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "app/memory_limit.h"
+#include "app/memory_plan.h"
+#include "app/probe_bucket.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "net/http_client.h"
+#include "origin/open_store.h"
+
+namespace shoal {
+namespace {
+
+using Severity = Finding::Severity;
+
+constexpr rlim_t kDescriptorsWanted = 65536;
+// Stores refuse signatures that are a quarter of an hour off.
+constexpr int64_t kSkewSecondsMax = 600;
+constexpr int64_t kSkewSecondsNoted = 30;
+constexpr Duration kProbeMax = std::chrono::seconds(10);
+constexpr uint64_t kOverlayMagic = 0x794c7630;
+
+Finding Good(std::string subject, std::string text) {
+  return {Severity::kGood, std::move(subject), std::move(text), {}};
+}
+Finding Note(std::string subject, std::string text, std::string advice) {
+  return {Severity::kNote, std::move(subject), std::move(text), std::move(advice)};
+}
+Finding Bad(std::string subject, std::string text, std::string advice) {
+  return {Severity::kBad, std::move(subject), std::move(text), std::move(advice)};
+}
+
+// {6, 18} of "6.18.44-custom"; {0, 0} of what is no release.
+std::pair<int, int> VersionOf(std::string_view release) {
+  std::pair<int, int> version{0, 0};
+  const char* const end = release.data() + release.size();
+  const auto major = std::from_chars(release.data(), end, version.first);
+  if (major.ptr != end && *major.ptr == '.') std::from_chars(major.ptr + 1, end, version.second);
+  return version;
+}
+
+Finding CheckDevice(const std::filesystem::path& root) {
+  const std::string device = root / "dev/fuse";
+  const int fd = open(device.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd >= 0) {
+    close(fd);
+    return Good("/dev/fuse", "opens");
+  }
+  return Bad("/dev/fuse", std::strerror(errno),
+             "load the fuse module (modprobe fuse); in a container, pass the device in");
+}
+
+Finding CheckRights() {
+  if (geteuid() == 0) return Good("rights", "root");
+  return Bad("rights", "not root", "mounting and passthrough need root (CAP_SYS_ADMIN)");
+}
+
+Finding CheckHelper(const std::filesystem::path& root) {
+  for (const char* path : {"sbin/mount.alinas", "usr/sbin/mount.alinas"}) {
+    std::error_code error;
+    if (!std::filesystem::exists(root / path, error)) continue;
+    const auto target = std::filesystem::canonical(root / path, error);
+    if (!error && target.filename() == "shoal")
+      return Good("mount helper", "/" + std::string(path));
+    return Note("mount helper", fmt::format("/{} is another program's", path),
+                "mount -t alinas runs that one; shoal mount works all the same");
+  }
+  return Note("mount helper", "there is no /sbin/mount.alinas",
+              "mount -t alinas and fstab need it: ./dev install, or link it to shoal");
+}
+
+Finding CheckCacheDirectory(const std::string& path, uint64_t capacity_bytes) {
+  const std::string subject = "cache " + log::Printable(path);
+  struct statfs medium;
+  if (statfs(path.c_str(), &medium) != 0)
+    return Bad(subject, std::strerror(errno), "make the directory: mkdir -p " + path);
+  if (access(path.c_str(), W_OK) != 0)
+    return Bad(subject, std::strerror(errno), "the cache needs to write there");
+  if (static_cast<uint64_t>(medium.f_type) == kOverlayMagic)
+    return Note(subject, "is on overlayfs",
+                "whole files cannot pass through the kernel; use a directory of ext4 or xfs");
+  if (medium.f_type == TMPFS_MAGIC)
+    return Note(subject, "is in memory (tmpfs)", "g_tier_DadiMemCacheCapacityMB is meant for that");
+  const auto block_bytes = static_cast<uint64_t>(medium.f_bsize);
+  const uint64_t total_bytes = medium.f_blocks * block_bytes;
+  if (total_bytes < capacity_bytes)
+    return Note(subject,
+                fmt::format("{} MiB are configured, and the file system has {} MiB",
+                            capacity_bytes / kMiB, total_bytes / kMiB),
+                "the cache stops at what is free, less cache_min_free_mb");
+  return Good(subject, fmt::format("{} MiB of {} MiB free", medium.f_bavail * block_bytes / kMiB,
+                                   total_bytes / kMiB));
+}
+
+std::vector<Finding> CheckCache(const CacheOptions& cache) {
+  std::vector<Finding> findings;
+  if (!cache.enabled || cache.disk_capacity_mib == 0) return findings;
+  std::string_view rest = cache.disk_directories;
+  while (!rest.empty()) {
+    const size_t colon = std::min(rest.find(':'), rest.size());
+    if (colon > 0)
+      findings.push_back(
+          CheckCacheDirectory(std::string(rest.substr(0, colon)), cache.disk_capacity_mib * kMiB));
+    rest.remove_prefix(std::min(colon + 1, rest.size()));
+  }
+  return findings;
+}
+
+Finding CheckMemory(const MountOptions& options) {
+  const MemoryLimit limit = FindMemoryLimit();
+  const uint64_t needed = MemoryNeededBytes(options);
+  const std::string text = fmt::format("{} MiB needed at most, {} has {} MiB", needed / kMiB,
+                                       limit.whose, limit.bytes / kMiB);
+  if (needed <= limit.bytes) return Good("memory", text);
+  return Bad("memory", text, "a smaller memory cache, or more memory");
+}
+
+class HeadOnly final : public HttpReceiver {
+ public:
+  ByteSink* Begin(const HttpHead& head) override {
+    const auto date = head.headers.find("date");
+    if (date != head.headers.end()) date_ = date->second;
+    return nullptr;
+  }
+  [[nodiscard]] const std::string& date() const { return date_; }
+
+ private:
+  std::string date_;
+};
+
+// This clock less the endpoint's; empty when it has none. The answer itself does not matter.
+Result<std::optional<int64_t>> AskForSkew(const OriginOptions& origin, const Clock& clock) {
+  ASSIGN_OR_RETURN(auto client,
+                   HttpClient::Create({.connection_count_max = 1,
+                                       .ca_file = origin.ca_file,
+                                       .verify_certificate = origin.verify_certificate},
+                                      clock));
+  HeadOnly answer;
+  const Result<> sent = client->Send({.method = "GET", .origin = origin.endpoint, .target = "/"},
+                                     answer, Deadline::After(clock, kProbeMax));
+  if (!sent && sent.error().code != Errc::kInterrupted) return tl::unexpected(sent.error());
+  struct tm parts {};
+  const char* const end = strptime(answer.date().c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr) return std::optional<int64_t>();
+  return std::optional<int64_t>(clock.UnixSeconds() - timegm(&parts));
+}
+
+std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock) {
+  std::vector<Finding> findings;
+  const Result<std::optional<int64_t>> skew = AskForSkew(options.origin, clock);
+  if (!skew) {
+    findings.push_back(Bad("endpoint", options.origin.endpoint + ": " + skew.error().detail,
+                           "name resolution, routes, proxies (https_proxy), firewalls; inside "
+                           "the cloud the endpoint has -internal in its name"));
+    return findings;
+  }
+  findings.push_back(Good("endpoint", options.origin.endpoint + " answers"));
+  if (*skew) findings.push_back(CheckClock(**skew));
+  auto store = OpenStore(options.origin, clock);
+  if (!store) {
+    findings.push_back(Bad("credentials", store.error().detail,
+                           "passwd_file or g_oss_STSFile: root's own, mode 600"));
+    return findings;
+  }
+  const Result<> probed = ProbeBucket(**store, options.origin, options.file_system.prefix,
+                                      Deadline::After(clock, kProbeMax));
+  if (probed) {
+    findings.push_back(Good("bucket", "'" + options.origin.bucket + "' is listed with them"));
+  } else {
+    findings.push_back(Bad("bucket", probed.error().detail,
+                           "the rights oss:ListObjects, oss:GetObject and oss:GetBucketStat, the "
+                           "bucket's name and its region's endpoint"));
+  }
+  return findings;
+}
+
+}  // namespace
+
+Finding CheckKernel(std::string_view release) {
+  const std::string subject = "kernel";
+  const std::string text(release);
+  const auto version = VersionOf(release);
+  if (version >= std::pair{6, 16}) return Good(subject, text);
+  if (version >= std::pair{6, 9})
+    return Note(subject, text,
+                "names stay in the kernel for ten seconds after caches are "
+                "cleared; Linux 6.16 forgets them at once");
+  return Note(subject, text,
+              "cached files are read through the daemon; from Linux 6.9 on the "
+              "kernel reads them by itself (passthrough)");
+}
+
+Finding CheckIoUring(std::string_view release, bool switched_on) {
+  if (VersionOf(release) < std::pair{6, 14})
+    return Note("io_uring", "this kernel has none for FUSE",
+                "small random reads are some times quicker from Linux 6.14 on");
+  if (!switched_on)
+    return Note("io_uring", "switched off for FUSE",
+                "mounting as root with transport=io_uring switches it on");
+  return Good("io_uring", "switched on for FUSE");
+}
+
+Finding CheckDescriptors(rlim_t hard_limit) {
+  if (hard_limit == RLIM_INFINITY || hard_limit >= kDescriptorsWanted)
+    return Good("descriptors", fmt::format("up to {}", hard_limit));
+  return Note("descriptors", fmt::format("at most {}", hard_limit),
+              "many files open at once will fail: raise the hard limit (ulimit -Hn, LimitNOFILE=)");
+}
+
+Finding CheckClock(int64_t skew_seconds) {
+  const int64_t off = std::abs(skew_seconds);
+  const std::string text =
+      off <= 1 ? "agrees with the store's"
+               : fmt::format("{} s {} the store's", off, skew_seconds > 0 ? "ahead of" : "behind");
+  if (off <= kSkewSecondsNoted) return Good("clock", text);
+  if (off <= kSkewSecondsMax) return Note("clock", text, "set it (chronyd, systemd-timesyncd)");
+  return Bad("clock", text,
+             "set it (chronyd, systemd-timesyncd): the store refuses signatures "
+             "from another time");
+}
+
+std::vector<Finding> CheckMachine(const std::filesystem::path& root) {
+  utsname name{};
+  uname(&name);
+  char uring = 'N';
+  std::ifstream(root / "sys/module/fuse/parameters/enable_uring") >> uring;
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  return {CheckKernel(name.release),
+          CheckDevice(root),
+          CheckRights(),
+          CheckIoUring(name.release, uring == 'Y'),
+          CheckDescriptors(descriptors.rlim_max),
+          CheckHelper(root)};
+}
+
+std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock) {
+  std::vector<Finding> findings{CheckMemory(options)};
+  for (Finding& finding : CheckCache(options.cache)) findings.push_back(std::move(finding));
+  for (Finding& finding : CheckStore(options, clock)) findings.push_back(std::move(finding));
+  return findings;
+}
+
+}  // namespace shoal

@@ -1,0 +1,54 @@
+#include "app/doctor_checks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/temporary_directory.h"
+
+namespace shoal {
+namespace {
+
+using Severity = Finding::Severity;
+
+TEST(DoctorChecks, SayWhatAnOlderKernelDoesNotHave) {
+  EXPECT_EQ(CheckKernel("6.18.44-custom").severity, Severity::kGood);
+  EXPECT_THAT(CheckKernel("6.8.0-79-generic").advice, testing::HasSubstr("passthrough"));
+  EXPECT_THAT(CheckKernel("6.12.9").advice, testing::HasSubstr("6.16"));
+  EXPECT_EQ(CheckKernel("nonsense").severity, Severity::kNote);
+}
+
+TEST(DoctorChecks, TellNoIoUringFromOneThatIsSwitchedOff) {
+  EXPECT_EQ(CheckIoUring("6.18.1", true).severity, Severity::kGood);
+  EXPECT_THAT(CheckIoUring("6.18.1", false).text, testing::HasSubstr("switched off"));
+  EXPECT_THAT(CheckIoUring("6.8.0", false).text, testing::HasSubstr("none"));
+}
+
+TEST(DoctorChecks, KnowWhichClockTheStoreRefuses) {
+  EXPECT_EQ(CheckClock(0).severity, Severity::kGood);
+  EXPECT_EQ(CheckClock(-31).severity, Severity::kNote);
+  EXPECT_EQ(CheckClock(901).severity, Severity::kBad);
+  EXPECT_THAT(CheckClock(901).text, testing::HasSubstr("901 s ahead of"));
+  EXPECT_THAT(CheckClock(-901).text, testing::HasSubstr("901 s behind"));
+}
+
+TEST(DoctorChecks, NoteALowLimitOfDescriptors) {
+  EXPECT_EQ(CheckDescriptors(1024).severity, Severity::kNote);
+  EXPECT_EQ(CheckDescriptors(1 << 20).severity, Severity::kGood);
+}
+
+TEST(DoctorChecks, FindADirectoryThatIsMissingAndAnEndpointThatDoesNotAnswer) {
+  const TemporaryDirectory directory;
+  MountOptions options;
+  options.cache.disk_capacity_mib = 1;
+  options.cache.disk_directories = directory.path().string() + "/:/no/such/directory/";
+  options.origin.endpoint = "http://127.0.0.1:1";
+  options.origin.bucket = "data";
+  const SystemClock clock;
+  std::vector<std::string> bad;
+  for (const Finding& finding : CheckMount(options, clock))
+    if (finding.severity == Severity::kBad) bad.push_back(finding.subject);
+  EXPECT_THAT(bad, testing::ElementsAre("cache /no/such/directory/", "endpoint"));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,139 @@
+#include "app/doctor_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "app/doctor_checks.h"
+#include "app/mount_source.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "cli/admin_client.h"
+
+namespace shoal {
+namespace {
+
+using Severity = Finding::Severity;
+
+constexpr std::string_view kWords[] = {"ok", "note", "BAD"};
+
+std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock& clock) {
+  const std::string subject = "mount " + log::Printable(mount_point);
+  auto client = AdminClient::Open(mount_point, clock);
+  if (!client)
+    return {{Severity::kNote, subject, client.error().detail, "doctor can see no more of it"}};
+  const Result<Json> status = client->GetJson("/v1/status");
+  if (!status)
+    return {
+        {Severity::kBad, subject, status.error().detail, "the log says more: journalctl -t shoal"}};
+  std::vector<Finding> findings;
+  const bool ready = status->value("ready", false);
+  findings.push_back({ready ? Severity::kGood : Severity::kBad, subject,
+                      ready ? "is ready" : status->value("reason", ""),
+                      ready ? "" : "the store does not answer it as it should"});
+  for (const Json& tier : status->value("tiers", Json::array()))
+    if (!tier.value("working", true))
+      findings.push_back({Severity::kBad, "cache " + tier.value("path", ""),
+                          tier.value("reason", ""),
+                          "look at the disk; the mount comes back to "
+                          "it by itself"});
+  for (const Json& error : status->value("errors", Json::array()))
+    findings.push_back({Severity::kNote, "log", error.value("reason", ""), ""});
+  return findings;
+}
+
+class DoctorCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "doctor"; }
+
+  void Declare(CLI::App& app) override {
+    app.description(
+        "Checks this machine and, if they are given, a mount that is there, or the SOURCE and "
+        "options of one that is to be: kernel, limits, rights, memory, clock, credentials, "
+        "endpoint, bucket, cache directories. Changes nothing.");
+    app.add_option("WHAT", what_, "MOUNTPOINT of a mount, or SOURCE as for shoal mount");
+    app.add_option("-o", options_, "Options as for shoal mount; may be repeated")
+        ->allow_extra_args(false);
+    app.add_flag("--json", json_, "Print an array of findings");
+    app.footer("Exits with 32 when something is BAD.");
+  }
+
+  int Run() override {
+    const SystemClock clock;
+    std::vector<Finding> findings = CheckMachine();
+    const auto add = [&](std::vector<Finding> more) {
+      std::ranges::move(more, std::back_inserter(findings));
+    };
+    if (what_.starts_with('/') || what_.starts_with('.')) {
+      const Result<PathInMount> found = FindMountOf(what_);
+      add(found ? CheckLiveMount(found->mount_point, clock)
+                : std::vector<Finding>{{Severity::kBad, "mount", found.error().detail, ""}});
+    } else if (!what_.empty()) {
+      const Result<MountOptions> options = ReadOptions();
+      if (!options) {
+        fmt::print(stderr, "shoal doctor: {}\n", options.error().detail);
+        return kExitUsage;
+      }
+      add(CheckMount(*options, clock));
+    }
+    if (json_)
+      PrintJson(findings);
+    else
+      Print(findings);
+    return std::ranges::any_of(findings,
+                               [](const Finding& f) { return f.severity == Severity::kBad; })
+               ? kExitFailure
+               : kExitSuccess;
+  }
+
+ private:
+  Result<MountOptions> ReadOptions() const {
+    ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(options_, /*sloppy=*/false));
+    ASSIGN_OR_RETURN(MountSource source,
+                     ParseMountSource(what_, options.command.endpoint, options.origin.protocol));
+    options.origin.bucket = std::move(source.bucket);
+    options.origin.endpoint = std::move(source.endpoint);
+    options.origin.path_style = source.path_style;
+    options.file_system.prefix = std::move(source.prefix);
+    return options;
+  }
+
+  static void Print(const std::vector<Finding>& findings) {
+    const bool colours = isatty(STDOUT_FILENO) == 1;
+    constexpr std::string_view kColours[] = {"\033[32m", "\033[33m", "\033[31;1m"};
+    for (const Finding& finding : findings) {
+      const auto index = static_cast<size_t>(finding.severity);
+      fmt::print("{}{:<5}{} {}: {}\n", colours ? kColours[index] : "", kWords[index],
+                 colours ? "\033[0m" : "", finding.subject, log::Printable(finding.text));
+      if (!finding.advice.empty()) fmt::print("        {}\n", finding.advice);
+    }
+  }
+
+  static void PrintJson(const std::vector<Finding>& findings) {
+    constexpr std::string_view kNames[] = {"ok", "note", "bad"};
+    Json list = Json::array();
+    for (const Finding& finding : findings)
+      list.push_back({{"severity", kNames[static_cast<size_t>(finding.severity)]},
+                      {"subject", finding.subject},
+                      {"text", log::Printable(finding.text)},
+                      {"advice", finding.advice}});
+    fmt::print("{}\n", list.dump(2));
+  }
+
+  std::string what_;
+  std::vector<std::string> options_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeDoctorCommand() {
+  return std::make_unique<DoctorCommand>();
+}
+
+}  // namespace shoal

@@ -1,0 +1,128 @@
+#include "app/manual_command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "app/command_list.h"
+#include "app/mount_arguments.h"
+#include "app/mount_options.h"
+#include "app/version.h"
+#include "base/exit_status.h"
+#include "cli/efc_command.h"
+#include "cli/manual.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::string_view kExitStatus =
+    ".SH EXIT STATUS\n"
+    ".TP\n.B 0\nSuccess.\n"
+    ".TP\n.B 1\nWrong command line, or not root.\n"
+    ".TP\n.B 2\nThe system refused memory, a process or a descriptor.\n"
+    ".TP\n.B 8\nInterrupted before anything was mounted.\n"
+    ".TP\n.B 32\nThe mount, or what was asked of it, failed; standard error says why.\n";
+
+std::vector<std::string> MountOptionNames() {
+  std::vector<std::string> names;
+  ForEachOptionGroup([&](std::string_view, auto, const auto& declarations) {
+    ForEachOption(declarations, [&](const auto& option) { names.emplace_back(option.name); });
+  });
+  return names;
+}
+
+std::string MountOptionsAsRoff() {
+  std::string out = ".SH MOUNT OPTIONS\nGiven with \\fB\\-o\\fR, with commas between them.\n";
+  const MountOptions defaults;
+  ForEachOptionGroup([&](std::string_view title, auto member, const auto& declarations) {
+    out += fmt::format(".SS {}\n", RoffText(title));
+    ForEachOption(declarations, [&](const auto& option) {
+      const std::string value = Show((defaults.*member).*(option.field));
+      out += fmt::format(".TP\n\\fB{}\\fR=\\fI{}\\fR\n{}.\n", RoffText(option.name),
+                         RoffText(value.empty() ? "VALUE" : value), RoffText(option.doc));
+    });
+  });
+  return out;
+}
+
+ManualPage PageOf(std::string_view name) {
+  if (name == "mount.alinas")
+    return {.name = "mount.alinas",
+            .section = 8,
+            .title = "mount a bucket, as a helper of mount(8)",
+            .commands = {DescribeMountCommand({"mount.alinas", "alinas", /*is_helper=*/true})},
+            .more = MountOptionsAsRoff() + std::string(kExitStatus),
+            .see_also = "shoal(1), mount(8), fstab(5)"};
+  if (name == "aliyun-alinas-efc-cli") {
+    const std::unique_ptr<Command> command = MakeEfcCommand();
+    CLI::App app;
+    command->Declare(app);
+    return {.name = "aliyun-alinas-efc-cli",
+            .section = 1,
+            .title = "manage the cache of a mount",
+            .commands = {Describe("aliyun-alinas-efc-cli", app)},
+            .more = std::string(kExitStatus),
+            .see_also = "shoal(1)"};
+  }
+  return {.name = "shoal",
+          .section = 1,
+          .title = "mount buckets of object stores, and manage the mounts",
+          .commands = DescribeCommands(),
+          .more = std::string(kExitStatus),
+          .see_also = "mount.alinas(8), aliyun-alinas-efc-cli(1)"};
+}
+
+class CompletionCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "completion"; }
+  void Declare(CLI::App& app) override {
+    app.description("Prints a script that completes command lines of shoal.");
+    app.add_option("SHELL", shell_, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    app.footer("For bash: shoal completion bash > /etc/bash_completion.d/shoal");
+  }
+  int Run() override {
+    const auto make = shell_ == "bash"  ? BashCompletion
+                      : shell_ == "zsh" ? ZshCompletion
+                                        : FishCompletion;
+    fmt::print("{}", make(DescribeCommands(), MountOptionNames()));
+    return kExitSuccess;
+  }
+
+ private:
+  std::string shell_;
+};
+
+class ManualCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "manual"; }
+  void Declare(CLI::App& app) override {
+    app.description("Prints a page of the manual, as man(1) reads it.");
+    app.add_option("PAGE", page_, "shoal, mount.alinas or aliyun-alinas-efc-cli [shoal]")
+        ->check(CLI::IsMember({"shoal", "mount.alinas", "aliyun-alinas-efc-cli"}));
+    app.footer("To read it: shoal manual | man -l -");
+  }
+  int Run() override {
+    fmt::print("{}", AsRoff(PageOf(page_), kVersion));
+    return kExitSuccess;
+  }
+
+ private:
+  std::string page_ = "shoal";
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeCompletionCommand() {
+  return std::make_unique<CompletionCommand>();
+}
+
+std::unique_ptr<Command> MakeManualCommand() {
+  return std::make_unique<ManualCommand>();
+}
+
+}  // namespace shoal

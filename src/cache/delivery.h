@@ -1,0 +1,32 @@
+// An object version on its way into a tier, for nobody who waits for its bytes.
+//
+// Unlike what a reader leaves behind, nothing of it is dropped because the medium is behind:
+// it waits instead. While it lives the object is not evicted. Safe from any thread.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace shoal {
+
+class Delivery {
+ public:
+  virtual ~Delivery() = default;
+
+  // Whether all of the range is here, or waits to be written. May wait for a disk.
+  virtual bool Has(ByteRange range, Deadline deadline) = 0;
+
+  // Fetches what the range lacks and has it written, in part if it fails. `watcher` sees what
+  // is fetched, and ends it by wanting no more. kBusy: the tier can keep nothing now; other
+  // errors are ObjectStore::Get's. REQUIRES: the range begins at a page and ends at one, or
+  // at the object's end.
+  virtual Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) = 0;
+
+  enum class Arrival : uint8_t { kPending, kWhole, kIncomplete };
+  // Waits for what was brought to be written; kPending when it is not by the deadline. Whole
+  // is written, every page with its checksum; then it is favoured over what nobody asked for.
+  virtual Arrival Arrive(Deadline deadline) = 0;
+};
+
+}  // namespace shoal

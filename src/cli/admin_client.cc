@@ -1,0 +1,115 @@
+#include "cli/admin_client.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/bytes.h"
+#include "control/runtime_directory.h"
+#include "fuse/mount_table.h"
+
+namespace shoal {
+namespace {
+
+constexpr size_t kAnswerBytesMax = 64 * kMiB;
+// Longer than anything the port waits for.
+constexpr Duration kWaitMax = std::chrono::seconds(40);
+
+class BodyReceiver final : public HttpReceiver {
+ public:
+  ByteSink* Begin(const HttpHead& head) override {
+    status = head.status;
+    return &sink;
+  }
+  int status = 0;
+  DocumentSink sink{kAnswerBytesMax};
+};
+
+std::string PercentEncoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || std::string_view("-._~/").find(c) != std::string_view::npos)
+      out += c;
+    else
+      out += fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
+
+Result<std::string> ReadToken(const std::string& file) {
+  if (file.empty()) return std::string();
+  std::ifstream stream(file);
+  std::string token((std::istreambuf_iterator<char>(stream)), {});
+  while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back())) != 0)
+    token.pop_back();
+  if (token.empty()) return Fail(Errc::kDenied, file + ": cannot read the admin port's token");
+  return token;
+}
+
+}  // namespace
+
+Result<PathInMount> FindMountOf(const std::string& path) {
+  // Lexically: asking a dead mount for its realpath would hang.
+  std::filesystem::path at = std::filesystem::absolute(path).lexically_normal();
+  if (at.filename().empty() && at.has_relative_path()) at = at.parent_path();
+  const std::filesystem::path wanted = at;
+  while (true) {
+    ASSIGN_OR_RETURN(const auto mounts, MountsAt(at.string()));
+    if (!mounts.empty()) {
+      if (!mounts.back().type.starts_with("fuse.")) break;
+      const std::string relative = wanted.lexically_relative(at).string();
+      return PathInMount{at.string(), relative == "." ? "" : relative};
+    }
+    if (!at.has_relative_path()) break;
+    at = at.parent_path();
+  }
+  return Fail(Errc::kNotFound, wanted.string() + " is in no mounted bucket; give -m MOUNTPOINT");
+}
+
+Result<AdminClient> AdminClient::Open(const std::string& mount_point, const Clock& clock) {
+  ASSIGN_OR_RETURN(const AdminAddress address, ReadAdminAddress(mount_point));
+  ASSIGN_OR_RETURN(std::string token, ReadToken(address.token_file));
+  ASSIGN_OR_RETURN(auto client, HttpClient::Create({.connection_count_max = 1,
+                                                    .stall_timeout = kWaitMax,
+                                                    .ca_file = address.ca_file},
+                                                   clock));
+  return AdminClient(address.url, std::move(token), std::move(client), clock);
+}
+
+Result<AdminClient::Answer> AdminClient::Get(std::string_view path, const Parameters& parameters) {
+  HttpRequest request{.method = "GET", .origin = url_, .target = std::string(path), .headers = {}};
+  char separator = '?';
+  for (const auto& [name, value] : parameters) {
+    request.target += fmt::format("{}{}={}", separator, name, PercentEncoded(value));
+    separator = '&';
+  }
+  if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+  BodyReceiver receiver;
+  const Result<> sent = client_->Send(request, receiver, Deadline::After(clock_, kWaitMax));
+  if (!sent)
+    return Fail(sent.error().code,
+                fmt::format("the admin port {} does not answer: {}", url_, sent.error().detail));
+  if (receiver.status == 401 || receiver.status == 403)
+    return Fail(Errc::kDenied,
+                fmt::format("the admin port {} refused: {}", url_, receiver.sink.text()));
+  return Answer{receiver.status, receiver.sink.text()};
+}
+
+Result<Json> AdminClient::GetJson(std::string_view path, const Parameters& parameters) {
+  ASSIGN_OR_RETURN(const Answer answer, Get(path, parameters));
+  Json json = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded())
+    return Fail(Errc::kInvalid,
+                fmt::format("{}{} answered {} and no JSON", url_, path, answer.status));
+  if (answer.status >= 400)
+    return Fail(Errc::kInvalid, json.is_object() && json.contains("ErrorMessage")
+                                    ? json["ErrorMessage"].get<std::string>()
+                                    : fmt::format("HTTP {}", answer.status));
+  return json;
+}
+
+}  // namespace shoal

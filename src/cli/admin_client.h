@@ -1,0 +1,57 @@
+// Speaks to the admin port of a mount on this machine. For one thread.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http_client.h"
+
+namespace shoal {
+
+using Json = nlohmann::ordered_json;
+
+// The mount that a path is in, and the path below its root.
+struct PathInMount {
+  std::string mount_point;
+  std::string relative;  // "" is the root
+};
+// `path` need not exist, and no mount is asked: one that hangs is named all the same.
+// kNotFound: the path is in no mount of ours.
+Result<PathInMount> FindMountOf(const std::string& path);
+
+class AdminClient {
+ public:
+  using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+  // Errors are ReadAdminAddress's and, for a token or certificate of no use, kDenied.
+  static Result<AdminClient> Open(const std::string& mount_point, const Clock& clock);
+
+  // kUnreachable: the port does not answer. kDenied: it wants another token. The status of
+  // the answer in `status`, when it came with a body: refusals have one that says why.
+  struct Answer {
+    int status = 0;
+    std::string body;
+  };
+  Result<Answer> Get(std::string_view path, const Parameters& parameters = {});
+  // The same, of an answer that is JSON: kInvalid, with the port's ErrorMessage, when it
+  // refused.
+  Result<Json> GetJson(std::string_view path, const Parameters& parameters = {});
+
+ private:
+  AdminClient(std::string url, std::string token, std::unique_ptr<HttpClient> client,
+              const Clock& clock)
+      : url_(std::move(url)), token_(std::move(token)), client_(std::move(client)), clock_(clock) {}
+
+  std::string url_;
+  std::string token_;
+  std::unique_ptr<HttpClient> client_;
+  const Clock& clock_;
+};
+
+}  // namespace shoal

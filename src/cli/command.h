@@ -1,0 +1,30 @@
+// A command of `shoal`, declared once: main runs it, and --help, the completions and the manual
+// pages are made from the same declaration.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace shoal {
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  // As typed after "shoal", with a space between the words: "warmup load".
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  // Adds its options, arguments and description. What they are bound to lives as long as this.
+  virtual void Declare(CLI::App& app) = 0;
+  // After the command line was read. The exit status (exit_status.h).
+  virtual int Run() = 0;
+};
+
+// Those that speak to mounts that are there, by their admin port.
+std::vector<std::unique_ptr<Command>> MakeMountCommands();
+
+// Parses argv[1] and on, and runs `command`, which calls itself "`program` `name`", or only by
+// its name.
+int RunCommand(Command& command, std::string_view program, int argc, const char* const* argv);
+
+}  // namespace shoal

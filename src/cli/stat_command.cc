@@ -1,0 +1,80 @@
+#include "cli/stat_command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "base/exit_status.h"
+#include "base/log.h"
+#include "cli/admin_client.h"
+#include "cli/humane.h"
+
+namespace shoal {
+namespace {
+
+class StatCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "stat"; }
+
+  void Declare(CLI::App& app) override {
+    app.description(
+        "Says how much of a file or directory is cached, and which version the bucket has now.");
+    app.add_option("PATH", path_, "A path in a mount; it may be missing from the bucket")
+        ->required();
+    app.add_flag("--json", json_, "Print what the admin port answers");
+  }
+
+  int Run() override {
+    const Result<int> status = Show();
+    if (status) return *status;
+    fmt::print(stderr, "shoal stat: {}\n", status.error().detail);
+    return kExitFailure;
+  }
+
+ private:
+  Result<int> Show() {
+    const SystemClock clock;
+    ASSIGN_OR_RETURN(const PathInMount found, FindMountOf(path_));
+    ASSIGN_OR_RETURN(AdminClient client, AdminClient::Open(found.mount_point, clock));
+    ASSIGN_OR_RETURN(const Json answer,
+                     client.GetJson("/v1/stat", {{"target_path", found.relative}}));
+    if (json_) {
+      fmt::print("{}\n", answer.dump(2));
+      return kExitSuccess;
+    }
+    const double total = answer.at("TotalSize");
+    const double cached = answer.at("CachedSize");
+    const bool is_directory = answer.at("IsDir");
+    const auto print = [](std::string_view name, const std::string& value) {
+      fmt::print("{:>14}  {}\n", name, log::Printable(value));
+    };
+    print("path", found.mount_point + "/" + found.relative);
+    print("size", fmt::format("{} ({:.0f} bytes)", HumaneBytes(total), total));
+    if (is_directory)
+      print("objects", fmt::format("{}, {} of them whole in the cache",
+                                   answer.at("ObjectCount").get<uint64_t>(),
+                                   answer.at("CachedObjectCount").get<uint64_t>()));
+    print("cached",
+          fmt::format("{} ({:.0f}%)", HumaneBytes(cached), total > 0 ? 100 * cached / total : 0));
+    if (!is_directory) {
+      print("key", answer.at("Key"));
+      print("ETag", answer.at("ETag"));
+      print("storage class", answer.at("StorageClass"));
+      print("served", answer.at("Served"));
+    }
+    return kExitSuccess;
+  }
+
+  std::string path_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeStatCommand() {
+  return std::make_unique<StatCommand>();
+}
+
+}  // namespace shoal

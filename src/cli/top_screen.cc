@@ -1,0 +1,134 @@
+#include "cli/top_screen.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "cli/humane.h"
+#include "cli/warmup_progress.h"
+
+namespace shoal {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kErrorCountMax = 3;
+constexpr size_t kBarWidth = 24;
+constexpr std::string_view kPlaces[] = {"memory", "disk", "peer", "origin"};
+
+uint64_t Number(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->get<uint64_t>() : 0;
+}
+
+std::string Text(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// The last entry of a column of the history.
+uint64_t Latest(const Json& status, const std::string& column) {
+  const Json values = status.value("history", Json::object()).value(column, Json::array());
+  return values.empty() || !values.back().is_number() ? 0 : values.back().get<uint64_t>();
+}
+
+std::string Rates(const Json& status) {
+  uint64_t total = 0;
+  std::string parts;
+  for (const std::string_view place : kPlaces) {
+    const uint64_t bytes = Latest(status, std::string(place) + "_bytes");
+    total += bytes;
+    if (place == "peer" && bytes == 0) continue;
+    parts += fmt::format("  {} {}/s", place, HumaneBytes(static_cast<double>(bytes)));
+  }
+  const uint64_t missed = Latest(status, "origin_bytes");
+  const std::string hits =
+      total == 0 ? "-"
+                 : fmt::format("{:.0f}%", 100.0 * static_cast<double>(total - missed) /
+                                              static_cast<double>(total));
+  return fmt::format("read {}/s  hits {} {}", HumaneBytes(static_cast<double>(total)), hits, parts);
+}
+
+std::string TierLine(const Json& tier) {
+  const auto used = static_cast<double>(Number(tier, "used_bytes"));
+  const auto capacity = static_cast<double>(Number(tier, "capacity_bytes"));
+  const double share = capacity > 0 ? used / capacity : 0;
+  const std::string path = Text(tier, "path");
+  return fmt::format("{:<7}{} {:3.0f}%  {} of {}  {} objects{}{}", Text(tier, "kind"),
+                     ProgressBar(share, kBarWidth), share * 100, HumaneBytes(used),
+                     HumaneBytes(capacity), Number(tier, "object_count"),
+                     path.empty() ? "" : "  " + path,
+                     tier.value("working", true) ? "" : "  NOT USED: " + Text(tier, "reason"));
+}
+
+std::string OperationLine(const Json& operation) {
+  const auto latency = [&](const char* name) {
+    const auto found = operation.find(name);
+    return found != operation.end() && found->is_number() ? HumaneLatency(found->get<double>())
+                                                          : std::string("-");
+  };
+  const uint64_t errors = Number(operation, "error_count");
+  return fmt::format("{:<8} {:>9}  p50 {:>8}  p99 {:>8}{}", Text(operation, "name"),
+                     Number(operation, "count"), latency("p50_us"), latency("p99_us"),
+                     errors == 0 ? "" : fmt::format("  {} errors", errors));
+}
+
+}  // namespace
+
+std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t width) {
+  std::vector<std::string> lines;
+  const Json mount = status.value("mount", Json::object());
+  const uint64_t now = Number(status, "now_unix_seconds");
+  lines.push_back(fmt::format("{} on {}", Text(mount, "source"), Text(mount, "mount_point")));
+  lines.push_back(fmt::format(
+      "shoal {}, up {}, {}{}", Text(status, "version"),
+      HumaneDuration(now - std::min(now, Number(status, "started_unix_seconds"))),
+      status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"),
+      mount.value("passthrough", false) ? ", whole files pass through the kernel" : ""));
+  lines.emplace_back();
+  lines.push_back(Rates(status));
+  for (const Json& tier : status.value("tiers", Json::array())) lines.push_back(TierLine(tier));
+  lines.emplace_back();
+  lines.emplace_back("last minute");
+  for (const Json& operation : status.value("operations", Json::array()))
+    lines.push_back(OperationLine(operation));
+  if (tasks.is_array() && !tasks.empty()) {
+    lines.emplace_back();
+    lines.emplace_back("warm-ups");
+    for (const Json& task : tasks) {
+      const auto total = static_cast<double>(Number(task, "TotalSize"));
+      const auto completed = static_cast<double>(Number(task, "CompletedSize"));
+      lines.push_back(fmt::format("{} {:3.0f}%  {} of {}  {}",
+                                  ProgressBar(total > 0 ? completed / total : 0, kBarWidth),
+                                  total > 0 ? 100 * completed / total : 0, HumaneBytes(completed),
+                                  HumaneBytes(total), Text(task, "Path")));
+    }
+  }
+  const Json errors = status.value("errors", Json::array());
+  if (!errors.empty()) {
+    lines.emplace_back();
+    lines.emplace_back("recent trouble");
+    for (size_t i = 0; i < std::min(errors.size(), kErrorCountMax); ++i) {
+      const uint64_t at = Number(errors[i], "last_unix_seconds");
+      lines.push_back(fmt::format("{} ago{}: {}", HumaneDuration(now - std::min(now, at)),
+                                  Number(errors[i], "count") > 1
+                                      ? fmt::format(", {} times", Number(errors[i], "count"))
+                                      : "",
+                                  Text(errors[i], "reason")));
+    }
+  }
+  for (std::string& line : lines)
+    if (line.size() > width) line = Shortened(line, width);
+  return lines;
+}
+
+std::string TopLine(const Json& status) {
+  uint64_t used = 0;
+  for (const Json& tier : status.value("tiers", Json::array())) used += Number(tier, "used_bytes");
+  return fmt::format(
+      "{}  cached {}  {}", Rates(status), HumaneBytes(static_cast<double>(used)),
+      status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"));
+}
+
+}  // namespace shoal

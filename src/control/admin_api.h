@@ -1,0 +1,79 @@
+// What the admin port answers: the specification's management interface, metrics, health and
+// the live page's files. docs/operations.md lists the paths.
+//
+// An answer to a path below /v1 is always JSON with ErrorCode (an errno, 0 for success) and
+// ErrorMessage. A list of paths is answered 200 with an error for each path that has one;
+// what cannot be read as a request, or may not be asked, has the HTTP status for that.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <semaphore>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "control/admin_access.h"
+#include "control/admin_query.h"
+#include "control/node_report.h"
+#include "control/path_facts.h"
+#include "control/warmup_tasks.h"
+#include "net/http_call.h"
+
+namespace shoal {
+
+// What the port is about. All of it is thread-safe and outlives it.
+struct AdminNode {
+  WarmupTasks& warmup;
+  NodeReport& report;
+  std::function<void()> clear_directory_cache;
+  std::function<void()> clear_metadata_cache;
+  // Waits for the store. Errors are WarmupTasks::Examine's.
+  std::function<Result<PathFacts>(std::string_view path, Deadline deadline)> describe_path;
+  const Clock& clock;
+};
+
+// Thread-safe.
+class AdminApi {
+ public:
+  explicit AdminApi(AdminNode node) : node_(std::move(node)) {}
+
+  // Waits for nothing but the store, where that is asked about, and 20 s at most.
+  HttpAnswer Answer(const HttpCall& call, const AdminAccessRules& rules);
+
+  // What a call that never became one is answered.
+  static HttpAnswer Refusal(int status, std::string_view reason);
+
+ private:
+  struct Route;
+  struct Call {
+    const HttpCall& http;
+    const AdminQuery& query;
+  };
+
+  static const Route* FindRoute(std::string_view path);
+  static Result<> CheckParameters(const Route& route, const AdminQuery& query);
+
+  HttpAnswer Load(const Call& call);
+  HttpAnswer Stat(const Call& call);
+  HttpAnswer Cancel(const Call& call);
+  HttpAnswer ListTasks(const Call& call);
+  HttpAnswer RunningTasks(const Call& call);
+  HttpAnswer DescribePath(const Call& call);
+  HttpAnswer Tier(const Call& call);
+  HttpAnswer ClearTier(const Call& call);
+  HttpAnswer ClearDirectoryCache(const Call& call);
+  HttpAnswer ClearMetadataCache(const Call& call);
+  HttpAnswer Status(const Call& call);
+  HttpAnswer Metrics(const Call& call);
+  HttpAnswer Health(const Call& call);
+  HttpAnswer Ready(const Call& call);
+  HttpAnswer ServePageFile(const Call& call);
+
+  const AdminNode node_;
+  // Calls that wait for the store: two at once, so that the others always find a thread.
+  std::counting_semaphore<> store_calls_{2};
+};
+
+}  // namespace shoal

@@ -1,0 +1,48 @@
+// What a mount is made of, for those who report on it. Owns nothing; everything outlives it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "cache/counted_source.h"
+#include "cache/open_tiers.h"
+#include "fuse/session.h"
+#include "origin/measured_store.h"
+
+namespace shoal {
+
+struct NodeParts {
+  std::string version;
+  std::string source;  // as findmnt shows them
+  std::string mount_point;
+  std::string type;  // "alinas"
+  const Tiers& tiers;
+  const PlaceCounters& reads;    // in front of the tiers
+  const PlaceCounters& fetches;  // behind them
+  const StoreMetrics& store;
+  const Session& session;
+  const Clock& clock;
+
+  [[nodiscard]] bool has_cache() const { return tiers.memory || tiers.disk; }
+  // As operators think of them: memory first, then each directory.
+  [[nodiscard]] std::vector<CacheVolume*> volumes() const {
+    std::vector<CacheVolume*> volumes;
+    for (const Tier* tier : {tiers.memory.get(), tiers.disk.get()})
+      if (tier != nullptr)
+        for (const auto& volume : tier->volumes()) volumes.push_back(volume.get());
+    return volumes;
+  }
+};
+
+// "memory" or "disk".
+inline std::string_view KindOf(const CacheVolume& volume) {
+  return volume.is_memory() ? "memory" : "disk";
+}
+// The directory as its user wrote it, with a slash at the end; "" for memory.
+inline std::string PathOf(const CacheVolume& volume) {
+  return volume.is_memory() ? "" : volume.name();
+}
+
+}  // namespace shoal

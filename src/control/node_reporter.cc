@@ -1,0 +1,122 @@
+#include "control/node_reporter.h"
+
+#include <pthread.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "control/node_metrics.h"
+#include "control/node_status.h"
+#include "control/process_use.h"
+
+namespace shoal {
+namespace {
+
+using RequestKind = RequestMetrics::Kind;
+using StoreKind = StoreMetrics::Kind;
+
+}  // namespace
+
+NodeReporter::NodeReporter(const NodeParts& parts)
+    : parts_(parts), started_unix_seconds_(parts.clock.UnixSeconds()) {
+  sampler_ = std::thread([this] { Sample(); });
+}
+
+NodeReporter::~NodeReporter() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    stop_came_.notify_all();
+  }
+  sampler_.join();
+}
+
+void NodeReporter::Sample() {
+  pthread_setname_np(pthread_self(), "report-sample");
+  Instant next = parts_.clock.Now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    const NodeTotals totals = Totals();
+    lock.lock();
+    history_.Add(totals);
+    history_end_unix_seconds_ = parts_.clock.UnixSeconds();
+    next += std::chrono::seconds(1);
+    stop_came_.wait_until(lock, next, [this] { return stopping_; });
+  }
+}
+
+NodeTotals NodeReporter::Totals() const {
+  NodeTotals totals;
+  for (size_t i = 0; i < kPlaceCount; ++i)
+    totals.place_bytes[i] = parts_.reads.read(static_cast<ServedBy>(i)).bytes;
+  totals.fetched_bytes = parts_.store.received_bytes().Value();
+  totals.cpu_seconds = GetProcessUse().cpu_seconds;
+  constexpr RequestKind kRequests[] = {RequestKind::kRead, RequestKind::kOpen, RequestKind::kLookup,
+                                       RequestKind::kReadDirectory};
+  constexpr StoreKind kCalls[] = {StoreKind::kGet, StoreKind::kHead, StoreKind::kList};
+  const RequestMetrics& requests = parts_.session.metrics();
+  auto operation = totals.operations.begin();
+  for (const RequestKind kind : kRequests)
+    *operation++ = {requests.latency(kind).Take(), requests.error_count(kind)};
+  for (const StoreKind kind : kCalls)
+    *operation++ = {parts_.store.latency(kind).Take(), parts_.store.error_count(kind)};
+  return totals;
+}
+
+TierCounters NodeReporter::TierSinceStart() const {
+  TierCounters counters;
+  if (!parts_.has_cache()) return counters;  // there is no cache path
+  for (const ServedBy place : {ServedBy::kMemory, ServedBy::kDisk, ServedBy::kPeer}) {
+    counters.tier_read_hit += parts_.reads.read(place).requests;
+    counters.tier_read_hit_bytes += parts_.reads.read(place).bytes;
+  }
+  const RequestMetrics& requests = parts_.session.metrics();
+  counters.tier_read_hit += requests.passed_opens().Value();
+  counters.tier_read_hit_bytes += requests.passed_bytes().Value();
+  counters.tier_read_miss = parts_.reads.read(ServedBy::kOrigin).requests;
+  counters.tier_read_miss_bytes = parts_.reads.read(ServedBy::kOrigin).bytes;
+  counters.tier_read = counters.tier_read_hit + counters.tier_read_miss;
+  counters.tier_read_bytes = counters.tier_read_hit_bytes + counters.tier_read_miss_bytes;
+  const auto fetched = parts_.fetches.read(ServedBy::kOrigin);
+  const auto warmed = parts_.fetches.warmed(ServedBy::kOrigin);
+  counters.tier_root_read_source = fetched.requests + warmed.requests;
+  counters.tier_root_read_source_bytes = fetched.bytes + warmed.bytes;
+  return counters;
+}
+
+TierCounters NodeReporter::Tier() {
+  TierCounters counters = TierSinceStart();
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [name, member] : kTierCounters) counters.*member -= cleared_at_.*member;
+  return counters;
+}
+
+void NodeReporter::ClearTier() {
+  const TierCounters now = TierSinceStart();
+  const std::scoped_lock lock(mutex_);
+  cleared_at_ = now;
+}
+
+Readiness NodeReporter::Ready() {
+  if (const std::optional<Error> trouble = parts_.store.trouble())
+    return {.ready = false, .reason = log::Printable(trouble->detail)};
+  return {.ready = true, .reason = {}};
+}
+
+std::string NodeReporter::PrometheusText() {
+  return MetricsText(parts_, TierSinceStart(), Ready(), started_unix_seconds_);
+}
+
+std::string NodeReporter::StatusJson() {
+  NodeStatus status{.ready = Ready(), .started_unix_seconds = started_unix_seconds_};
+  {
+    const std::scoped_lock lock(mutex_);
+    status.history = history_;
+    status.history_end_unix_seconds = history_end_unix_seconds_;
+  }
+  return StatusAsJson(parts_, status);
+}
+
+}  // namespace shoal

@@ -1,0 +1,49 @@
+// The NodeReport of a mount: reads the counters of every room when asked, and once a second
+// for the history.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "control/node_history.h"
+#include "control/node_parts.h"
+#include "control/node_report.h"
+
+namespace shoal {
+
+class NodeReporter final : public NodeReport {
+ public:
+  explicit NodeReporter(const NodeParts& parts);
+  ~NodeReporter() override;
+  NodeReporter(const NodeReporter&) = delete;
+  NodeReporter& operator=(const NodeReporter&) = delete;
+
+  TierCounters Tier() override;
+  void ClearTier() override;
+  std::string PrometheusText() override;
+  std::string StatusJson() override;
+  Readiness Ready() override;
+
+ private:
+  [[nodiscard]] TierCounters TierSinceStart() const;
+  [[nodiscard]] NodeTotals Totals() const;
+  void Sample();
+
+  const NodeParts parts_;
+  const int64_t started_unix_seconds_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable stop_came_;
+  TierCounters cleared_at_;
+  NodeHistory history_;
+  int64_t history_end_unix_seconds_ = 0;
+  bool stopping_ = false;
+
+  std::thread sampler_;  // last: it uses all of the above
+};
+
+}  // namespace shoal

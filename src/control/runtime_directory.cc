@@ -1,0 +1,100 @@
+#include "control/runtime_directory.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include <cctype>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::string_view kStateRoot = "/run/shoal";
+
+std::string AdminFile(std::string_view mount_point) {
+  return StateDirectory(mount_point) + "/admin.json";
+}
+
+}  // namespace
+
+std::string EscapeMountPoint(std::string_view mount_point) {
+  std::string out;
+  while (mount_point.starts_with('/')) mount_point.remove_prefix(1);
+  while (mount_point.ends_with('/')) mount_point.remove_suffix(1);
+  if (mount_point.empty()) return "-";
+  for (const char c : mount_point) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = byte < 0x80 && (std::isalnum(byte) != 0 || c == ':' || c == '_' || c == '.');
+    if (c == '/')
+      out += '-';
+    else if (plain && !(c == '.' && out.empty()))
+      out += c;
+    else
+      out += fmt::format("\\x{:02x}", byte);
+  }
+  if (out.size() <= NAME_MAX) return out;
+  return fmt::format("long-{:016x}", XXH3_64bits(mount_point.data(), mount_point.size()));
+}
+
+std::string StateDirectory(std::string_view mount_point) {
+  return fmt::format("{}/{}", kStateRoot, EscapeMountPoint(mount_point));
+}
+
+Result<> MakeStateDirectory(const std::string& directory) {
+  for (const std::string& path : {std::string(kStateRoot), directory})
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+      return Fail(Errc::kInvalid, fmt::format("cannot keep the state of the mount: {}: {}", path,
+                                              std::strerror(errno)));
+  return {};
+}
+
+Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address) {
+  const std::string file = AdminFile(mount_point);
+  RETURN_IF_ERROR(MakeStateDirectory(StateDirectory(mount_point)));
+  const nlohmann::ordered_json json = {
+      {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
+  const std::string draft = file + ".new";
+  if (!(std::ofstream(draft, std::ios::trunc) << json.dump() << '\n' << std::flush))
+    return Fail(Errc::kUnreachable, draft + ": " + std::strerror(errno));
+  std::error_code error;
+  std::filesystem::rename(draft, file, error);
+  if (error) return Fail(Errc::kUnreachable, file + ": " + error.message());
+  return {};
+}
+
+Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
+  const std::string file = AdminFile(mount_point);
+  std::ifstream stream(file);
+  if (!stream && errno == EACCES)
+    return Fail(Errc::kDenied, file + ": only root may speak to the admin port of a mount");
+  if (!stream)
+    return Fail(Errc::kNotFound, log::Printable(mount_point) +
+                                     " has no admin port: mount with -o g_server_Port=17871");
+  const std::string text((std::istreambuf_iterator<char>(stream)), {});
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto member = [&](const char* name) {
+    return json.is_object() && json.contains(name) && json[name].is_string()
+               ? json[name].get<std::string>()
+               : std::string();
+  };
+  AdminAddress address{member("url"), member("token_file"), member("ca_file")};
+  if (address.url.empty()) return Fail(Errc::kInvalid, file + " is damaged: remount");
+  return address;
+}
+
+void RemoveAdminAddress(std::string_view mount_point) {
+  std::error_code ignored;
+  std::filesystem::remove(AdminFile(mount_point), ignored);
+}
+
+}  // namespace shoal

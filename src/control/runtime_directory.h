@@ -1,0 +1,36 @@
+// Where a mount leaves what other commands need to find it: /run/shoal/ESCAPED-MOUNT-POINT/, of
+// root alone.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace shoal {
+
+// As systemd-escape --path has it, so that "/mnt/oss_data" is "mnt-oss_data". What would be
+// longer than a file's name may be is a hash.
+std::string EscapeMountPoint(std::string_view mount_point);
+
+// The directory above; need not be there.
+std::string StateDirectory(std::string_view mount_point);
+// Makes it.
+Result<> MakeStateDirectory(const std::string& directory);
+
+// How the admin port of a mount is reached.
+struct AdminAddress {
+  std::string url;         // "http://127.0.0.1:17871"
+  std::string token_file;  // of the bearer token; empty for none
+  std::string ca_file;     // PEM that its certificate is checked against; empty for http
+
+  friend bool operator==(const AdminAddress&, const AdminAddress&) = default;
+};
+
+// Replaces what was there at once. Makes the directory. Errors are the system's.
+Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address);
+// kNotFound: that mount has no admin port, or it is not ours. kInvalid: the file is damaged.
+Result<AdminAddress> ReadAdminAddress(std::string_view mount_point);
+void RemoveAdminAddress(std::string_view mount_point);
+
+}  // namespace shoal

@@ -1,0 +1,57 @@
+// Where requests of warm-up wait until warmup_pace.h lets them go. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+
+#include "base/clock.h"
+#include "cache/demand_gauge.h"
+#include "control/warmup_pace.h"
+
+namespace shoal {
+
+class WarmupGate {
+ public:
+  // A request that may be made, until it is let go.
+  class Pass {
+   public:
+    ~Pass() { gate_.Leave(bytes_, began_); }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+
+   private:
+    friend class WarmupGate;
+    Pass(WarmupGate& gate, uint64_t bytes) : gate_(gate), bytes_(bytes) {}
+
+    WarmupGate& gate_;
+    const uint64_t bytes_;
+    const Instant began_ = gate_.clock_.Now();
+  };
+
+  // `demand` and `clock` outlive it.
+  WarmupGate(const DemandGauge& demand, size_t request_count_max, const Clock& clock)
+      : demand_(demand), pace_{.request_count_max = request_count_max}, clock_(clock) {}
+
+  // Waits until a request for so many bytes may start, or `given_up` says, when asked now and
+  // then, that nobody wants it any more; then it starts all the same, and should end at once.
+  [[nodiscard]] Pass Enter(uint64_t bytes, const std::function<bool()>& given_up);
+  // For who gives up: asks at once.
+  void WakeAll();
+
+ private:
+  void Leave(uint64_t bytes, Instant began);
+
+  const DemandGauge& demand_;
+  const WarmupPace pace_;
+  const Clock& clock_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  WarmupPace::State state_;
+  bool someone_looks_ = false;
+};
+
+}  // namespace shoal

@@ -1,0 +1,351 @@
+#include "control/warmup_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+// One request. Small enough that demand, when it begins, has the link back soon.
+constexpr uint64_t kRangeBytes = 4 * kMiB;
+// Objects whose bytes came and may still be on their way to the disk; each has files open.
+constexpr size_t kUnsettledMax = 512;
+// Attempts that brought nothing; and those in all.
+constexpr int kVainAttemptsMax = 3;
+constexpr int kAttemptsMax = 50;
+// Objects that wait for another attempt; of more the failure is final.
+constexpr size_t kAgainMax = 10'000;
+// How long a look at the disk may take; what is not known by then is brought, and found here.
+constexpr Duration kLookWait = std::chrono::seconds(10);
+// A disk that does not write for so long keeps nothing.
+constexpr Duration kSettleWait = std::chrono::seconds(60);
+constexpr Duration kStopLooksEvery = std::chrono::milliseconds(100);
+
+bool MayHelp(Errc code) {
+  return code == Errc::kBusy || code == Errc::kUnreachable || code == Errc::kTimedOut ||
+         code == Errc::kCorrupt;
+}
+
+}  // namespace
+
+struct WarmupRun::Object {
+  ObjectInfo info;
+  Listed* listed = nullptr;    // null: it is not in listed_
+  int attempt_count = 0;       // those that failed
+  int vain_attempt_count = 0;  // of these the last ones, if they brought nothing
+  std::shared_ptr<Delivery> delivery{};
+  uint64_t cached_bytes_before = 0;
+
+  // Guarded by the run's mutex.
+  size_t job_count = 0;
+  uint64_t credited_bytes = 0;  // in completed_bytes, though the object is not completed
+  std::optional<Error> error{};
+
+  [[nodiscard]] uint64_t size_bytes() const { return info.version.size_bytes; }
+};
+
+// Nobody reads the bytes.
+class WarmupRun::Watcher final : public ByteSink {
+ public:
+  explicit Watcher(const WarmupRun& run) : run_(run) {}
+  bool Append(std::span<const std::byte>) override { return !run_.stopped(); }
+
+ private:
+  const WarmupRun& run_;
+};
+
+WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing)
+    : means_(means), survey_(means, std::move(listing), [this] { return stopped(); }) {}
+
+void WarmupRun::Stop() {
+  stopped_ = true;
+  means_.gate.WakeAll();
+  const std::scoped_lock lock(mutex_);
+  changed_.notify_all();
+}
+
+WarmupProgress WarmupRun::progress() const {
+  const std::scoped_lock lock(mutex_);
+  return progress_;
+}
+
+Deadline WarmupRun::RequestDeadline() const {
+  return Deadline::After(means_.clock, means_.request_wait);
+}
+
+Result<> WarmupRun::Run() {
+  RETURN_IF_ERROR(survey_.Run());
+  {
+    const std::scoped_lock lock(mutex_);
+    progress_.is_listed = true;
+    progress_.is_directory = survey_.is_directory();
+    progress_.total_bytes = survey_.total_bytes();
+    progress_.total_object_count = survey_.total_object_count();
+  }
+  RETURN_IF_ERROR(survey_.CheckRoom());
+  const Result<> loaded = LoadAll();
+  {
+    // The requests under way use this object.
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return job_count_ == 0; });
+  }
+  unsettled_.clear();
+  if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
+  RETURN_IF_ERROR(loaded);
+  return Verdict();
+}
+
+Result<> WarmupRun::LoadAll() {
+  for (Listed& listed : survey_.listed()) {
+    if (stopped()) return {};
+    Admit(listed.info, &listed);
+  }
+  if (std::optional<WarmupListing> listing = survey_.beyond()) {
+    while (true) {
+      ASSIGN_OR_RETURN(const auto page, survey_.NextPage(*listing));
+      if (!page) break;
+      for (const ObjectInfo& info : *page) {
+        if (stopped()) return {};
+        Admit(info, nullptr);
+      }
+    }
+  }
+  TryAgain();
+  LookWhetherAllStayed(true);
+  TryAgain();
+  LookWhetherAllStayed(false);
+  return {};
+}
+
+void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
+  const auto object = std::make_shared<Object>();
+  object->info = info;
+  object->listed = listed;
+  ++seen_count_;
+  seen_bytes_ += object->size_bytes();
+  if (means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
+    means_.tier.Favour(info.version);
+    OnArrived(*object);
+  } else {
+    Bring(object);
+  }
+}
+
+void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
+  if (object->info.storage_class != StorageClass::kReadable)
+    return CountFailed(*object, {Errc::kArchived, "it is archived, and must be restored first"});
+  const ObjectVersion& version = object->info.version;
+  const auto look_until = [this] { return Deadline::After(means_.clock, kLookWait); };
+  object->cached_bytes_before = means_.tier.Cover(version, look_until()).cached_bytes;
+  object->delivery = means_.tier.Deliver(version);
+  for (uint64_t offset = 0; offset < version.size_bytes && !stopped(); offset += kRangeBytes) {
+    const ByteRange range{offset, std::min(kRangeBytes, version.size_bytes - offset)};
+    const bool is_here =
+        object->cached_bytes_before > 0 && object->delivery->Has(range, look_until());
+    SettleReady();
+    std::unique_lock lock(mutex_);
+    if (object->error) break;
+    if (is_here) {
+      object->credited_bytes += range.length;
+      progress_.completed_bytes += range.length;
+    } else {
+      changed_.wait(lock,
+                    [this] { return job_count_ < 2 * means_.connection_count_max || stopped(); });
+      lock.unlock();
+      Submit(object, range);
+    }
+  }
+  unsettled_.push_back(object);
+  SettleReady();
+  SettleUntil(kUnsettledMax);
+}
+
+void WarmupRun::Submit(const std::shared_ptr<Object>& object, ByteRange range) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++job_count_;
+    ++object->job_count;
+  }
+  means_.loaders.Run([self = shared_from_this(), object, range] {
+    self->Load(*object, range);
+    const std::scoped_lock lock(self->mutex_);
+    --object->job_count;
+    --self->job_count_;
+    self->changed_.notify_all();
+  });
+}
+
+void WarmupRun::Load(Object& object, ByteRange range) {
+  const WarmupGate::Pass pass = means_.gate.Enter(range.length, [this] { return stopped(); });
+  if (stopped()) return;
+  Watcher watcher(*this);
+  const Result<> brought = object.delivery->Bring(range, watcher, RequestDeadline());
+  const std::scoped_lock lock(mutex_);
+  if (!brought) {
+    object.error = brought.error();
+    return;
+  }
+  object.credited_bytes += range.length;
+  progress_.completed_bytes += range.length;
+}
+
+void WarmupRun::SettleReady() {
+  while (!unsettled_.empty()) {
+    const std::shared_ptr<Object> object = unsettled_.front();
+    {
+      const std::scoped_lock lock(mutex_);
+      if (object->job_count > 0) return;
+    }
+    const Delivery::Arrival arrival = object->delivery->Arrive(Deadline{Instant{}});
+    if (arrival == Delivery::Arrival::kPending) return;
+    unsettled_.pop_front();
+    Settle(object, arrival);
+  }
+}
+
+void WarmupRun::SettleUntil(size_t unsettled_count_max) {
+  while (unsettled_.size() > unsettled_count_max && !stopped()) {
+    const std::shared_ptr<Object> object = unsettled_.front();
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return object->job_count == 0 || stopped(); });
+    }
+    const Deadline give_up = Deadline::After(means_.clock, kSettleWait);
+    auto arrival = Delivery::Arrival::kPending;
+    while (arrival == Delivery::Arrival::kPending && !stopped() && !give_up.Passed(means_.clock))
+      arrival = object->delivery->Arrive(Deadline::After(means_.clock, kStopLooksEvery));
+    if (stopped()) return;
+    unsettled_.pop_front();
+    Settle(object, arrival);
+  }
+}
+
+void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival arrival) {
+  object->delivery.reset();
+  std::optional<Error> error;
+  {
+    const std::scoped_lock lock(mutex_);
+    progress_.completed_bytes -= std::exchange(object->credited_bytes, 0);
+    error = std::exchange(object->error, std::nullopt);
+  }
+  if (arrival == Delivery::Arrival::kWhole) return OnArrived(*object);
+  if (error && error->code == Errc::kChanged) return OnChanged(object);
+  if (error && error->code == Errc::kNotFound) return OnGone(*object);
+  OnFailed(object, error.value_or(Error{
+                       Errc::kUnreachable,
+                       "the cache did not keep all of it: its disk is full, slow or failing"}));
+}
+
+void WarmupRun::OnArrived(Object& object) {
+  if (object.listed != nullptr) *object.listed = {.info = object.info, .arrived = true};
+  const std::scoped_lock lock(mutex_);
+  progress_.completed_bytes += object.size_bytes();
+  ++progress_.completed_object_count;
+}
+
+// The next attempt is for the version there is now.
+void WarmupRun::OnChanged(const std::shared_ptr<Object>& object) {
+  Result<ObjectInfo> now = [&]() -> Result<ObjectInfo> {
+    const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
+    return means_.store.Head(object->info.version.key, RequestDeadline());
+  }();
+  if (!now && now.error().code == Errc::kNotFound) return OnGone(*object);
+  if (!now) return OnFailed(object, now.error());
+  const uint64_t more_bytes = now->version.size_bytes - object->size_bytes();  // modulo 2^64
+  seen_bytes_ += more_bytes;
+  {
+    const std::scoped_lock lock(mutex_);
+    progress_.total_bytes += more_bytes;
+  }
+  object->info = *std::move(now);
+  OnFailed(object, {Errc::kBusy, "it changed again and again while it was loaded"});
+}
+
+void WarmupRun::OnGone(const Object& object) {
+  --seen_count_;
+  seen_bytes_ -= object.size_bytes();
+  const std::scoped_lock lock(mutex_);
+  --progress_.total_object_count;
+  progress_.total_bytes -= object.size_bytes();
+}
+
+void WarmupRun::OnFailed(const std::shared_ptr<Object>& object, Error error) {
+  const uint64_t cached_bytes =
+      means_.tier.Cover(object->info.version, Deadline::After(means_.clock, kLookWait))
+          .cached_bytes;
+  object->vain_attempt_count =
+      cached_bytes > object->cached_bytes_before ? 0 : object->vain_attempt_count + 1;
+  if (MayHelp(error.code) && object->vain_attempt_count < kVainAttemptsMax &&
+      ++object->attempt_count < kAttemptsMax && again_.size() < kAgainMax) {
+    again_.push_back(object);
+  } else {
+    CountFailed(*object, std::move(error));
+  }
+}
+
+void WarmupRun::CountFailed(const Object& object, Error error) {
+  ++failed_count_;
+  if (!example_)
+    example_ =
+        Error{error.code, "'" + log::Printable(object.info.version.key) + "': " + error.detail};
+}
+
+void WarmupRun::TryAgain() {
+  SettleUntil(0);
+  while (!again_.empty() && !stopped()) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, means_.retry_pause, [this] { return stopped(); });
+    }
+    for (const auto& object : std::exchange(again_, {})) {
+      if (stopped()) return;
+      Bring(object);
+    }
+    SettleUntil(0);
+  }
+}
+
+void WarmupRun::LookWhetherAllStayed(bool try_again) {
+  for (Listed& listed : survey_.listed()) {
+    if (stopped()) return;
+    const Deadline deadline = Deadline::After(means_.clock, kLookWait);
+    if (!listed.arrived || means_.tier.Cover(listed.info.version, deadline).whole) continue;
+    listed.arrived = false;
+    const auto object = std::make_shared<Object>();
+    object->info = listed.info;
+    object->listed = &listed;
+    {
+      const std::scoped_lock lock(mutex_);
+      progress_.completed_bytes -= object->size_bytes();
+      --progress_.completed_object_count;
+    }
+    if (try_again) {
+      Bring(object);
+    } else {
+      CountFailed(*object, {Errc::kNoSpace,
+                            "it was loaded, and others took its place in the cache meanwhile"});
+    }
+  }
+}
+
+Result<> WarmupRun::Verdict() {
+  bool is_directory = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    progress_.total_bytes = seen_bytes_;
+    progress_.total_object_count = seen_count_;
+    is_directory = progress_.is_directory;
+  }
+  if (failed_count_ > 0)
+    return Fail(example_->code, std::to_string(failed_count_) + " of " +
+                                    std::to_string(seen_count_) +
+                                    " files could not be loaded, for example " + example_->detail);
+  if (!is_directory && seen_count_ == 0 && survey_.total_object_count() > 0)
+    return Fail(Errc::kNotFound, "it was deleted meanwhile");
+  return {};
+}
+
+}  // namespace shoal

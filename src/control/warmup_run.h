@@ -1,0 +1,102 @@
+// One warm-up task while it runs: what it covers is listed, and then brought into the tier.
+//
+// First a survey says what there is in all, and whether it fits. Then it is loaded. An object is
+// completed when every page of it is written with its checksum. One that fails is tried again, a
+// bounded number of times; when the others are done the task fails with what was wrong. An object
+// that has changed since it was listed is brought as it is now, and one that is gone was never part
+// of it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/delivery.h"
+#include "control/warmup_listing.h"
+#include "control/warmup_means.h"
+#include "control/warmup_survey.h"
+#include "origin/object_store.h"
+
+namespace shoal {
+
+struct WarmupProgress {
+  bool is_directory = false;
+  bool is_listed = false;  // the totals are known
+  uint64_t completed_bytes = 0;
+  uint64_t total_bytes = 0;
+  uint64_t completed_object_count = 0;
+  uint64_t total_object_count = 0;
+};
+
+class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
+ public:
+  // Made by std::make_shared.
+  WarmupRun(WarmupMeans& means, WarmupListing listing);
+  WarmupRun(const WarmupRun&) = delete;
+  WarmupRun& operator=(const WarmupRun&) = delete;
+
+  // Runs to the end, once. kInterrupted: it was stopped. kNoSpace: it does not fit, or did not
+  // stay; kNotFound: nothing has the path; others are those of listing, or of an object that
+  // failed, of which the detail has the number and an example.
+  Result<> Run();
+
+  // From any thread: it ends with the requests under way, whose bytes nobody waits for.
+  void Stop();
+  [[nodiscard]] WarmupProgress progress() const;
+
+ private:
+  using Listed = WarmupSurvey::Listed;
+  struct Object;
+  class Watcher;
+
+  // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
+  // again later, has failed or is gone.
+  Result<> LoadAll();
+  void Admit(const ObjectInfo& info, Listed* listed);
+  void Bring(const std::shared_ptr<Object>& object);
+  void Submit(const std::shared_ptr<Object>& object, ByteRange range);
+  void Load(Object& object, ByteRange range);
+  void SettleReady();
+  // Waits until no more than so many are left.
+  void SettleUntil(size_t unsettled_count_max);
+  void Settle(const std::shared_ptr<Object>& object, Delivery::Arrival arrival);
+  void OnArrived(Object& object);
+  void OnChanged(const std::shared_ptr<Object>& object);
+  void OnGone(const Object& object);
+  void OnFailed(const std::shared_ptr<Object>& object, Error error);
+  void CountFailed(const Object& object, Error error);
+  void TryAgain();
+  // Others may have displaced what arrived: such objects are tried again, or have failed.
+  void LookWhetherAllStayed(bool try_again);
+  Result<> Verdict();
+
+  [[nodiscard]] Deadline RequestDeadline() const;
+  [[nodiscard]] bool stopped() const { return stopped_; }
+
+  WarmupMeans& means_;
+  std::atomic<bool> stopped_ = false;
+
+  // Of the thread that runs.
+  WarmupSurvey survey_;
+  std::deque<std::shared_ptr<Object>> unsettled_;  // in the order in which they were admitted
+  std::vector<std::shared_ptr<Object>> again_;
+  uint64_t seen_bytes_ = 0;  // of what was admitted: the totals in the end
+  uint64_t seen_count_ = 0;
+  uint64_t failed_count_ = 0;
+  std::optional<Error> example_;  // of what failed
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  size_t job_count_ = 0;  // given to the loaders
+  WarmupProgress progress_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,353 @@
+#include "control/warmup_service.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "control/warmup_gate.h"
+#include "control/warmup_history.h"
+#include "control/warmup_path.h"
+#include "control/warmup_run.h"
+#include "control/warmup_saver.h"
+#include "control/warmup_store.h"
+#include "fs/errno.h"
+
+namespace shoal {
+namespace {
+
+using Status = WarmupTask::Status;
+
+constexpr size_t kRunsMax = 64;
+constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
+constexpr int kNiceness = 10;            // readers come first
+
+void Take(const WarmupProgress& progress, WarmupTask& task) {
+  if (!progress.is_listed) return;
+  task.is_directory = progress.is_directory;
+  task.completed_bytes = progress.completed_bytes;
+  task.total_bytes = progress.total_bytes;
+  task.completed_object_count = progress.completed_object_count;
+  task.total_object_count = progress.total_object_count;
+}
+
+class WarmupService final : public WarmupTasks {
+ public:
+  WarmupService(const WarmupOptions& options, ObjectStore& store, Tier* tier,
+                const DemandGauge& demand, const Clock& clock)
+      : options_(options), store_(store), tier_(tier), clock_(clock) {
+    if (tier == nullptr) return;
+    const auto connection_count_max = static_cast<size_t>(options.connection_count_max);
+    gate_.emplace(demand, connection_count_max, clock);
+    loaders_.emplace("warmup-load", connection_count_max, kNiceness);
+    means_.reset(
+        new WarmupMeans{.store = store,
+                        .tier = *tier,
+                        .loaders = *loaders_,
+                        .gate = *gate_,
+                        .clock = clock,
+                        .connection_count_max = connection_count_max,
+                        .request_wait = std::chrono::seconds(options.request_wait_seconds),
+                        .retry_pause = std::chrono::milliseconds(options.retry_pause_milliseconds),
+                        .listed_room = static_cast<int64_t>(options.listed_count_max)});
+    runners_.emplace("warmup-task", kRunsMax, kNiceness);
+    std::optional<WarmupStore> state;
+    if (!options.state_file.empty()) {
+      state.emplace(options.state_file);
+      Resume(state->Load());
+    }
+    saver_.emplace(std::move(state),
+                   WarmupSaver::Owner{.take = [this] { return TakeChanged(); },
+                                      .give_back = [this](const auto& batch) { GiveBack(batch); },
+                                      .give_all = [this] { GiveAll(); }});
+  }
+
+  ~WarmupService() override {
+    if (tier_ == nullptr) return;
+    std::vector<std::shared_ptr<WarmupRun>> runs;
+    {
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+      for (const auto& [id, run] : runs_) runs.push_back(run);
+    }
+    for (const auto& run : runs) run->Stop();
+    runs.clear();
+    runners_.reset();
+    loaders_.reset();
+    saver_.reset();
+  }
+  WarmupService(const WarmupService&) = delete;
+  WarmupService& operator=(const WarmupService&) = delete;
+
+  Result<WarmupTask> Load(std::string_view path, std::string_view pattern) override {
+    const std::string one(path);
+    return std::move(LoadAll(std::span(&one, 1), pattern).front());
+  }
+
+  std::vector<Result<WarmupTask>> LoadAll(std::span<const std::string> paths,
+                                          std::string_view pattern) override {
+    std::vector<Result<WarmupTask>> answers;
+    answers.reserve(paths.size());
+    const Result<WarmupFilter> filter = WarmupFilter::Compile(pattern);
+    bool has_changed = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const std::string& path : paths)
+        answers.push_back(filter ? Submit(path, std::string(pattern))
+                                 : Result<WarmupTask>(tl::unexpected(filter.error())));
+      StartRuns();
+      has_changed = !changed_.empty();
+    }
+    if (has_changed) saver_->Flush();
+    return answers;
+  }
+
+  std::vector<WarmupTask> Find(std::string_view path, std::optional<std::string_view> pattern,
+                               int64_t since_unix_micros) override {
+    std::vector<WarmupTask> found;
+    const Result<std::string> normal = NormalizeWarmupPath(path);
+    if (!normal) return found;
+    const std::scoped_lock lock(mutex_);
+    for (const uint64_t id : history_.OfPath(*normal)) {
+      const WarmupTask task = Now(id);
+      if (task.submitted_unix_micros >= since_unix_micros && (!pattern || task.pattern == *pattern))
+        found.push_back(task);
+    }
+    return found;
+  }
+
+  std::vector<WarmupTask> Newest(size_t count_max) override {
+    std::vector<WarmupTask> newest;
+    const std::scoped_lock lock(mutex_);
+    for (const uint64_t id : history_.Newest(count_max)) newest.push_back(Now(id));
+    return newest;
+  }
+
+  Result<std::vector<WarmupTask>> Cancel(std::string_view path,
+                                         std::optional<std::string_view> pattern) override {
+    const std::string one(path);
+    return std::move(CancelAll(std::span(&one, 1), pattern).front());
+  }
+
+  std::vector<Result<std::vector<WarmupTask>>> CancelAll(
+      std::span<const std::string> paths, std::optional<std::string_view> pattern) override {
+    std::vector<Result<std::vector<WarmupTask>>> answers;
+    answers.reserve(paths.size());
+    std::vector<std::shared_ptr<WarmupRun>> canceled;
+    bool has_changed = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const std::string& path : paths) answers.push_back(CancelOne(path, pattern, canceled));
+      has_changed = !changed_.empty();
+    }
+    for (const auto& run : canceled) run->Stop();
+    if (has_changed) saver_->Flush();
+    return answers;
+  }
+
+  Result<WarmCoverage> Examine(std::string_view path, Deadline deadline) override {
+    ASSIGN_OR_RETURN(const std::string normal, NormalizeWarmupPath(path));
+    WarmupListing listing(store_, options_.mount_prefix, normal, WarmupFilter());
+    WarmCoverage sum;
+    while (true) {
+      ASSIGN_OR_RETURN(const auto page, listing.Next(deadline));
+      if (!page) return sum;
+      for (const ObjectInfo& info : *page) {
+        if (deadline.Passed(clock_))
+          return Fail(Errc::kTimedOut, "there are more files than can be looked at in time");
+        ++sum.object_count;
+        sum.total_bytes += info.version.size_bytes;
+        if (tier_ == nullptr) continue;
+        const Tier::Coverage coverage = tier_->Cover(info.version, deadline);
+        sum.cached_bytes += coverage.cached_bytes;
+        sum.cached_object_count += coverage.whole ? 1 : 0;
+      }
+    }
+  }
+
+ private:
+  // REQUIRE mutex_ held, as far as they do not take it themselves.
+
+  Result<WarmupTask> Submit(const std::string& path, std::string pattern) {
+    if (tier_ == nullptr)
+      return Fail(Errc::kUnsupported,
+                  "this mount has no cache to load into: give it g_tier_DadiMemCacheCapacityMB "
+                  "or g_tier_DadiDiskCacheCapacityMB");
+    ASSIGN_OR_RETURN(std::string normal, NormalizeWarmupPath(path));
+    if (const WarmupTask* const running = history_.FindRunning(normal, pattern))
+      return Now(running->id);
+    if (history_.running_count() >= kRunningMax)
+      return Fail(Errc::kBusy, std::to_string(kRunningMax) +
+                                   " warm-up tasks are running, which is as many as there may be");
+    const uint64_t id = history_.Begin(std::move(normal), std::move(pattern), clock_.UnixMicros());
+    waiting_.insert(id);
+    changed_.insert(id);
+    return Now(id);
+  }
+
+  Result<std::vector<WarmupTask>> CancelOne(const std::string& path,
+                                            std::optional<std::string_view> pattern,
+                                            std::vector<std::shared_ptr<WarmupRun>>& canceled) {
+    ASSIGN_OR_RETURN(const std::string normal, NormalizeWarmupPath(path));
+    std::vector<WarmupTask> tasks;
+    std::optional<WarmupTask> last;
+    for (const uint64_t id : history_.OfPath(normal)) {
+      WarmupTask& task = *history_.Find(id);
+      if (pattern && task.pattern != *pattern) continue;
+      if (!last) last = task;
+      if (task.status != Status::kRunning) continue;
+      task = Now(id);
+      history_.End(task, Status::kCanceled, clock_.UnixMicros());
+      changed_.insert(id);
+      waiting_.erase(id);
+      if (const auto run = runs_.find(id); run != runs_.end()) canceled.push_back(run->second);
+      tasks.push_back(task);
+    }
+    if (!last) return Fail(Errc::kNotFound, "there is no warm-up of '" + normal + "'");
+    if (tasks.empty())
+      return Fail(Errc::kInvalid, "the warm-up of '" + normal + "' is " +
+                                      std::string(StatusName(last->status)) +
+                                      ", and only a running one can be canceled");
+    return tasks;
+  }
+
+  // As it is at this moment.
+  WarmupTask Now(uint64_t id) {
+    WarmupTask task = *history_.Find(id);
+    const auto run = runs_.find(id);
+    if (run != runs_.end() && task.status == Status::kRunning) Take(run->second->progress(), task);
+    return task;
+  }
+
+  void StartRuns() {
+    while (!stopping_ && runs_.size() < kRunsMax && !waiting_.empty()) {
+      const uint64_t id = *waiting_.begin();
+      waiting_.erase(waiting_.begin());
+      const WarmupTask& task = *history_.Find(id);
+      Result<WarmupFilter> filter = WarmupFilter::Compile(task.pattern);
+      if (!filter) {  // of an earlier process whose RE2 took it
+        EndTask(id, tl::unexpected(filter.error()));
+        continue;
+      }
+      const auto run = std::make_shared<WarmupRun>(
+          *means_, WarmupListing(store_, options_.mount_prefix, task.path, *std::move(filter)));
+      runs_.emplace(id, run);
+      runners_->Run([this, id, run] { RunOne(id, *run); });
+    }
+  }
+
+  void RunOne(uint64_t id, WarmupRun& run) {
+    const Result<> outcome = run.Run();
+    const std::scoped_lock lock(mutex_);
+    // One that was stopped only because this process ends goes on in the next.
+    if (!stopping_ && history_.Find(id) != nullptr &&
+        history_.Find(id)->status == Status::kRunning) {
+      Take(run.progress(), *history_.Find(id));
+      EndTask(id, outcome);
+    }
+    runs_.erase(id);
+    StartRuns();
+  }
+
+  void EndTask(uint64_t id, const Result<>& outcome) {
+    WarmupTask& task = *history_.Find(id);
+    if (!outcome) {
+      task.error_code = ToErrno(outcome.error().code);
+      task.error_message = outcome.error().detail;
+      // A wrong path is its user's business, who is told; there may be thousands.
+      if (outcome.error().code != Errc::kNotFound)
+        log::Warn("the warm-up of '{}' failed: {}", log::Printable(task.path), task.error_message);
+    }
+    history_.End(task, outcome ? Status::kCompleted : Status::kFailed, clock_.UnixMicros());
+    changed_.insert(id);
+  }
+
+  void Resume(Result<std::vector<WarmupTask>> tasks) {
+    const std::scoped_lock lock(mutex_);
+    if (!tasks) {
+      log::Warn("earlier warm-up tasks are not known: {}", tasks.error().detail);
+      // So that none of ours replaces one of them, should the file come back.
+      history_.SetFirstId(static_cast<uint64_t>(clock_.UnixMicros()));
+      return;
+    }
+    for (WarmupTask& task : *tasks) {
+      if (task.status == Status::kRunning) waiting_.insert(task.id);
+      history_.Put(std::move(task));
+    }
+    if (!waiting_.empty()) log::Info("{} warm-up tasks go on", waiting_.size());
+    StartRuns();
+  }
+
+  WarmupSaver::Batch TakeChanged() {
+    const std::scoped_lock lock(mutex_);
+    for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
+      changed_.erase(id);
+      gone_.insert(id);
+    }
+    for (const auto& [id, run] : runs_) {
+      WarmupTask* const task = history_.Find(id);
+      if (task == nullptr || task->status != Status::kRunning) continue;
+      const uint64_t completed_bytes = task->completed_bytes;
+      const uint64_t total_bytes = task->total_bytes;
+      Take(run->progress(), *task);
+      if (task->completed_bytes != completed_bytes || task->total_bytes != total_bytes)
+        changed_.insert(id);
+    }
+    WarmupSaver::Batch batch;
+    for (const uint64_t id : std::exchange(changed_, {})) batch.changed.push_back(Now(id));
+    for (const uint64_t id : std::exchange(gone_, {})) batch.gone.push_back(id);
+    return batch;
+  }
+
+  void GiveBack(const WarmupSaver::Batch& batch) {
+    const std::scoped_lock lock(mutex_);
+    for (const WarmupTask& task : batch.changed)
+      if (history_.Find(task.id) != nullptr) changed_.insert(task.id);
+    gone_.insert(batch.gone.begin(), batch.gone.end());
+  }
+
+  void GiveAll() {
+    const std::scoped_lock lock(mutex_);
+    const std::vector<uint64_t> all = history_.All();
+    changed_.insert(all.begin(), all.end());
+  }
+
+  const WarmupOptions options_;
+  ObjectStore& store_;
+  Tier* const tier_;  // null: no cache
+  const Clock& clock_;
+
+  std::mutex mutex_;  // guards what follows
+  WarmupHistory history_;
+  std::set<uint64_t> waiting_;                           // for their turn, in order
+  std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_;  // canceled ones until they have ended
+  std::set<uint64_t> changed_;                           // since they were saved
+  std::set<uint64_t> gone_;                              // and are still in the file
+  bool stopping_ = false;
+
+  // Last: their work uses all of the above.
+  std::optional<WarmupGate> gate_;
+  std::unique_ptr<WarmupMeans> means_;
+  std::optional<ThreadPool> loaders_;
+  std::optional<ThreadPool> runners_;
+  std::optional<WarmupSaver> saver_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<WarmupTasks>> StartWarmup(const WarmupOptions& options, ObjectStore& store,
+                                                 Tier* tier, const DemandGauge& demand,
+                                                 const Clock& clock) {
+  if (options.connection_count_max < 1 || options.connection_count_max > 10'000)
+    return Fail(Errc::kInvalid, "warmup_connections: not from 1 to 10000");
+  return std::make_unique<WarmupService>(options, store, tier, demand, clock);
+}
+
+}  // namespace shoal

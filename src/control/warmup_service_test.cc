@@ -1,0 +1,596 @@
+#include "control/warmup_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cache/cache_directory.h"
+#include "read/origin_source.h"
+#include "testing/adjustable_clock.h"
+#include "testing/memory_object_store.h"
+#include "testing/temporary_directory.h"
+#include "testing/troubled_storage.h"
+
+namespace shoal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Status = WarmupTask::Status;
+
+std::string Bytes(size_t count, char first = 'a') {
+  std::string bytes(count, '\0');
+  for (size_t i = 0; i < count; ++i) bytes[i] = static_cast<char>(first + i * i % 101 + i / 4099);
+  return bytes;
+}
+
+// A bucket whose Gets can be held, and made to fail by key.
+class Bucket final : public ObjectStore {
+ public:
+  MemoryObjectStore& memory() { return memory_; }
+
+  void Hold() {
+    const std::scoped_lock lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    const std::scoped_lock lock(mutex_);
+    held_ = false;
+    changed_.notify_all();
+  }
+  void WaitForHeld(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_count_ >= count; });
+  }
+  // The next `count` Gets of the key.
+  void FailGets(const std::string& key, Error error, int count) {
+    const std::scoped_lock lock(mutex_);
+    failures_[key] = {std::move(error), count};
+  }
+  // Before the next Get of the key.
+  void Before(const std::string& key, std::function<void()> action) {
+    const std::scoped_lock lock(mutex_);
+    before_[key] = std::move(action);
+  }
+  std::map<std::string, int> gets() {
+    const std::scoped_lock lock(mutex_);
+    return gets_;
+  }
+  void ResetGets() {
+    const std::scoped_lock lock(mutex_);
+    gets_.clear();
+  }
+
+  Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override {
+    return memory_.Head(key, deadline);
+  }
+  Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
+    return memory_.List(query, deadline);
+  }
+  Result<BucketUsage> Usage(Deadline deadline) override { return memory_.Usage(deadline); }
+  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+               Deadline deadline) override {
+    std::function<void()> before;
+    {
+      std::unique_lock lock(mutex_);
+      ++gets_[version.key];
+      ++waiting_count_;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !held_; });
+      --waiting_count_;
+      std::swap(before, before_[version.key]);
+      if (auto& [error, count] = failures_[version.key]; count > 0) {
+        --count;
+        return tl::unexpected(error);
+      }
+    }
+    if (before) before();
+    return memory_.Get(version, range, sink, deadline);
+  }
+
+ private:
+  MemoryObjectStore memory_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+  size_t waiting_count_ = 0;
+  std::map<std::string, std::pair<Error, int>> failures_;
+  std::map<std::string, std::function<void()>> before_;
+  std::map<std::string, int> gets_;
+};
+
+class StringSink final : public ByteSink {
+ public:
+  bool Append(std::span<const std::byte> bytes) override {
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  }
+  std::string text;
+};
+
+class WarmupServiceTest : public ::testing::Test {
+ protected:
+  WarmupServiceTest() {
+    options_.connection_count_max = 8;
+    options_.state_file = directory_.path() / "tasks.db";
+    options_.retry_pause_milliseconds = 1;
+  }
+  void TearDown() override { bucket_.Release(); }
+
+  void Start(uint64_t capacity_bytes = 64 * kMiB, size_t directory_count = 1) {
+    Stop();
+    std::vector<std::unique_ptr<CacheVolume>> volumes;
+    for (size_t i = 0; i < directory_count; ++i) {
+      const auto path = directory_.path() / ("cache" + std::to_string(i));
+      std::filesystem::create_directories(path);
+      auto storage = OpenCacheDirectory(path, Duration::zero());
+      ASSERT_TRUE(storage) << storage.error().detail;
+      trouble_ = std::make_shared<StorageTrouble>();
+      volumes.push_back(std::make_unique<CacheVolume>(
+          VolumeOptions{.capacity_bytes = capacity_bytes, .free_bytes_min = 0},
+          std::make_unique<TroubledStorage>(*std::move(storage), trouble_), clock_));
+      volumes.back()->WaitUntilScanned();
+    }
+    tier_ = std::make_unique<Tier>(TierOptions{.bucket_identity = "bucket"}, std::move(volumes),
+                                   origin_);
+    StartTasks();
+  }
+  void StartTasks() {
+    tasks_.reset();
+    auto tasks = StartWarmup(options_, bucket_, tier_.get(), demand_, clock_);
+    ASSERT_TRUE(tasks) << tasks.error().detail;
+    tasks_ = *std::move(tasks);
+  }
+  void Stop() {
+    tasks_.reset();
+    tier_.reset();
+  }
+
+  void Put(const std::string& key, size_t size_bytes, char first = 'a') {
+    bodies_[key] = Bytes(size_bytes, first);
+    bucket_.memory().Put(key, bodies_[key]);
+  }
+
+  WarmupTask Newest(const std::string& path) {
+    const auto tasks = tasks_->Find(path, std::nullopt, 0);
+    EXPECT_FALSE(tasks.empty()) << path;
+    return tasks.empty() ? WarmupTask() : tasks.front();
+  }
+  WarmupTask WaitForEnd(const std::string& path) {
+    while (Newest(path).status == Status::kRunning) std::this_thread::yield();
+    return Newest(path);
+  }
+  WarmupTask Run(const std::string& path, const std::string& pattern = "") {
+    const auto task = tasks_->Load(path, pattern);
+    EXPECT_TRUE(task) << task.error().detail;
+    return WaitForEnd(path);
+  }
+  // Reads them, compares every byte, and expects that the origin is asked for none.
+  void ExpectCached(const std::vector<std::string>& keys) {
+    bucket_.ResetGets();
+    for (const std::string& key : keys) {
+      const ObjectVersion version = bucket_.memory().Head(key, {})->version;
+      StringSink sink;
+      if (version.size_bytes > 0) {
+        const auto read =
+            tier_->Open(version)->Read({.range = {0, version.size_bytes}, .deadline = {}}, sink);
+        ASSERT_TRUE(read) << key << ": " << read.error().detail;
+      }
+      EXPECT_TRUE(sink.text == bodies_[key]) << key;
+    }
+    EXPECT_THAT(bucket_.gets(), IsEmpty());
+  }
+
+  static void ExpectAllCompleted(const WarmupTask& task, uint64_t object_count,
+                                 uint64_t total_bytes) {
+    EXPECT_EQ(StatusName(task.status), "completed") << task.error_message;
+    EXPECT_EQ(task.total_object_count, object_count);
+    EXPECT_EQ(task.completed_object_count, object_count);
+    EXPECT_EQ(task.total_bytes, total_bytes);
+    EXPECT_EQ(task.completed_bytes, total_bytes);
+    EXPECT_EQ(task.error_code, 0);
+    EXPECT_EQ(task.error_message, "");
+  }
+
+  TemporaryDirectory directory_;
+  AdjustableClock clock_;
+  DemandGauge demand_{clock_};
+  Bucket bucket_;
+  OriginSource origin_{bucket_, bucket_, &demand_};
+  std::map<std::string, std::string> bodies_;
+  WarmupOptions options_;
+  std::shared_ptr<StorageTrouble> trouble_;  // of the last directory
+  std::unique_ptr<Tier> tier_;
+  std::unique_ptr<WarmupTasks> tasks_;
+};
+
+TEST_F(WarmupServiceTest, AFileThatWasLoadedIsReadWithoutTheOrigin) {
+  Put("model/weights.bin", 9 * kMiB + 77);
+  Start();
+  const auto submitted = tasks_->Load("model/weights.bin", "");
+  ASSERT_TRUE(submitted);
+  EXPECT_EQ(submitted->status, Status::kRunning);
+  EXPECT_GT(submitted->submitted_unix_micros, 1'765'274'023'424'073);
+  const WarmupTask task = WaitForEnd("model/weights.bin");
+  ExpectAllCompleted(task, 1, 9 * kMiB + 77);
+  EXPECT_FALSE(task.is_directory);
+  EXPECT_GE(task.ended_unix_micros, task.submitted_unix_micros);
+  EXPECT_EQ(bucket_.gets()["model/weights.bin"], 3) << "in ranges";
+  ExpectCached({"model/weights.bin"});
+}
+
+TEST_F(WarmupServiceTest, ADirectoryIsLoadedWithAllThatIsBelowItAndTheRootWithEverything) {
+  bucket_.memory().set_page_keys_max(7);
+  std::vector<std::string> in_directory;
+  uint64_t bytes = 0;
+  for (int i = 0; i < 60; ++i) {
+    const std::string key = "d/" + std::to_string(i % 7) + "/" + std::to_string(i);
+    Put(key, static_cast<size_t>(i) * 1000, static_cast<char>(i));
+    in_directory.push_back(key);
+    bytes += static_cast<uint64_t>(i) * 1000;
+  }
+  Put("e", 10);
+  Start();
+  const WarmupTask task = Run("d/");
+  ExpectAllCompleted(task, 60, bytes);
+  EXPECT_TRUE(task.is_directory);
+  EXPECT_EQ(bucket_.gets().count("e"), 0);
+  ExpectCached(in_directory);
+
+  bucket_.ResetGets();
+  ExpectAllCompleted(Run(""), 61, bytes + 10);
+  EXPECT_THAT(bucket_.gets(), ElementsAre(std::pair("e", 1))) << "the others were there";
+}
+
+TEST_F(WarmupServiceTest, ThePatternPicksFilesAndEachPatternIsATaskOfItsOwn) {
+  for (const char* const key : {"d/a_1", "d/a_2", "d/b_2"}) Put(key, 100);
+  Start();
+  ExpectAllCompleted(Run("d", ".*_2$"), 2, 200);
+  EXPECT_EQ(bucket_.gets().count("d/a_1"), 0);
+  ExpectAllCompleted(Run("d", "^a"), 2, 200);
+  EXPECT_THAT(tasks_->Find("d", std::nullopt, 0), SizeIs(2));
+  EXPECT_THAT(tasks_->Find("d", "^a", 0), SizeIs(1));
+  EXPECT_THAT(tasks_->Find("d", "", 0), IsEmpty());
+  EXPECT_THAT(tasks_->Find("d", std::nullopt, clock_.UnixMicros() + 1), IsEmpty());
+}
+
+TEST_F(WarmupServiceTest, WhatCannotBeLoadedIsRefusedWithTheReason) {
+  Start();
+  EXPECT_EQ(tasks_->Load("/mnt/a", "").error().code, Errc::kInvalid);
+  EXPECT_EQ(tasks_->Load("../a", "").error().code, Errc::kInvalid);
+  EXPECT_EQ(tasks_->Load("a", "(").error().code, Errc::kInvalid);
+  EXPECT_THAT(tasks_->Newest(10), IsEmpty());
+  tasks_.reset();
+  tier_.reset();
+  StartTasks();
+  EXPECT_EQ(tasks_->Load("a", "").error().code, Errc::kUnsupported);
+  EXPECT_THAT(tasks_->Newest(10), IsEmpty());
+  Put("a", 5);
+  EXPECT_EQ(tasks_->Examine("a", {})->total_bytes, 5);
+}
+
+TEST_F(WarmupServiceTest, APathThatIsNotThereFailsWithENOENT) {
+  Start();
+  const WarmupTask task = Run("nothing/here");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.error_code, ENOENT);
+  EXPECT_THAT(task.error_message, HasSubstr("'nothing/here'"));
+}
+
+TEST_F(WarmupServiceTest, WhatDoesNotFitFailsAtTheStartWithBothFigures) {
+  Put("d/1", 6 * kMiB);
+  Put("d/2", 7 * kMiB);
+  Start(12 * kMiB);
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.error_code, ENOSPC);
+  EXPECT_THAT(task.error_message, HasSubstr("14 MiB"));
+  EXPECT_THAT(task.error_message, HasSubstr("room for 12 MiB"));
+  EXPECT_EQ(task.total_bytes, 13 * kMiB);
+  EXPECT_THAT(bucket_.gets(), IsEmpty());
+  ExpectAllCompleted(Run("d/2"), 1, 7 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, NearlyAllOfTheCacheIsLoadedOverWhatWasThere) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 110; ++i) {
+    Put("old/" + std::to_string(i), 100'000);
+    Put("new/" + std::to_string(i), 100'000, 'n');
+    keys.push_back("new/" + std::to_string(i));
+  }
+  Start(13 * kMiB);
+  ASSERT_EQ(Run("old").status, Status::kCompleted);
+  ExpectAllCompleted(Run("new"), 110, 11'000'000);
+  ExpectCached(keys);
+}
+
+TEST_F(WarmupServiceTest, AnObjectThatFailsIsTriedAgainAndThenCountedWithTheReason) {
+  for (int i = 0; i < 20; ++i) Put("d/" + std::to_string(i), 5000);
+  bucket_.FailGets("d/3", {Errc::kUnreachable, "cut"}, 2);
+  bucket_.FailGets("d/4", {Errc::kUnreachable, "no answer"}, 1000);
+  bucket_.FailGets("d/5", {Errc::kDenied, "not yours"}, 1000);
+  Start();
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.error_code, EACCES);
+  EXPECT_THAT(task.error_message, HasSubstr("2 of 20 files"));
+  EXPECT_THAT(task.error_message, HasSubstr("'d/5': not yours"));
+  EXPECT_EQ(task.completed_object_count, 18);
+  EXPECT_EQ(task.completed_bytes, 18 * 5000);
+  EXPECT_EQ(task.total_bytes, 20 * 5000);
+  EXPECT_EQ(bucket_.gets()["d/3"], 3);
+  EXPECT_EQ(bucket_.gets()["d/4"], 3);
+  EXPECT_EQ(bucket_.gets()["d/5"], 1) << "trying again cannot help";
+  ExpectCached({"d/3", "d/19"});
+}
+
+TEST_F(WarmupServiceTest, AnArchivedObjectIsCountedAsFailedAndNotAskedFor) {
+  Put("d/1", 100);
+  bucket_.memory().Put("d/2", Bytes(100), StorageClass::kArchive);
+  Start();
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.error_code, EACCES);
+  EXPECT_THAT(task.error_message, HasSubstr("1 of 2 files"));
+  EXPECT_EQ(bucket_.gets().count("d/2"), 0);
+  ExpectCached({"d/1"});
+}
+
+TEST_F(WarmupServiceTest, AnObjectThatChangesMeanwhileIsLoadedAsItIsNow) {
+  Put("d/1", 1000);
+  Put("d/2", 1000);
+  bucket_.Before("d/2", [this] { Put("d/2", 2500, 'z'); });
+  Start();
+  ExpectAllCompleted(Run("d"), 2, 3500);
+  ExpectCached({"d/1", "d/2"});
+  Put("d/1", 4000, 'y');
+  ExpectAllCompleted(Run("d"), 2, 6500);
+  ExpectCached({"d/1", "d/2"});
+}
+
+TEST_F(WarmupServiceTest, AnObjectThatIsDeletedMeanwhileWasNeverPartOfIt) {
+  Put("d/1", 1000);
+  Put("d/2", 1000);
+  bucket_.Before("d/2", [this] { bucket_.memory().Delete("d/2"); });
+  Start();
+  ExpectAllCompleted(Run("d"), 1, 1000);
+  bucket_.Before("d/1", [this] { bucket_.memory().Delete("d/1"); });
+  std::filesystem::remove_all(directory_.path() / "cache0");
+  Start();
+  EXPECT_EQ(Run("d/1").error_code, ENOENT);
+}
+
+TEST_F(WarmupServiceTest, AListingThatFailsFailsTheTaskWithTheStoresReason) {
+  Put("d/1", 1000);
+  bucket_.memory().FailWith(Error{Errc::kDenied, "HTTP 403"});
+  Start();
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.error_code, EACCES);
+  EXPECT_EQ(task.error_message, "HTTP 403");
+}
+
+TEST_F(WarmupServiceTest, MoreThanIsKeptInMemoryIsListedAgain) {
+  bucket_.memory().set_page_keys_max(10);
+  options_.listed_count_max = 25;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 95; ++i) {
+    Put("d/" + std::to_string(i), 3000, static_cast<char>(i));
+    keys.push_back("d/" + std::to_string(i));
+  }
+  Start();
+  ExpectAllCompleted(Run("d"), 95, 95 * 3000);
+  ExpectCached(keys);
+  for (int round = 0; round < 3; ++round) ExpectAllCompleted(Run("d"), 95, 95 * 3000);
+}
+
+TEST_F(WarmupServiceTest, TheSameTaskIsNotStartedTwice) {
+  Put("a", 1000);
+  Start();
+  bucket_.Hold();
+  const auto first = tasks_->Load("a", "");
+  const auto second = tasks_->Load("a/", "");
+  EXPECT_EQ(first->id, second->id);
+  bucket_.Release();
+  WaitForEnd("a");
+  EXPECT_NE(tasks_->Load("a", "")->id, first->id);
+}
+
+TEST_F(WarmupServiceTest, CancelEndsATaskAtOnceAndTheOthersGoOn) {
+  for (int i = 0; i < 100; ++i) Put("d/" + std::to_string(i), 1000);
+  Put("e", 1000);
+  Start();
+  bucket_.Hold();
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  ASSERT_TRUE(tasks_->Load("e", ""));
+  bucket_.WaitForHeld(8);
+  const auto canceled = tasks_->Cancel("d", std::nullopt);
+  ASSERT_TRUE(canceled);
+  ASSERT_THAT(*canceled, SizeIs(1));
+  EXPECT_EQ(canceled->front().status, Status::kCanceled);
+  EXPECT_EQ(canceled->front().total_object_count, 100);
+  EXPECT_EQ(Newest("d").status, Status::kCanceled) << "although requests are under way";
+  bucket_.Release();
+  EXPECT_EQ(WaitForEnd("e").status, Status::kCompleted);
+  StartTasks();  // by now all of it has ended
+  EXPECT_LE(bucket_.gets().size(), 9) << "those under way";
+  EXPECT_EQ(Newest("d").status, Status::kCanceled) << "also for the next process";
+}
+
+TEST_F(WarmupServiceTest, OnlyWhatRunsIsCanceledAndTheAnswerSaysWhyNot) {
+  Put("a", 1000);
+  Start();
+  EXPECT_EQ(tasks_->Cancel("a", std::nullopt).error().code, Errc::kNotFound);
+  Run("a");
+  const auto canceled = tasks_->Cancel("a", std::nullopt);
+  EXPECT_EQ(canceled.error().code, Errc::kInvalid);
+  EXPECT_THAT(canceled.error().detail, HasSubstr("completed"));
+  EXPECT_EQ(tasks_->Cancel("a", "x").error().code, Errc::kNotFound);
+}
+
+TEST_F(WarmupServiceTest, ATaskGoesOnInTheNextProcessWithWhatIsMissing) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 50; ++i) {
+    Put("d/" + std::to_string(i), 20'000, static_cast<char>(i));
+    keys.push_back("d/" + std::to_string(i));
+  }
+  Start();
+  ASSERT_EQ(Run("d/7").status, Status::kCompleted);
+  bucket_.Hold();
+  const uint64_t id = tasks_->Load("d", "")->id;
+  bucket_.WaitForHeld(8);
+  std::thread releasing([this] { bucket_.Release(); });
+  Stop();
+  releasing.join();
+  bucket_.ResetGets();
+  Start();
+  const WarmupTask task = WaitForEnd("d");
+  EXPECT_EQ(task.id, id);
+  ExpectAllCompleted(task, 50, 50 * 20'000);
+  EXPECT_EQ(bucket_.gets().count("d/7"), 0);
+  EXPECT_EQ(Newest("d/7").status, Status::kCompleted) << "the history is there as well";
+  ExpectCached(keys);
+}
+
+TEST_F(WarmupServiceTest, ThousandsOfPathsAreSubmittedAndCanceledAtOnce) {
+  std::vector<std::string> paths;
+  for (int i = 0; i < 10'000; ++i) paths.push_back("d/" + std::to_string(i));
+  paths.push_back("/absolute");
+  for (int i = 0; i < 10'000; i += 100) Put("d/" + std::to_string(i), 100);
+  Start();
+  const auto loaded = tasks_->LoadAll(paths, "");
+  ASSERT_EQ(loaded.size(), paths.size());
+  for (int i = 0; i < 10'000; ++i) ASSERT_TRUE(loaded[static_cast<size_t>(i)]);
+  EXPECT_EQ(loaded.back().error().code, Errc::kInvalid);
+  EXPECT_EQ(WaitForEnd("d/9900").status, Status::kCompleted);
+  EXPECT_EQ(WaitForEnd("d/9999").error_code, ENOENT);
+  bucket_.Hold();
+  Put("e", 100);
+  paths.resize(1000);
+  paths.emplace_back("e");
+  ASSERT_TRUE(tasks_->Load("e", ""));
+  const auto canceled = tasks_->CancelAll(paths, std::nullopt);
+  EXPECT_FALSE(canceled.front());
+  EXPECT_TRUE(canceled.back());
+  bucket_.Release();
+  StartTasks();
+  EXPECT_EQ(Newest("e").status, Status::kCanceled);
+  EXPECT_EQ(tasks_->Newest(100'000).size(), 10'000);
+}
+
+TEST_F(WarmupServiceTest, ADiskThatFailsFailsTheTaskAndOneThatFailsForAMomentDoesNot) {
+  Put("d/1", 1000);
+  Put("d/2", 2 * kMiB);
+  Start();
+  trouble_->FailCall(0, {Errc::kNoSpace, "full"}, false);
+  ExpectAllCompleted(Run("d"), 2, 2 * kMiB + 1000);
+  Put("d/1", 1001);
+  trouble_->FailCall(0, {Errc::kUnreachable, "broken"}, true);
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.error_code, EIO);
+  trouble_->EndFailing();
+}
+
+TEST_F(WarmupServiceTest, ADiskThatCannotKeepTheTasksDoesNotStopThem) {
+  std::filesystem::create_directory(directory_.path() / "tasks.db");
+  Put("a", 1000);
+  Start();
+  ExpectAllCompleted(Run("a"), 1, 1000);
+  StartTasks();
+  EXPECT_THAT(tasks_->Newest(10), IsEmpty());
+  std::filesystem::remove(directory_.path() / "tasks.db");
+  Run("a");
+  StartTasks();
+  EXPECT_THAT(tasks_->Newest(10), SizeIs(1)) << "once it works";
+}
+
+TEST_F(WarmupServiceTest, AFileOfTasksThatIsDamagedIsPutAside) {
+  std::ofstream(options_.state_file)
+      << "not a database, and longer than the head of one " << std::string(200, 'x');
+  Put("a", 1000);
+  Start();
+  ExpectAllCompleted(Run("a"), 1, 1000);
+  EXPECT_TRUE(std::filesystem::exists(options_.state_file + ".damaged"));
+  StartTasks();
+  EXPECT_EQ(Newest("a").status, Status::kCompleted);
+}
+
+TEST_F(WarmupServiceTest, WithoutAFileTasksRunAllTheSame) {
+  options_.state_file = "";
+  Put("a", 1000);
+  Start();
+  ExpectAllCompleted(Run("a"), 1, 1000);
+}
+
+TEST_F(WarmupServiceTest, ExamineSaysHowMuchIsCachedOfTheVersionsThatThereAre) {
+  Put("d/1", 1000);
+  Put("d/2", 3 * kMiB);
+  Put("d/3", 0);
+  Start();
+  const auto examine = [&] {
+    const auto found = *tasks_->Examine("d", {});
+    return std::vector<uint64_t>{found.object_count, found.total_bytes, found.cached_object_count,
+                                 found.cached_bytes};
+  };
+  EXPECT_THAT(examine(), ElementsAre(3, 3 * kMiB + 1000, 1, 0)) << "an empty file is always there";
+  Run("d/2");
+  EXPECT_THAT(examine(), ElementsAre(3, 3 * kMiB + 1000, 2, 3 * kMiB));
+  Put("d/2", 500);
+  EXPECT_THAT(examine(), ElementsAre(3, 1500, 1, 0));
+  EXPECT_EQ(tasks_->Examine("x", {}).error().code, Errc::kNotFound);
+  EXPECT_EQ(tasks_->Examine("/", {}).error().code, Errc::kInvalid);
+  EXPECT_EQ(tasks_->Examine("d", Deadline{clock_.Now()}).error().code, Errc::kTimedOut);
+}
+
+TEST_F(WarmupServiceTest, ProgressOfALargeFileIsSeen) {
+  Put("large", 40 * kMiB);
+  options_.connection_count_max = 1;
+  Start();
+  bucket_.Hold();
+  bucket_.Before("large", [this] { bucket_.Hold(); });
+  ASSERT_TRUE(tasks_->Load("large", ""));
+  bucket_.WaitForHeld(1);
+  EXPECT_EQ(Newest("large").total_bytes, 40 * kMiB);
+  EXPECT_EQ(Newest("large").completed_bytes, 0);
+  bucket_.Release();  // one request
+  while (Newest("large").completed_bytes == 0) std::this_thread::yield();
+  EXPECT_EQ(Newest("large").completed_bytes, 4 * kMiB);
+  EXPECT_EQ(Newest("large").completed_object_count, 0);
+  bucket_.Release();
+  ExpectAllCompleted(WaitForEnd("large"), 1, 40 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, SeveralDirectoriesHaveRoomEachForItsOwn) {
+  Start(9 * kMiB, 2);
+  for (int i = 0; i < 20; ++i) Put("d/" + std::to_string(i), 500'000);
+  ExpectAllCompleted(Run("d"), 20, 10'000'000);
+  for (int i = 0; i < 60; ++i) Put("d/" + std::to_string(i), 500'000);
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.error_code, ENOSPC);
+  EXPECT_THAT(task.error_message, HasSubstr("of them are for"));
+}
+
+TEST_F(WarmupServiceTest, ABadOptionIsRefused) {
+  options_.connection_count_max = 0;
+  const auto tasks = StartWarmup(options_, bucket_, nullptr, demand_, clock_);
+  ASSERT_FALSE(tasks);
+  EXPECT_THAT(tasks.error().detail, HasSubstr("warmup_connections"));
+}
+
+}  // namespace
+}  // namespace shoal

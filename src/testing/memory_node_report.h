@@ -1,0 +1,50 @@
+// A NodeReport that says what a test wrote into it.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "base/mutex.h"
+#include "control/node_report.h"
+
+namespace shoal {
+
+// Thread-safe.
+class MemoryNodeReport final : public NodeReport {
+ public:
+  TierCounters Tier() override {
+    const MutexLock lock(mutex_);
+    return tier_;
+  }
+  void ClearTier() override { SetTier({}); }
+  std::string PrometheusText() override { return "shoal_up 1\n"; }
+  std::string StatusJson() override {
+    const MutexLock lock(mutex_);
+    return status_json_;
+  }
+  Readiness Ready() override {
+    const MutexLock lock(mutex_);
+    return readiness_;
+  }
+
+  void SetTier(const TierCounters& tier) {
+    const MutexLock lock(mutex_);
+    tier_ = tier;
+  }
+  void SetReady(Readiness readiness) {
+    const MutexLock lock(mutex_);
+    readiness_ = std::move(readiness);
+  }
+  void SetStatusJson(std::string json) {
+    const MutexLock lock(mutex_);
+    status_json_ = std::move(json);
+  }
+
+ private:
+  Mutex mutex_;
+  TierCounters tier_ GUARDED_BY(mutex_);
+  Readiness readiness_ GUARDED_BY(mutex_){.ready = true, .reason = ""};
+  std::string status_json_ GUARDED_BY(mutex_) = "{}";
+};
+
+}  // namespace shoal
