@@ -10,7 +10,12 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   Node node;
   ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenStore(options.origin, clock));
   node.store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
-  node.origin = std::make_unique<OriginSource>(*node.store);
+  OriginOptions warmup = options.origin;
+  warmup.connection_count_max = options.warmup.connection_count_max;
+  ASSIGN_OR_RETURN(store, OpenStore(warmup, clock));
+  node.warmup_store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
+  node.demand = std::make_unique<DemandGauge>(clock);
+  node.origin = std::make_unique<OriginSource>(*node.store, *node.warmup_store, node.demand.get());
   node.counted_origin = std::make_unique<CountedSource>(*node.origin, *node.fetches);
   CacheOptions cache = options.cache;
   cache.bucket_identity = options.origin.endpoint + " " + options.origin.bucket;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "cache/counted_source.h"
+#include "cache/demand_gauge.h"
 #include "cache/open_tiers.h"
 #include "cache/range_source.h"
 #include "fs/file_system.h"
@@ -22,6 +23,8 @@ namespace shoal {
 struct Node {
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
   std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
+  std::unique_ptr<DemandGauge> demand;
   std::unique_ptr<RangeSource> origin;
   std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();
   std::unique_ptr<RangeSource> counted_origin;

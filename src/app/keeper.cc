@@ -34,8 +34,9 @@ constexpr std::chrono::seconds kComeUpMax{60};
 // Of one that only reads options, and of one that only attaches.
 constexpr std::chrono::seconds kReadyMax{10};
 constexpr std::chrono::seconds kAttachMax{30};
-// Of one that answers what it has begun: the longest request_deadline there is use for.
-constexpr std::chrono::seconds kDrainMax{60};
+
+constexpr const char* kCannotGoOn =
+    "no other process can go on with this mount: that takes transport=dev and Linux 6.9";
 
 enum class Event : uint8_t { kStop, kMessage, kEnded, kQuestion, kUnmounted, kTimedOut };
 
@@ -150,8 +151,7 @@ class Keeper {
     worker_.reset();
     while (true) {
       if (stop_ || IsUnmounted()) return End();
-      if (!memory_->outlives_its_worker())
-        return Abandon("with this transport or kernel no other worker can go on");
+      if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
           recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
@@ -200,20 +200,11 @@ class Keeper {
 
   // On failure there is the old worker still, or none.
   Result<> ReplaceWorker(const std::string& path) {
+    if (!memory_->outlives_its_worker()) return Fail(Errc::kUnsupported, kCannotGoOn);
     ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
-    if (memory_->outlives_its_worker()) {
-      // What it has begun is asked of the next one: nothing of it is worth waiting for.
-      worker_.reset();
-    } else {
-      worker_->Signal(SIGTERM);
-      const Deadline deadline = Deadline::After(clock_, kDrainMax);
-      while (true) {
-        const Event event = Wait(&*worker_, deadline, /*listens=*/false);
-        if (event == Event::kEnded || event == Event::kTimedOut) break;
-      }
-      worker_.reset();
-    }
+    // What it has begun is asked of the next one: nothing of it is worth waiting for.
+    worker_.reset();
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 
@@ -328,7 +319,7 @@ class Keeper {
     const auto state = ReadMountState(StatePath());
     if (state && state->keeper_pid != getpid()) return;
     for (const char* name :
-         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock"})
+         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock", "/admin.json"})
       unlink((directory_ + name).c_str());
     rmdir(directory_.c_str());
   }

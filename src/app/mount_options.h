@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "cache/options.h"
 #include "control/options.h"
+#include "control/warmup_options.h"
 #include "fs/object_file_system.h"
 #include "fuse/session.h"
 #include "origin/options.h"
@@ -22,6 +23,7 @@ struct CommandOptions {
   std::string log_level = "info";
   bool try_bind = true;
   uint64_t recovery_limit_seconds = 60;
+  std::string state_directory = "/var/lib/shoal";
 };
 
 inline constexpr auto kCommandOptions = std::tuple{
@@ -34,6 +36,8 @@ inline constexpr auto kCommandOptions = std::tuple{
     Option{"recovery_limit", &CommandOptions::recovery_limit_seconds, Unit::kSeconds,
            "How long programs wait, when the process that serves them died, for one to come back; "
            "then they get errors"},
+    Option{"state_directory", &CommandOptions::state_directory, Unit::kPath,
+           "Where what outlives the mount is kept: warm-up tasks"},
 };
 
 // For the log, once there is one.
@@ -52,6 +56,7 @@ struct MountOptions {
   FileSystemOptions file_system;
   SessionOptions session;
   AdminOptions admin;
+  WarmupOptions warmup;
   LaterOptions later;
   unsigned long mount_flags = 0;  // MS_* of mount(2)
   std::vector<Notice> notices;
@@ -68,6 +73,7 @@ void ForEachOptionGroup(Visitor&& visit) {
   visit("Names", &MountOptions::file_system, kFileSystemOptions);
   visit("Kernel", &MountOptions::session, kSessionOptions);
   visit("Management", &MountOptions::admin, kAdminOptions);
+  visit("Warm-up", &MountOptions::warmup, kWarmupOptions);
   visit("Not in this build", &MountOptions::later, kLaterOptions);
 }
 

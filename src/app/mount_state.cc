@@ -4,11 +4,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#include <cctype>
 #include <cerrno>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -20,7 +17,6 @@
 namespace shoal {
 namespace {
 
-constexpr std::string_view kStateRoot = "/run/shoal";
 constexpr size_t kStateBytesMax = 1 << 20;
 
 auto FailSystem(const std::string& path) {
@@ -40,37 +36,6 @@ Result<> WriteWhole(const std::string& path, const std::string& text) {
 }
 
 }  // namespace
-
-std::string EscapeMountPoint(std::string_view mount_point) {
-  std::string out;
-  while (mount_point.starts_with('/')) mount_point.remove_prefix(1);
-  while (mount_point.ends_with('/')) mount_point.remove_suffix(1);
-  if (mount_point.empty()) return "-";
-  for (const char c : mount_point) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = byte < 0x80 && (std::isalnum(byte) != 0 || c == ':' || c == '_' || c == '.');
-    if (c == '/')
-      out += '-';
-    else if (plain && !(c == '.' && out.empty()))
-      out += c;
-    else
-      out += fmt::format("\\x{:02x}", byte);
-  }
-  if (out.size() <= NAME_MAX) return out;
-  return fmt::format("long-{:016x}", XXH3_64bits(mount_point.data(), mount_point.size()));
-}
-
-std::string StateDirectory(std::string_view mount_point) {
-  return fmt::format("{}/{}", kStateRoot, EscapeMountPoint(mount_point));
-}
-
-Result<> MakeStateDirectory(const std::string& directory) {
-  for (const std::string& path : {std::string(kStateRoot), directory})
-    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-      return Fail(Errc::kInvalid, fmt::format("cannot keep the state of the mount: {}: {}", path,
-                                              std::strerror(errno)));
-  return {};
-}
 
 std::string ToJson(const MountState& state) {
   const nlohmann::ordered_json json = {

@@ -4,6 +4,7 @@
 //                                 /state.previous.json  before the last update
 //                                 /state.next.json      while an update is under way
 //                                 /keeper.sock          where to ask (keeper_socket.h)
+//                                 /admin.json           control/runtime_directory.h
 //
 // All are root's alone (mode 600, directories 700).
 #pragma once
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/runtime_directory.h"
 
 namespace shoal {
 
@@ -33,15 +35,6 @@ struct MountState {
 
   friend bool operator==(const MountState&, const MountState&) = default;
 };
-
-// As systemd-escape --path has it, so that "/mnt/oss_data" is "mnt-oss_data". What would be
-// longer than a file's name may be is a hash.
-std::string EscapeMountPoint(std::string_view mount_point);
-
-// The directory above; need not be there.
-std::string StateDirectory(std::string_view mount_point);
-// Makes it.
-Result<> MakeStateDirectory(const std::string& directory);
 
 // JSON. What is not a state is kInvalid.
 std::string ToJson(const MountState& state);

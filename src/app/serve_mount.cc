@@ -1,8 +1,10 @@
 #include "app/serve_mount.h"
 
+#include <fmt/ranges.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "app/assemble.h"
+#include "app/control_room.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
@@ -71,12 +74,25 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
 }
 
+uint64_t NumberOf(const std::vector<std::string>& options) {
+  const std::string text = fmt::format("{}", fmt::join(options, "\n"));
+  return XXH3_64bits(text.data(), text.size());
+}
+
 // What others may read of this process, and the keeper's facts of the mount.
 Result<> Announce(const MountPlan& plan, MountState state, const std::string& state_path,
-                  MountMemory& memory, const Session& session, const WorkerSeat& seat) {
+                  MountMemory& memory, Session& session, const WorkerSeat& seat) {
   if (!seat.attaches) RETURN_IF_ERROR(memory.SaveInit(session.init_message()));
   memory.SetOutlivesItsWorker(session.facts().outlives_its_process);
   memory.SetRecoveryLimit(plan.options.command.recovery_limit_seconds);
+  // What the kernel keeps of names it keeps by the options of before.
+  const uint64_t options = NumberOf(state.options);
+  if (seat.attaches && options != memory.options_served()) {
+    const Result<> forgotten = session.ForgetNames();
+    if (!forgotten && forgotten.error().code != Errc::kUnsupported)
+      log::Warn("{}", forgotten.error().detail);
+  }
+  memory.SetOptionsServed(options);
   state.version = kVersion;
   state.keeper_pid = getppid();
   state.worker_pid = getpid();
@@ -120,12 +136,16 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     log::Info("forgot what was kept of names, as a signal asked{}{}",
               kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
   });
+  // After the session before this one has ended, so that its port is free.
+  auto control_room = ControlRoom::Open(plan, *node, **session, clock);
+  if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
     return Refuse(seat, kExitFailure, announced.error());
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
   signals.Finish();
+  control_room->reset();
   session->reset();
   if (served) return kExitSuccess;
   log::Error("{} is served no more: {}", plan.mount_point, served.error().detail);

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include <cctype>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -17,44 +19,54 @@
 namespace shoal {
 namespace {
 
-constexpr std::string_view kRoot = "/run/shoal/";
+constexpr std::string_view kStateRoot = "/run/shoal";
 
 std::string AdminFile(std::string_view mount_point) {
-  return RuntimeDirectory(mount_point) + "admin.json";
+  return StateDirectory(mount_point) + "/admin.json";
 }
 
 }  // namespace
 
-std::string RuntimeDirectory(std::string_view mount_point) {
+std::string EscapeMountPoint(std::string_view mount_point) {
+  std::string out;
+  while (mount_point.starts_with('/')) mount_point.remove_prefix(1);
   while (mount_point.ends_with('/')) mount_point.remove_suffix(1);
-  if (mount_point.starts_with('/')) mount_point.remove_prefix(1);
-  std::string escaped;
+  if (mount_point.empty()) return "-";
   for (const char c : mount_point) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool kept = byte < 0x80 && (std::isalnum(byte) != 0 || c == '_' || c == ':' ||
-                                      (c == '.' && !escaped.empty()));
+    const bool plain = byte < 0x80 && (std::isalnum(byte) != 0 || c == ':' || c == '_' || c == '.');
     if (c == '/')
-      escaped += '-';
-    else if (kept)
-      escaped += c;
+      out += '-';
+    else if (plain && !(c == '.' && out.empty()))
+      out += c;
     else
-      escaped += fmt::format("\\x{:02x}", byte);
+      out += fmt::format("\\x{:02x}", byte);
   }
-  return std::string(kRoot) + (escaped.empty() ? "-" : escaped) + "/";
+  if (out.size() <= NAME_MAX) return out;
+  return fmt::format("long-{:016x}", XXH3_64bits(mount_point.data(), mount_point.size()));
+}
+
+std::string StateDirectory(std::string_view mount_point) {
+  return fmt::format("{}/{}", kStateRoot, EscapeMountPoint(mount_point));
+}
+
+Result<> MakeStateDirectory(const std::string& directory) {
+  for (const std::string& path : {std::string(kStateRoot), directory})
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+      return Fail(Errc::kInvalid, fmt::format("cannot keep the state of the mount: {}: {}", path,
+                                              std::strerror(errno)));
+  return {};
 }
 
 Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address) {
   const std::string file = AdminFile(mount_point);
-  const std::filesystem::path directory = RuntimeDirectory(mount_point);
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return Fail(Errc::kUnreachable, directory.string() + ": " + error.message());
-  chmod(directory.c_str(), 0700);
+  RETURN_IF_ERROR(MakeStateDirectory(StateDirectory(mount_point)));
   const nlohmann::ordered_json json = {
       {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
   const std::string draft = file + ".new";
   if (!(std::ofstream(draft, std::ios::trunc) << json.dump() << '\n' << std::flush))
     return Fail(Errc::kUnreachable, draft + ": " + std::strerror(errno));
+  std::error_code error;
   std::filesystem::rename(draft, file, error);
   if (error) return Fail(Errc::kUnreachable, file + ": " + error.message());
   return {};
@@ -83,8 +95,6 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
 void RemoveAdminAddress(std::string_view mount_point) {
   std::error_code ignored;
   std::filesystem::remove(AdminFile(mount_point), ignored);
-  // Only when nothing else is in it.
-  std::filesystem::remove(RuntimeDirectory(mount_point), ignored);
 }
 
 }  // namespace shoal

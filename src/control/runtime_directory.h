@@ -1,5 +1,5 @@
-// Where a mount leaves what other commands need to find it: /run/shoal/MOUNT/, of root alone,
-// with the mount point escaped as systemd does ("/mnt/oss_data" is mnt-oss_data).
+// Where a mount leaves what other commands need to find it: /run/shoal/ESCAPED-MOUNT-POINT/, of
+// root alone.
 #pragma once
 
 #include <string>
@@ -9,8 +9,14 @@
 
 namespace shoal {
 
-// `mount_point`: absolute. With a slash at its end.
-std::string RuntimeDirectory(std::string_view mount_point);
+// As systemd-escape --path has it, so that "/mnt/oss_data" is "mnt-oss_data". What would be
+// longer than a file's name may be is a hash.
+std::string EscapeMountPoint(std::string_view mount_point);
+
+// The directory above; need not be there.
+std::string StateDirectory(std::string_view mount_point);
+// Makes it.
+Result<> MakeStateDirectory(const std::string& directory);
 
 // How the admin port of a mount is reached.
 struct AdminAddress {

@@ -82,6 +82,10 @@ class MemoryWarmupTasks final : public WarmupTasks {
     if (task.id == 0) task.id = tasks_.size() + 1;
     tasks_.push_back(std::move(task));
   }
+  void Replace(std::vector<WarmupTask> tasks) {
+    const MutexLock lock(mutex_);
+    tasks_ = std::move(tasks);
+  }
   void Change(uint64_t id, const std::function<void(WarmupTask&)>& change) {
     const MutexLock lock(mutex_);
     for (WarmupTask& task : tasks_)

@@ -1,0 +1,119 @@
+#include "app/control_room.h"
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "app/mount_state.h"
+#include "app/version.h"
+#include "base/log.h"
+#include "control/admin_server.h"
+#include "control/describe_path.h"
+#include "control/node_reporter.h"
+#include "control/runtime_directory.h"
+#include "control/warmup_service.h"
+
+namespace shoal {
+namespace {
+
+// Of this mount of this bucket alone. "" when there is no place for it, which costs the tasks
+// their memory, and nothing else.
+std::string WarmupStateFile(const MountPlan& plan) {
+  const OriginOptions& origin = plan.options.origin;
+  const std::filesystem::path directory =
+      std::filesystem::path(plan.options.command.state_directory) /
+      EscapeMountPoint(plan.mount_point);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  if (error) {
+    log::Warn("warm-up tasks end with the daemon: {}: {}", directory.string(), error.message());
+    return "";
+  }
+  const std::string bucket =
+      "/" + origin.endpoint + "/" + origin.bucket + "/" + plan.options.file_system.prefix;
+  return directory / (EscapeMountPoint(bucket) + ".warmup");
+}
+
+AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {
+  return {
+      .url = server.url(), .token_file = options.token_file, .ca_file = options.certificate_file};
+}
+
+}  // namespace
+
+// Each uses those above it.
+struct ControlRoom::Parts {
+  std::string mount_point;
+  std::unique_ptr<WarmupTasks> warmup;
+  std::unique_ptr<NodeReporter> reporter;
+  std::unique_ptr<AdminServer> server;
+};
+
+Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, Node& node,
+                                                       Session& session, const Clock& clock) {
+  const MountOptions& options = plan.options;
+  if (options.admin.port == 0) return nullptr;
+  auto parts = std::make_unique<Parts>();
+  parts->mount_point = plan.mount_point;
+
+  WarmupOptions warmup = options.warmup;
+  warmup.mount_prefix = options.file_system.prefix;
+  warmup.state_file = WarmupStateFile(plan);
+  Tier* const tier = node.tiers.disk ? node.tiers.disk.get() : node.tiers.memory.get();
+  ASSIGN_OR_RETURN(parts->warmup,
+                   StartWarmup(warmup, *node.warmup_store, tier, *node.demand, clock));
+
+  parts->reporter = std::make_unique<NodeReporter>(NodeParts{.version = std::string(kVersion),
+                                                             .source = plan.source,
+                                                             .mount_point = plan.mount_point,
+                                                             .type = plan.subtype,
+                                                             .tiers = node.tiers,
+                                                             .reads = *node.reads,
+                                                             .fetches = *node.fetches,
+                                                             .store = *node.store_metrics,
+                                                             .session = session,
+                                                             .clock = clock});
+  FileSystem& file_system = *node.file_system;
+  const auto forget = [&session] {
+    const Result<> kernel = session.ForgetNames();
+    if (!kernel && kernel.error().code != Errc::kUnsupported)
+      log::Warn("{}", kernel.error().detail);
+  };
+  ASSIGN_OR_RETURN(
+      parts->server,
+      AdminServer::Start(options.admin, {.warmup = *parts->warmup,
+                                         .report = *parts->reporter,
+                                         .clear_directory_cache =
+                                             [&file_system, forget] {
+                                               file_system.ClearDirectoryCache();
+                                               forget();
+                                             },
+                                         .clear_metadata_cache =
+                                             [&file_system, forget] {
+                                               file_system.ClearMetadataCache();
+                                               forget();
+                                             },
+                                         .describe_path =
+                                             [&node, prefix = options.file_system.prefix](
+                                                 std::string_view path, Deadline deadline) {
+                                               return DescribePath(*node.warmup_store, prefix,
+                                                                   node.tiers, path, deadline);
+                                             },
+                                         .clock = clock}));
+  const Result<> written =
+      WriteAdminAddress(plan.mount_point, AddressOf(*parts->server, options.admin));
+  if (!written)
+    log::Warn("shoal's commands will not find the admin port: {}", written.error().detail);
+  log::Info("the admin port is {}", parts->server->url());
+  return std::unique_ptr<ControlRoom>(new ControlRoom(std::move(parts)));
+}
+
+ControlRoom::ControlRoom(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+ControlRoom::~ControlRoom() {
+  RemoveAdminAddress(parts_->mount_point);
+}
+
+}  // namespace shoal
