@@ -1,0 +1,229 @@
+"""Warm-up as its users meet it: the specification's interface, a mount, and what the origin
+is asked for."""
+import os
+import pathlib
+import signal
+import unittest
+
+from admin import Admin, free_port
+from caching import MIB, CacheTest, cache_options, cached_bytes, wait_until
+from harness import pattern, sha256
+
+class Warmup(CacheTest):
+    def warm_mount(self, origin, *options, **capacity):
+        """A mount with a cache, and its management interface."""
+        port = free_port()
+        directories = capacity.pop("directories", ())
+        mount = self.mount(origin, cache_options(*directories, **capacity),
+                           f"g_server_Port={port}", *options)
+        admin = Admin(port)
+        wait_until(admin.answers)
+        return mount, admin
+
+    def put(self, origin, sizes, seed=0):
+        return {key: sha256(origin.put(key, pattern(size, seed + number)))
+                for number, (key, size) in enumerate(sizes.items())}
+
+    def assert_completed(self, task, size):
+        self.assertEqual((task["Status"], task["ErrorCode"], task["ErrorMessage"]),
+                         ("completed", 0, ""))
+        self.assertEqual((task["CompletedSize"], task["TotalSize"]), (size, size))
+
+    def test_a_file_is_loaded_and_read_without_a_get(self):
+        for capacity in ({"disk": True}, {"memory_mib": 64}, {"disk": True, "memory_mib": 64}):
+            with self.subTest(capacity):
+                origin = self.origin()
+                directories = [self.directory()] if capacity.get("disk") else []
+                written = self.put(origin, {"model/weights.bin": 9 * MIB + 77, "other": 100})
+                mount, admin = self.warm_mount(origin, directories=directories,
+                                               memory_mib=capacity.get("memory_mib", 0))
+                task = admin.run("model/weights.bin")
+                self.assert_completed(task, 9 * MIB + 77)
+                self.assertFalse(task["IsDir"])
+                self.assertEqual(self.get_bytes(origin), 9 * MIB + 77, "each byte once")
+                del written["other"]
+                for _ in range(2):
+                    self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_a_directory_and_the_root_are_loaded_with_all_that_is_below(self):
+        origin, directory = self.origin(), self.directory()
+        below = self.put(origin, {f"d/{i % 7}/{i}": i * 3001 for i in range(80)})
+        beside = self.put(origin, {"e": 12_345, "f/g": MIB}, seed=100)
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        task = admin.run("d")
+        self.assert_completed(task, sum(i * 3001 for i in range(80)))
+        self.assertTrue(task["IsDir"])
+        self.assert_reads_without_a_get(origin, mount, below)
+        origin.reset_stats()
+        self.assert_completed(admin.run(""), sum(i * 3001 for i in range(80)) + 12_345 + MIB)
+        self.assertEqual(self.get_bytes(origin), 12_345 + MIB, "the others were there")
+        self.assert_reads_without_a_get(origin, mount, below | beside)
+
+    def test_a_mount_of_a_prefix_loads_what_is_below_it(self):
+        origin, directory = self.origin(), self.directory()
+        self.put(origin, {"a/b/c": 1000, "a/d": 2000, "b/c": 3000})
+        port = free_port()
+        self.mount(origin, cache_options(directory), f"g_server_Port={port}", source="data:/a/")
+        admin = Admin(port)
+        wait_until(admin.answers)
+        self.assert_completed(admin.run("b"), 1000)
+        self.assert_completed(admin.run(""), 3000)
+
+    def test_a_pattern_picks_files(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {"d/a_1": 1000, "d/a_2": 2000, "d/e/b_2": 3000})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        task = admin.run("d", pattern=".*_2$")
+        self.assert_completed(task, 5000)
+        self.assertEqual(task["Pattern"], ".*_2$")
+        del written["d/a_1"]
+        self.assert_reads_without_a_get(origin, mount, written)
+        self.assertEqual(len(admin.warmup("stat", "d", pattern="x")[0].get("TaskInfos", [])), 0)
+
+    def test_a_list_of_paths_is_a_task_each_and_names_may_have_commas(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {"a": 1000, "b/c": 2000, "d,e": 3000})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        results = admin.warmup("load", "a,b,d\\,e")
+        self.assertEqual([(r["Path"], r["ErrorCode"]) for r in results],
+                         [("a", 0), ("b", 0), ("d,e", 0)])
+        for path, size in (("a", 1000), ("b", 2000), ("d,e", 3000)):
+            self.assert_completed(admin.wait(path), size)
+        self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_cached_files_are_skipped_and_changed_ones_are_loaded_again(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {f"d/{i}": 50_000 for i in range(20)})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        self.assert_reads(mount, {"d/3": written["d/3"]})
+        wait_until(lambda: cached_bytes(directory) == 50_000)
+        admin.run("d")
+        self.assertEqual(self.get_bytes(origin), 20 * 50_000, "each byte once, by whomever")
+        origin.reset_stats()
+        self.assert_completed(admin.run("d"), 20 * 50_000)
+        self.assertEqual(origin.requests().get("Get", 0), 0)
+        written["d/7"] = sha256(origin.put("d/7", pattern(60_000, 99)))
+        self.assert_completed(admin.run("d"), 20 * 50_000 + 10_000)
+        self.assertEqual(self.get_bytes(origin), 60_000)
+        self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_a_canceled_task_stops_and_says_so(self):
+        origin, directory = self.origin(), self.directory()
+        self.put(origin, {"large": 60 * MIB})
+        _, admin = self.warm_mount(origin, directories=[directory], disk_mib=128)
+        origin.configure(bytes_per_second=4 * MIB)
+        admin.load("large")
+        wait_until(lambda: self.get_bytes(origin) > 0)
+        result = admin.warmup("cancel", "large")[0]
+        self.assertEqual(result["ErrorCode"], 0)
+        self.assertEqual(admin.tasks("large")[0]["Status"], "canceled")
+        self.assertLess(self.get_bytes(origin), 60 * MIB)
+        again = admin.warmup("cancel", "large")[0]
+        self.assertNotEqual(again["ErrorCode"], 0)
+        self.assertIn("canceled", again["ErrorMessage"])
+        origin.configure(bytes_per_second=0)
+        self.assert_completed(admin.run("large"), 60 * MIB)
+
+    def test_a_task_goes_on_after_an_unmount_and_after_kill_9_in_the_middle(self):
+        for ending in ("umount", "kill -9 of the worker", "kill -9 of both"):
+            with self.subTest(ending):
+                origin, directory = self.origin(), self.directory()
+                written = self.put(origin, {f"d/{i}": 500_000 for i in range(60)})
+                mount, admin = self.warm_mount(origin, directories=[directory])
+                origin.configure(bytes_per_second=10 * MIB)
+                admin.load("d")
+                wait_until(lambda: cached_bytes(directory) > 2 * MIB)
+                submitted = admin.tasks("d")[0]["SubmitTime"]
+                self.end(mount, ending)
+                origin.configure(bytes_per_second=0)
+                if ending != "kill -9 of the worker":
+                    mount, admin = self.warm_mount(origin, directories=[directory])
+                wait_until(admin.answers)
+                task = admin.wait("d")
+                self.assertEqual(task["SubmitTime"], submitted, "the same task")
+                self.assert_completed(task, 60 * 500_000)
+                self.assert_reads_without_a_get(origin, mount, written)
+
+    def end(self, mount, how):
+        if how == "umount":
+            mount.process.send_signal(signal.SIGTERM)
+            mount.wait()
+        elif how == "kill -9 of the worker":
+            os.kill(mount.worker(), signal.SIGKILL)
+        else:
+            worker = mount.worker()
+            mount.process.kill()
+            mount.wait()
+            wait_until(lambda: not pathlib.Path(f"/proc/{worker}").exists())
+
+    def test_what_does_not_fit_fails_at_once_with_both_figures(self):
+        origin, directory = self.origin(), self.directory()
+        self.put(origin, {"d/1": 5 * MIB, "d/2": 5 * MIB})
+        _, admin = self.warm_mount(origin, directories=[directory], disk_mib=8)
+        task = admin.run("d")
+        self.assertEqual((task["Status"], task["ErrorCode"]), ("failed", 28))
+        self.assertIn("11 MiB", task["ErrorMessage"])
+        self.assertIn("room for 8 MiB", task["ErrorMessage"])
+        self.assertEqual(origin.requests().get("Get", 0), 0)
+        self.assert_completed(admin.run("d/2"), 5 * MIB)
+
+    def test_files_that_fail_are_counted_and_the_others_are_loaded(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {f"d/{i}": 10_000 for i in range(20)})
+        origin.put_object("d/archived", b"x" * 100, "Archive")
+        origin.configure(faults=[{"match": {"op": "Get", "key_prefix": "d/7"},
+                                  "kind": "wrong_etag"}])
+        mount, admin = self.warm_mount(origin, "request_deadline=1", directories=[directory])
+        task = admin.run("d")
+        self.assertEqual((task["Status"], task["ErrorCode"]), ("failed", 13))
+        self.assertIn("2 of 21 files", task["ErrorMessage"])
+        origin.configure(faults=[])
+        del written["d/7"]
+        self.assert_reads_without_a_get(origin, mount, written)
+        self.assertEqual(admin.run("nothing/here")["ErrorCode"], 2)
+
+    def test_connections_that_break_and_answers_that_are_wrong_fail_no_task(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {f"d/{i}": 300_000 for i in range(40)})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        origin.configure(faults=[
+            {"match": {"op": "Get"}, "kind": "cut_after_bytes", "bytes": 100_000,
+             "probability": 0.3},
+            {"match": {"op": "Get"}, "kind": "status503", "probability": 0.2}])
+        self.assert_completed(admin.run("d"), 40 * 300_000)
+        origin.configure(faults=[])
+        self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_an_object_that_changes_meanwhile_is_loaded_as_it_is_now(self):
+        origin, directory = self.origin(), self.directory()
+        origin.put("large", os.urandom(120 * MIB))  # more than is asked for at once
+        replacement = pattern(20 * MIB, 5)
+        mount, admin = self.warm_mount(origin, directories=[directory], disk_mib=256)
+        origin.configure(bytes_per_second=20 * MIB)
+        admin.load("large")
+        wait_until(lambda: self.get_bytes(origin) > 0)
+        written = {"large": sha256(origin.put("large", replacement))}
+        origin.configure(bytes_per_second=0)
+        self.assert_completed(admin.wait("large"), 20 * MIB)
+        self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_thousands_of_paths_are_taken_in_one_request(self):
+        origin, directory = self.origin(), self.directory()
+        paths = [f"d/{i}" for i in range(5000)]
+        self.put(origin, {path: 10 for path in paths[::50]})
+        _, admin = self.warm_mount(origin, directories=[directory])
+        results = admin.warmup("load", ",".join(paths))
+        self.assertEqual([r["Path"] for r in results], paths)
+        self.assert_completed(admin.wait("d/4950"), 10)
+        self.assertEqual(admin.wait("d/4999")["ErrorCode"], 2)
+
+    def test_a_mount_without_a_cache_says_what_it_lacks(self):
+        origin = self.origin()
+        _, admin = self.warm_mount(origin)
+        result = admin.warmup("load", "a")[0]
+        self.assertNotEqual(result["ErrorCode"], 0)
+        self.assertIn("g_tier_DadiDiskCacheCapacityMB", result["ErrorMessage"])
+
+
+if __name__ == "__main__":
+    unittest.main()
