@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 shoal=$PWD/build/release/bin/shoal
+PATH=${shoal%/*}:$PATH
 [ "$(id -u)" = 0 ] || exec sudo "$0"
 
 base=$(mktemp -d)
@@ -40,10 +41,12 @@ echo "$endpoint"
 
 say "3. Mount it, as with the real service"
 if [ ! -e "$helper" ]; then ln -s "$shoal" "$helper"; made_helper=1; fi
-mkdir "$base/cache"
+mkdir "$base/cache" "$base/state"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 run mount -t alinas -o "efc,protocol=oss,passwd_file=$base/passwd-oss,endpoint=$endpoint" \
   -o "g_tier_DadiIsDistributed=false,g_tier_DadiDiskCacheCapacityMB=1024" \
-  -o "g_tier_DadiDiskCachePath=$base/cache/" demo:/ "$mount_point"
+  -o "g_tier_DadiDiskCachePath=$base/cache/,g_server_Port=$port,state_directory=$base/state" \
+  demo:/ "$mount_point"
 run findmnt -o SOURCE,TARGET,FSTYPE,OPTIONS "$mount_point"
 
 say "4. Look"
@@ -65,13 +68,41 @@ say "6. Every byte, against the checksums of what was written"
 diff "$base/written" "$base/read"
 echo "all $(wc -l < "$base/read") files have the checksums they were written with"
 
-say "7. What the origin was asked, and what it sent"
+say "7. New objects: into the cache before anybody reads them"
+mkdir "$base/store/demo/late"
+for i in 1 2 3 4 5 6 7 8; do head -c 4M /dev/urandom > "$base/store/demo/late/part-$i.bin"; done
+run shoal warmup load "$mount_point/late" --pattern 'part-[1-4]' --watch
+run curl -s "http://localhost:$port/v1/warmup/stat?target_path=late"
+run curl -s "http://localhost:$port/v1/tier"
+run shoal stat "$mount_point/late"
+
+say "8. kill -9 of the daemon in the middle of a read: the reader does not notice"
+head -c 512M /dev/urandom > "$base/store/demo/models/tiny/another.bin"
+sha256sum < "$base/store/demo/models/tiny/another.bin" > "$base/written"
+sha256sum < "$mount_point/models/tiny/another.bin" > "$base/read" &
+reader=$!
+state=$(grep -lF "\"$mount_point\"" /run/shoal/*/state.json)
+worker=$(sed -n 's/.*"worker_pid": \([0-9]*\).*/\1/p' "$state")
+run kill -9 "$worker"
+wait "$reader"
+run diff "$base/written" "$base/read"
+echo "read whole, while worker $worker died"
+
+say "9. Change options while it is in use"
+run shoal update "$mount_point" -o g_tier_DadiDiskCacheCapacityMB=600
+run python3 tools/efc_runtime_ops.py update "$mount_point" -o g_tier_DadiCachePageSizeKB=64
+run python3 tools/efc_runtime_ops.py rollback "$mount_point"
+run shoal top "$mount_point" --count 1
+run shoal doctor "$mount_point" || true
+echo "(the live page of this mount is http://localhost:$port/)"
+
+say "10. What the origin was asked, and what it sent"
 python3 -c "
 import json, sys, urllib.request
 stats = json.load(urllib.request.urlopen(sys.argv[1] + '/__origin/stats'))
 for kind, count in stats['requests'].items():
     if count: print(f'{kind:6} {count:5} requests {stats[\"bytes\"][kind]:12,} bytes')" "$endpoint"
 
-say "8. Unmount"
+say "11. Unmount"
 run umount "$mount_point"
 echo "done: the mount, the origin and the data are gone again"

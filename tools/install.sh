@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the program and what is made from it. Run as root:
+#
+#   tools/install.sh PROGRAM [ROOT]
+#
+# ROOT is put before every path, for packages; it is empty for this machine.
+set -eu
+program=$1
+root=${2:-}
+tools=$(dirname "$0")
+
+install -s -D -m 755 "$program" "$root/usr/local/bin/shoal"
+mkdir -p "$root/sbin" "$root/usr/bin"
+ln -sf /usr/local/bin/shoal "$root/sbin/mount.alinas"
+ln -sf /usr/local/bin/shoal "$root/usr/bin/aliyun-alinas-efc-cli"
+install -D -m 755 "$tools/efc_runtime_ops.py" "$root/usr/local/share/shoal/efc_runtime_ops.py"
+
+for page in shoal.1 mount.alinas.8 aliyun-alinas-efc-cli.1; do
+  folder="$root/usr/local/share/man/man${page##*.}"
+  mkdir -p "$folder"
+  "$program" manual "${page%.*}" > "$folder/$page"
+done
+share="$root/usr/local/share"
+mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" \
+  "$share/fish/vendor_completions.d"
+"$program" completion bash > "$share/bash-completion/completions/shoal"
+"$program" completion zsh > "$share/zsh/site-functions/_shoal"
+"$program" completion fish > "$share/fish/vendor_completions.d/shoal.fish"
+echo "installed; shoal doctor says whether this machine is ready"
