@@ -11,7 +11,6 @@
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
-#include "app/restart_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "app/worker_command.h"
@@ -77,9 +76,6 @@ int main(int argc, char** argv) {
   if (command == "mount")
     return shoal::RunMountCommand(argc - 1, argv + 1,
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
-  if (command == "restart") return shoal::RunRestartCommand(argc - 1, argv + 1);
-  if (command == "update") return shoal::RunUpdateCommand(argc - 1, argv + 1);
-  if (command == "rollback") return shoal::RunRollbackCommand(argc - 1, argv + 1);
   if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <optional>
+#include <memory>
 #include <set>
 
 #include "app/keeper_socket.h"
@@ -133,17 +133,55 @@ int Say(std::string_view name, const Outcome& outcome) {
   return outcome.status;
 }
 
-// The exit status instead, if the command line asks for help or is none.
-std::optional<int> Parse(CLI::App& app, int argc, const char* const* argv) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
-    return kExitUsage;
+// What the three have in common.
+class ReplaceCommand : public Command {
+ public:
+  void Declare(CLI::App& app) override {
+    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
   }
-  return std::nullopt;
-}
+
+ protected:
+  int Report(const Outcome& outcome) const { return Say(fmt::format("shoal {}", name()), outcome); }
+
+  std::string mount_point_;
+};
+
+class RestartCommand final : public ReplaceCommand {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "restart"; }
+  void Declare(CLI::App& app) override {
+    app.description(
+        "Replaces the process that serves a mount. Programs that use it notice nothing.");
+    ReplaceCommand::Declare(app);
+  }
+  int Run() override { return Report(Restart(mount_point_)); }
+};
+
+class UpdateCommand final : public ReplaceCommand {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "update"; }
+  void Declare(CLI::App& app) override {
+    app.description("Changes options of a mount. Programs that use it notice nothing.");
+    ReplaceCommand::Declare(app);
+    app.add_option("-o", options_, "Options, with commas between them; may be repeated")
+        ->required()
+        ->allow_extra_args(false);
+  }
+  int Run() override { return Report(Update(mount_point_, options_)); }
+
+ private:
+  std::vector<std::string> options_;
+};
+
+class RollbackCommand final : public ReplaceCommand {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "rollback"; }
+  void Declare(CLI::App& app) override {
+    app.description("Gives a mount back the options it had before the last update.");
+    ReplaceCommand::Declare(app);
+  }
+  int Run() override { return Report(Rollback(mount_point_)); }
+};
 
 }  // namespace
 
@@ -207,33 +245,12 @@ int RunRemount(std::string_view name, const std::string& mount_point,
   return outcome.status == kExitSuccess ? kExitSuccess : Say(name, outcome);
 }
 
-int RunRestartCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  CLI::App app("Replaces the process that serves a mount. Programs that use it notice nothing.",
-               "shoal restart");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal restart", Restart(mount_point));
-}
-
-int RunUpdateCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  std::vector<std::string> options;
-  CLI::App app("Changes options of a mount. Programs that use it notice nothing.", "shoal update");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  app.add_option("-o", options, "Options, with commas between them; may be repeated")
-      ->required()
-      ->allow_extra_args(false);
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal update", Update(mount_point, options));
-}
-
-int RunRollbackCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  CLI::App app("Gives a mount back the options it had before the last update.", "shoal rollback");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal rollback", Rollback(mount_point));
+std::vector<std::unique_ptr<Command>> MakeReplaceCommands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(std::make_unique<RestartCommand>());
+  commands.push_back(std::make_unique<UpdateCommand>());
+  commands.push_back(std::make_unique<RollbackCommand>());
+  return commands;
 }
 
 }  // namespace shoal
