@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <utility>
 
 #include "app/doctor_command.h"
 #include "app/manual_command.h"
@@ -15,7 +16,7 @@ namespace shoal {
 
 std::vector<std::unique_ptr<Command>> MakeCommands() {
   std::vector<std::unique_ptr<Command>> commands = MakeMountCommands();
-  for (auto& command : MakeRestartCommands()) commands.push_back(std::move(command));
+  for (auto& command : MakeReplaceCommands()) commands.push_back(std::move(command));
   commands.push_back(MakeDoctorCommand());
   commands.push_back(MakeCompletionCommand());
   commands.push_back(MakeManualCommand());

@@ -22,6 +22,7 @@
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_state.h"
+#include "app/notify_systemd.h"
 #include "app/program_path.h"
 #include "app/restart_command.h"
 #include "base/exit_status.h"
@@ -54,7 +55,10 @@ Result<> EnterNamespace(const std::string& name) {
 
 int ServeInForeground(const MountPlan& plan, const MountState& state, std::string_view name) {
   return RunKeeper(plan, state, [&](const Verdict& verdict) {
-    if (verdict.exit_status != kExitSuccess) Say(name, verdict.reason);
+    if (verdict.exit_status != kExitSuccess)
+      Say(name, verdict.reason);
+    else
+      NotifySystemdReady();
     return true;
   });
 }

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <optional>
+#include <memory>
 #include <set>
 
 #include "app/keeper_socket.h"
@@ -137,51 +137,58 @@ int Say(std::string_view name, const Outcome& outcome) {
   return outcome.status;
 }
 
-class RestartCommand final : public Command {
+// What the three have in common.
+class ReplaceCommand : public Command {
+ public:
+  void Declare(CLI::App& app) override {
+    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+  }
+
+ protected:
+  int Report(const Outcome& outcome) const { return Say(fmt::format("shoal {}", name()), outcome); }
+
+  std::string mount_point_;
+};
+
+class RestartCommand final : public ReplaceCommand {
  public:
   [[nodiscard]] std::string_view name() const override { return "restart"; }
   void Declare(CLI::App& app) override {
     app.description(
-        "Replaces the process that serves a mount. Programs that use the mount notice nothing.");
-    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+        "Replaces the process that serves a mount. Programs that use it notice nothing.");
+    ReplaceCommand::Declare(app);
   }
-  int Run() override { return Say("shoal restart", Restart(mount_point_)); }
-
- private:
-  std::string mount_point_;
+  int Run() override { return Report(Restart(mount_point_)); }
 };
 
-class UpdateCommand final : public Command {
+class UpdateCommand final : public ReplaceCommand {
  public:
   [[nodiscard]] std::string_view name() const override { return "update"; }
   void Declare(CLI::App& app) override {
     app.description(
-        "Changes options of a mount. Programs that use the mount notice nothing. Sizes of caches, "
-        "limits of the directory cache and the log level change as it is; for others the process "
-        "that serves it is replaced.");
-    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+        "Changes options of a mount. Programs that use it notice nothing. Sizes of caches, limits "
+        "of "
+        "the directory cache and the log level change as it is; for others the process that serves "
+        "it is replaced.");
+    ReplaceCommand::Declare(app);
     app.add_option("-o", options_, "Options, with commas between them; may be repeated")
         ->required()
         ->allow_extra_args(false);
   }
-  int Run() override { return Say("shoal update", Update(mount_point_, options_)); }
+  int Run() override { return Report(Update(mount_point_, options_)); }
 
  private:
-  std::string mount_point_;
   std::vector<std::string> options_;
 };
 
-class RollbackCommand final : public Command {
+class RollbackCommand final : public ReplaceCommand {
  public:
   [[nodiscard]] std::string_view name() const override { return "rollback"; }
   void Declare(CLI::App& app) override {
     app.description("Gives a mount back the options it had before the last update.");
-    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+    ReplaceCommand::Declare(app);
   }
-  int Run() override { return Say("shoal rollback", Rollback(mount_point_)); }
-
- private:
-  std::string mount_point_;
+  int Run() override { return Report(Rollback(mount_point_)); }
 };
 
 }  // namespace
@@ -246,7 +253,7 @@ int RunRemount(std::string_view name, const std::string& mount_point,
   return outcome.status == kExitSuccess ? kExitSuccess : Say(name, outcome);
 }
 
-std::vector<std::unique_ptr<Command>> MakeRestartCommands() {
+std::vector<std::unique_ptr<Command>> MakeReplaceCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(std::make_unique<RestartCommand>());
   commands.push_back(std::make_unique<UpdateCommand>());

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "app/mount_state.h"
+#include "base/result.h"
 #include "cli/command.h"
 
 namespace shoal {
 
-std::vector<std::unique_ptr<Command>> MakeRestartCommands();
+std::vector<std::unique_ptr<Command>> MakeReplaceCommands();
 
 // Whether -o asks to change a mount that is there.
 bool IsRemount(const std::vector<std::string>& options);

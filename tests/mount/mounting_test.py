@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -308,6 +309,16 @@ class Facts(MountTest):
             os.stat(mount.point)
             for word in ("io_uring", "passthrough", "requests of up to 1024 KiB"):
                 self.assertIn(word, mount.log())
+
+    def test_systemd_is_told_when_the_mount_answers(self):
+        origin = self.origin()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+            notified.bind("\0shoal-notified-" + str(os.getpid()))
+            notified.settimeout(WAIT_SECONDS)
+            os.environ["NOTIFY_SOCKET"] = "@shoal-notified-" + str(os.getpid())
+            self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+            self.mount(origin)
+            self.assertEqual(notified.recv(100), b"READY=1")
 
     def test_an_idle_daemon_is_small(self):
         origin = self.origin()
