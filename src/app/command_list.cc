@@ -8,12 +8,14 @@
 #include "app/manual_command.h"
 #include "app/mount_arguments.h"
 #include "app/origin_command.h"
+#include "app/restart_command.h"
 #include "app/umount_command.h"
 
 namespace shoal {
 
 std::vector<std::unique_ptr<Command>> MakeCommands() {
   std::vector<std::unique_ptr<Command>> commands = MakeMountCommands();
+  for (auto& command : MakeRestartCommands()) commands.push_back(std::move(command));
   commands.push_back(MakeDoctorCommand());
   commands.push_back(MakeCompletionCommand());
   commands.push_back(MakeManualCommand());

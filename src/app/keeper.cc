@@ -134,7 +134,7 @@ class Keeper {
           status = Recover();
           break;
         case Event::kQuestion:
-          status = ReplaceWorker(TakeQuestion(listen_fd_));
+          status = Reply(TakeQuestion(listen_fd_));
           break;
         default:  // it has no more to say
           break;
@@ -173,12 +173,28 @@ class Keeper {
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
+  std::optional<int> Reply(const Question& question) {
+    if (question.word == "restart" || question.word == "replace") return ReplaceWorker(question);
+    if (question.word == "change")
+      Change(question);
+    else
+      Answer(question, "the keeper of this mount knows 'restart', 'replace' and 'change'");
+    return std::nullopt;
+  }
+
+  // The worker takes other options as it is.
+  void Change(const Question& question) {
+    const std::string previous = directory_ + "/state.previous.json";
+    rename(StatePath().c_str(), previous.c_str());
+    rename(NextPath().c_str(), StatePath().c_str());
+    worker_->Signal(SIGHUP);
+    const Result<> changed = Await(*worker_, Kind::kChanged, Deadline::After(clock_, kReadyMax));
+    if (!changed) rename(previous.c_str(), StatePath().c_str());
+    Answer(question, changed ? "" : changed.error().detail);
+  }
+
   std::optional<int> ReplaceWorker(const Question& question) {
     const bool replaces = question.word == "replace";
-    if (!replaces && question.word != "restart") {
-      Answer(question, "the keeper of this mount knows 'restart' and 'replace'");
-      return std::nullopt;
-    }
     const std::string path = replaces ? NextPath() : StatePath();
     const Result<> replaced = ReplaceWorker(path);
     if (replaced && replaces) {

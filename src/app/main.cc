@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "app/command_list.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
-#include "app/restart_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "app/worker_command.h"
@@ -20,26 +20,21 @@
 
 namespace {
 
-constexpr std::string_view kUsage =
-    "usage: shoal COMMAND ...\n"
-    "\n"
-    "  mount SOURCE MOUNTPOINT [-o OPTIONS]   mount a bucket of OSS or S3, read-only\n"
-    "  umount MOUNTPOINT                      unmount it\n"
-    "  warmup load|stat|cancel PATH...        bring files into the cache before they are read\n"
-    "  top MOUNTPOINT                         show live what a mount does\n"
-    "  stat PATH                              say how much of a path is cached\n"
-    "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
-    "  restart MOUNTPOINT                     replace the process that serves it\n"
-    "  update MOUNTPOINT -o OPTIONS           change options of it\n"
-    "  rollback MOUNTPOINT                    undo the last update\n"
-    "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
-    "  completion bash|zsh|fish               print a completion script\n"
-    "  manual [PAGE]                          print a page of the manual\n"
-    "  version\n"
-    "  help\n"
-    "\n"
-    "shoal COMMAND --help says more. Under the name mount.TYPE it is the helper of\n"
-    "mount -t TYPE.\n";
+// The first sentence of each command's description.
+std::string Usage() {
+  std::string out = "usage: shoal COMMAND ...\n\n";
+  for (const shoal::DescribedCommand& command : shoal::DescribeCommands()) {
+    const std::string_view doc = command.doc;
+    const size_t end = std::min(doc.find(". "), doc.find(": "));
+    std::string summary(doc.substr(0, end));
+    if (!summary.ends_with('.')) summary += '.';
+    out += fmt::format("  {:<15} {}\n", command.name.substr(std::string_view("shoal ").size()),
+                       summary);
+  }
+  return out +
+         "\nshoal COMMAND --help says more; shoal version says which this is. Under the name\n"
+         "mount.TYPE it is the helper of mount -t TYPE.\n";
+}
 
 constexpr std::string_view kHelperPrefix = "mount.";
 
@@ -77,9 +72,6 @@ int main(int argc, char** argv) {
   if (command == "mount")
     return shoal::RunMountCommand(argc - 1, argv + 1,
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
-  if (command == "restart") return shoal::RunRestartCommand(argc - 1, argv + 1);
-  if (command == "update") return shoal::RunUpdateCommand(argc - 1, argv + 1);
-  if (command == "rollback") return shoal::RunRollbackCommand(argc - 1, argv + 1);
   if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);
@@ -93,6 +85,6 @@ int main(int argc, char** argv) {
   }
   const bool asked = command == "help" || command == "--help" || command == "-h";
   if (!asked && !command.empty()) fmt::print(stderr, "shoal: no command '{}'\n\n", command);
-  fmt::print(asked ? stdout : stderr, "{}", kUsage);
+  fmt::print(asked ? stdout : stderr, "{}", Usage());
   return asked ? shoal::kExitSuccess : shoal::kExitUsage;
 }

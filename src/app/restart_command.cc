@@ -14,6 +14,7 @@
 #include <set>
 
 #include "app/keeper_socket.h"
+#include "app/live_change.h"
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
@@ -82,7 +83,10 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
                   std::string_view done) {
   const Result<> written = WriteMountState(target.directory + "/state.next.json", next);
   if (!written) return {kExitFailure, written.error().detail};
-  Outcome outcome = Ask(target, "replace", done);
+  const auto before = OptionsOf(now);
+  const auto after = OptionsOf(next);
+  const bool live = before && after && CanChangeLive(*before, *after);
+  Outcome outcome = Ask(target, live ? "change" : "replace", done);
   if (outcome.status != kExitSuccess) {
     unlink((target.directory + "/state.next.json").c_str());
     return outcome;
@@ -133,17 +137,52 @@ int Say(std::string_view name, const Outcome& outcome) {
   return outcome.status;
 }
 
-// The exit status instead, if the command line asks for help or is none.
-std::optional<int> Parse(CLI::App& app, int argc, const char* const* argv) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
-    return kExitUsage;
+class RestartCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "restart"; }
+  void Declare(CLI::App& app) override {
+    app.description(
+        "Replaces the process that serves a mount. Programs that use the mount notice nothing.");
+    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
   }
-  return std::nullopt;
-}
+  int Run() override { return Say("shoal restart", Restart(mount_point_)); }
+
+ private:
+  std::string mount_point_;
+};
+
+class UpdateCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "update"; }
+  void Declare(CLI::App& app) override {
+    app.description(
+        "Changes options of a mount. Programs that use the mount notice nothing. Sizes of caches, "
+        "limits of the directory cache and the log level change as it is; for others the process "
+        "that serves it is replaced.");
+    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+    app.add_option("-o", options_, "Options, with commas between them; may be repeated")
+        ->required()
+        ->allow_extra_args(false);
+  }
+  int Run() override { return Say("shoal update", Update(mount_point_, options_)); }
+
+ private:
+  std::string mount_point_;
+  std::vector<std::string> options_;
+};
+
+class RollbackCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "rollback"; }
+  void Declare(CLI::App& app) override {
+    app.description("Gives a mount back the options it had before the last update.");
+    app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+  }
+  int Run() override { return Say("shoal rollback", Rollback(mount_point_)); }
+
+ private:
+  std::string mount_point_;
+};
 
 }  // namespace
 
@@ -207,33 +246,12 @@ int RunRemount(std::string_view name, const std::string& mount_point,
   return outcome.status == kExitSuccess ? kExitSuccess : Say(name, outcome);
 }
 
-int RunRestartCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  CLI::App app("Replaces the process that serves a mount. Programs that use it notice nothing.",
-               "shoal restart");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal restart", Restart(mount_point));
-}
-
-int RunUpdateCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  std::vector<std::string> options;
-  CLI::App app("Changes options of a mount. Programs that use it notice nothing.", "shoal update");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  app.add_option("-o", options, "Options, with commas between them; may be repeated")
-      ->required()
-      ->allow_extra_args(false);
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal update", Update(mount_point, options));
-}
-
-int RunRollbackCommand(int argc, const char* const* argv) {
-  std::string mount_point;
-  CLI::App app("Gives a mount back the options it had before the last update.", "shoal rollback");
-  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
-  if (const auto status = Parse(app, argc, argv)) return *status;
-  return Say("shoal rollback", Rollback(mount_point));
+std::vector<std::unique_ptr<Command>> MakeRestartCommands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(std::make_unique<RestartCommand>());
+  commands.push_back(std::make_unique<UpdateCommand>());
+  commands.push_back(std::make_unique<RollbackCommand>());
+  return commands;
 }
 
 }  // namespace shoal

@@ -2,17 +2,17 @@
 // process that serves it is replaced, with the options it had or with others.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "app/mount_state.h"
+#include "cli/command.h"
 
 namespace shoal {
 
-int RunRestartCommand(int argc, const char* const* argv);
-int RunUpdateCommand(int argc, const char* const* argv);
-int RunRollbackCommand(int argc, const char* const* argv);
+std::vector<std::unique_ptr<Command>> MakeRestartCommands();
 
 // Whether -o asks to change a mount that is there.
 bool IsRemount(const std::vector<std::string>& options);

@@ -14,6 +14,7 @@
 
 #include "app/assemble.h"
 #include "app/control_room.h"
+#include "app/live_change.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
@@ -99,6 +100,13 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
   return WriteMountState(state_path, state);
 }
 
+// What the keeper put there.
+Result<> ChangeTo(const std::string& state_path, Node& node) {
+  ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
+  ASSIGN_OR_RETURN(const MountOptions options, OptionsOf(state));
+  return ChangeLive(node, options);
+}
+
 }  // namespace
 
 int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memory,
@@ -139,6 +147,13 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
   if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+  signals.ChangeOn([&node, &seat, path = StateDirectory(plan.mount_point) + "/state.json"] {
+    const Result<> changed = ChangeTo(path, *node);
+    SendMessage(seat.keeper_fd,
+                {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
+                 .exit_status = kExitFailure,
+                 .text = changed ? "" : changed.error().detail});
+  });
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
     return Refuse(seat, kExitFailure, announced.error());
   // The kernel has its greeting, and what it sends from now on waits for Serve.

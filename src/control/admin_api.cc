@@ -180,17 +180,14 @@ HttpAnswer AdminApi::Load(const Call& call) {
   if (!paths) return BadRequest(paths.error());
   const auto seconds = PrecedingSecondsOf(call.query);
   if (!seconds) return BadRequest(seconds.error());
+  const auto tasks = node_.warmup.LoadAll(*paths, PatternOf(call.query).value_or(""));
   AdminJson results = AdminJson::array();
-  for (const std::string& path : *paths) {
-    const auto task = node_.warmup.Load(path, PatternOf(call.query).value_or(""));
-    results.push_back(
-        task ? ResultOf(path, call.http.local_address, 0,
-                        "The warm up (" + NamedPath(path) +
-                            ") is processing in the background. Use the 'stat' command to get "
-                            "status.")
-             : ResultOf(path, call.http.local_address, ToErrno(task.error().code),
-                        task.error().detail));
-  }
+  for (size_t i = 0; i < tasks.size(); ++i)
+    results.push_back(ResultOf(
+        (*paths)[i], call.http.local_address, tasks[i] ? 0 : ToErrno(tasks[i].error().code),
+        tasks[i] ? "The warm up (" + NamedPath((*paths)[i]) +
+                       ") is processing in the background. Use the 'stat' command to get status."
+                 : tasks[i].error().detail));
   return Processed(std::move(results));
 }
 
@@ -236,14 +233,12 @@ HttpAnswer AdminApi::Cancel(const Call& call) {
   if (!paths) return BadRequest(paths.error());
   const auto seconds = PrecedingSecondsOf(call.query);
   if (!seconds) return BadRequest(seconds.error());
+  const auto tasks = node_.warmup.CancelAll(*paths, PatternOf(call.query));
   AdminJson results = AdminJson::array();
-  for (const std::string& path : *paths) {
-    const auto tasks = node_.warmup.Cancel(path, PatternOf(call.query));
-    results.push_back(
-        tasks ? ResultOf(path, call.http.local_address, 0, "Successfully cancel the warm up")
-              : ResultOf(path, call.http.local_address, ToErrno(tasks.error().code),
-                         tasks.error().detail));
-  }
+  for (size_t i = 0; i < tasks.size(); ++i)
+    results.push_back(ResultOf(
+        (*paths)[i], call.http.local_address, tasks[i] ? 0 : ToErrno(tasks[i].error().code),
+        tasks[i] ? "Successfully cancel the warm up" : tasks[i].error().detail));
   return Processed(std::move(results));
 }
 

@@ -49,8 +49,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   // Since when it has waited for the first byte of a call, if that is what it does.
   [[nodiscard]] std::optional<Instant> idle_since() const;
-  // Beyond the number of connections, and on its way out.
-  [[nodiscard]] bool is_surplus() const { return is_surplus_; }
+  // Takes no further call: it was one too many, or has its last answer.
+  [[nodiscard]] bool is_leaving() const { return is_surplus_ || step_ == Step::kParting; }
 
  private:
   enum class Step : uint8_t {

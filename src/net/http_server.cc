@@ -165,15 +165,22 @@ void HttpServer::State::Accepted(tcp::socket socket) {
 bool HttpServer::State::MakeRoom() {
   size_t count = 0;
   std::shared_ptr<HttpConnection> idlest;
+  std::shared_ptr<HttpConnection> leaving;
   for (const auto& connection : connections) {
-    if (connection->is_surplus()) continue;
+    if (connection->is_leaving()) {
+      leaving = connection;
+      continue;
+    }
     ++count;
     if (connection->idle_since() && (!idlest || *connection->idle_since() < *idlest->idle_since()))
       idlest = connection;
   }
-  if (count < options.connection_count_max) return true;
-  if (!idlest || clock.Now() - *idlest->idle_since() < kIdleBeforeMakingRoom) return false;
-  idlest->Close();
+  if (count >= options.connection_count_max) {
+    if (!idlest || clock.Now() - *idlest->idle_since() < kIdleBeforeMakingRoom) return false;
+    idlest->Close();
+  }
+  // Those that leave are as many again at most.
+  if (connections.size() >= 2 * options.connection_count_max && leaving) leaving->Close();
   return true;
 }
 

@@ -257,6 +257,17 @@ TEST_F(HttpServerTest, AConnectionIdleLongestMakesRoomForANewOne) {
   EXPECT_EQ(newer.Get("/").status, 200);
 }
 
+TEST_F(HttpServerTest, ThoseThatWereRefusedAndStayTakeNobodysPlace) {
+  options_.connection_count_max = 2;
+  Start();
+  std::deque<RawHttpClient> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(server_->port());
+    EXPECT_EQ(clients.back().Exchange("nonsense\r\n\r\n").status, 400) << i;
+  }
+  EXPECT_EQ(Connect().Get("/").status, 200);
+}
+
 TEST_F(HttpServerTest, AThousandConnectionsLeaveItAnswering) {
   Start();
   std::deque<RawHttpClient> clients;

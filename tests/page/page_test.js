@@ -1,6 +1,8 @@
 // The live page, in a browser, over the real admin port.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -211,25 +213,27 @@ test('with a token it asks for it, and goes on with the right one', async (t) =>
 
 test('a page of another origin can neither read nor change', async (t) => {
   await node.say({ status: busy(), tasks: [] });
+  // On this machine too: browsers themselves keep pages of the internet from it.
+  const other = http.createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end('<p>elsewhere'));
+  other.listen(0, '127.0.0.1');
+  t.after(() => { other.closeAllConnections(); other.close(); });
+  await once(other, 'listening');
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
-  await page.goto('about:blank');
-  const outcome = await page.evaluate(async (url) => {
-    const load = `${url}v1/warmup/load?target_path=a`;
-    const image = new Promise((resolve) => {
-      const made = new Image();
-      made.onload = made.onerror = (event) => resolve(event.type);
-      made.src = load;
+  await page.goto(`http://127.0.0.1:${other.address().port}/`);
+  const read = await page.evaluate(async (url) => {
+    const load = `${url}v1/warmup/load?target_path=`;
+    await new Promise((resolve) => {
+      const image = new Image();
+      image.onload = image.onerror = resolve;
+      image.src = `${load}image`;
     });
-    const opaque = await fetch(load, { mode: 'no-cors' }).then((answer) => answer.type, (error) => error.name);
-    const posted = await fetch(load, { mode: 'no-cors', method: 'POST', body: new URLSearchParams({ pattern: 'x' }) })
-      .then((answer) => answer.type, (error) => error.name);
-    const read = await fetch(`${url}v1/status`).then(() => 'read', (error) => error.name);
-    return [await image, opaque, posted, read];
+    await fetch(`${load}fetched`, { mode: 'no-cors' }).catch(() => {});
+    await fetch(`${load}posted`, { mode: 'no-cors', method: 'POST', body: new URLSearchParams({ pattern: 'x' }) }).catch(() => {});
+    return fetch(`${url}v1/status`).then(() => 'read', (error) => error.name);
   }, node.url);
-  // The requests went out; what they asked for was not done, and nothing could be read.
-  assert.deepEqual(outcome, ['error', 'opaque', 'opaque', 'TypeError']);
+  assert.equal(read, 'TypeError');
   const list = await (await fetch(`${node.url}v1/warmup/list`)).json();
   assert.deepEqual(list.TaskInfos, []);
 });

@@ -1,0 +1,208 @@
+"""What a mount says of itself: counters, metrics, state, and the commands that print them."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import unittest
+import urllib.request
+
+from admin import Admin, free_port
+from caching import CacheTest, MIB, cache_options, cached_bytes, drop_pages, wait_until
+from harness import SHOAL, WAIT_SECONDS, pattern
+
+ROOT = pathlib.Path(__file__).parents[2]
+COUNTERS = ["tier_read", "tier_read_bytes", "tier_read_hit", "tier_read_hit_bytes",
+            "tier_read_miss", "tier_read_miss_bytes", "tier_direct_read",
+            "tier_direct_read_bytes", "tier_root_read_source", "tier_root_read_source_bytes"]
+
+
+def run(*words):
+    return subprocess.run([str(w) for w in words], capture_output=True, text=True,
+                          timeout=WAIT_SECONDS)
+
+
+class Reports(CacheTest):
+    def node(self, *options, objects=(("file", MIB),)):
+        origin = self.origin()
+        for key, size in objects:
+            origin.put(key, pattern(size, seed=len(key)))
+        self.cache = str(self.directory())
+        self.admin = Admin(free_port())
+        mount = self.mount(origin, cache_options(self.cache), f"state_directory={self.directory()}",
+                           f"g_server_Port={self.admin.port}", *options)
+        return origin, mount
+
+    def tier(self):
+        answer = self.admin.get("/v1/tier")
+        return {name: answer[name] for name in COUNTERS}
+
+    def text(self, path):
+        url = f"http://127.0.0.1:{self.admin.port}{path}"
+        with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as answer:
+            return answer.read().decode()
+
+    def read(self, mount, name, size):
+        """Whole, by the mount and not the kernel's pages."""
+        descriptor = os.open(mount / name, os.O_RDONLY)
+        try:
+            drop_pages(descriptor)
+            got = b""
+            while piece := os.read(descriptor, MIB):
+                got += piece
+            self.assertEqual(got, pattern(size, seed=len(name)))
+        finally:
+            os.close(descriptor)
+
+    def test_the_tier_counters_tell_misses_hits_and_fetches_apart(self):
+        _, mount = self.node()
+        self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
+        self.read(mount, "file", MIB)
+        cold = self.tier()
+        self.assertEqual(cold["tier_read_miss_bytes"], MIB)
+        self.assertEqual(cold["tier_root_read_source_bytes"], MIB)
+        self.assertEqual(cold["tier_read_hit"], 0)
+        self.assertEqual(cold["tier_read"], cold["tier_read_miss"])
+        self.assertGreater(cold["tier_read"], 0)
+
+        wait_until(lambda: cached_bytes(self.cache) == MIB)
+        self.read(mount, "file", MIB)
+        warm = self.tier()
+        self.assertEqual(warm["tier_read_hit_bytes"], MIB)
+        self.assertEqual(warm["tier_read_miss_bytes"], MIB)
+        self.assertEqual(warm["tier_read"], warm["tier_read_hit"] + warm["tier_read_miss"])
+        self.assertEqual(warm["tier_root_read_source"], cold["tier_root_read_source"])
+        self.assertEqual(warm["tier_direct_read"], 0)
+
+        self.assertEqual(self.admin.get("/v1/tier/clear")["ErrorCode"], 0)
+        self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
+
+    def test_warm_up_counts_as_fetched_and_not_as_read(self):
+        _, mount = self.node()
+        self.assertEqual(self.admin.run("file")["Status"], "completed")
+        warmed = self.tier()
+        self.assertEqual(warmed["tier_root_read_source_bytes"], MIB)
+        self.assertEqual((warmed["tier_read"], warmed["tier_read_miss"]), (0, 0))
+        self.read(mount, "file", MIB)
+        self.assertEqual(self.tier()["tier_read_miss"], 0)
+
+    def test_without_a_cache_there_is_no_cache_path_to_count(self):
+        origin = self.origin()
+        origin.put("file", pattern(MIB, seed=4))
+        self.admin = Admin(free_port())
+        mount = self.mount(origin, f"g_server_Port={self.admin.port}",
+                           f"state_directory={self.directory()}")
+        self.read(mount, "file", MIB)
+        self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
+
+    def test_the_metrics_are_those_of_the_document_and_lint_clean(self):
+        _, mount = self.node()
+        self.read(mount, "file", MIB)
+        text = self.text("/metrics")
+        kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+        helps = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
+        document = (ROOT / "docs/metrics.md").read_text()
+        rows = re.findall(r"^\| `((?:shoal|process)_\w+)` \| (\w+) \| (.*?) \|$", document, re.M)
+        self.assertEqual({name: (kind, doc) for name, kind, doc in rows},
+                         {name: (kinds[name], helps[name]) for name in kinds})
+        self.assertIn(f"shoal_tier_read_miss_bytes_total {MIB}\n", text)
+        if shutil.which("promtool"):
+            lint = subprocess.run(["promtool", "check", "metrics"], input=text,
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual((lint.returncode, lint.stdout + lint.stderr), (0, ""))
+
+    def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(self):
+        self.node()
+        known = set(re.findall(r"^(\w+?)(?:_bucket|_sum|_count)?[{ ]", self.text("/metrics"), re.M))
+        for path in ["packaging/grafana/shoal.json", "packaging/prometheus/shoal.rules.yml"]:
+            asked = set(re.findall(r"\b((?:shoal|process)_[a-z_]+?)(?:_bucket|_sum|_count)?\b(?=[{\s)\[])",
+                                   (ROOT / path).read_text()))
+            self.assertTrue(asked, path)
+            self.assertEqual(asked - known, set(), path)
+
+    def test_the_status_has_the_members_of_the_sample(self):
+        _, mount = self.node()
+        self.read(mount, "file", MIB)
+        sample = json.loads((ROOT / "src/testing/sample_status.json").read_text())
+        status = self.admin.get("/v1/status")
+        self.assertEqual(set(sample) - set(status), set())
+        for part in ["mount", "process", "open", "history"]:
+            self.assertEqual(set(sample[part]) - set(status[part]), set(), part)
+        self.assertEqual(set(sample["tiers"][1]), set(status["tiers"][0]))
+        self.assertEqual([o["name"] for o in sample["operations"]],
+                         [o["name"] for o in status["operations"]])
+        self.assertEqual(status["mount"]["mount_point"], str(mount.point))
+        self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
+        wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
+
+    def test_a_store_in_trouble_is_no_ready_node_and_the_reason_is_shown(self):
+        origin, mount = self.node("request_deadline=1")
+        self.assertTrue(self.admin.get("/v1/status")["ready"])
+        origin.configure(faults=[{"match": {}, "kind": "status503", "probability": 1.0}])
+        self.assertRaises(OSError, os.stat, mount / "another")
+        status = self.admin.get("/v1/status")
+        self.assertFalse(status["ready"])
+        self.assertIn("503", status["reason"])
+        self.assertIn("503", status["errors"][0]["reason"])
+        doctor = run(SHOAL, "doctor", mount.point)
+        self.assertEqual(doctor.returncode, 32)
+        self.assertIn("503", doctor.stdout)
+        origin.configure(faults=[])
+        self.assertRaises(FileNotFoundError, os.stat, mount / "a third")
+        self.assertTrue(self.admin.get("/v1/status")["ready"])
+
+    def test_the_commands_print_what_the_port_says(self):
+        _, mount = self.node(objects=[("dir/a_2", 3 * MIB), ("dir/b_1", MIB)])
+        cli = os.path.join(self.directory(), "aliyun-alinas-efc-cli")
+        os.symlink(os.path.abspath(SHOAL), cli)
+        load = run(cli, "-m", mount.point, "-r", "warmup/load", "--path", "dir", "--pattern", ".*_2$")
+        self.assertEqual(load.returncode, 0, load.stderr)
+        self.assertIn("processing in the background", load.stdout)
+        watched = run(SHOAL, "warmup", "load", mount / "dir", "--watch")
+        self.assertEqual(watched.returncode, 0, watched.stderr)
+        self.assertRegex(watched.stdout, r"dir  completed, 4\.0 MiB\n$")
+        stat = run(cli, "-m", mount.point, "-r", "warmup/stat", "--path", "dir")
+        tasks = json.loads(stat.stdout)["Results"][0]["TaskInfos"]
+        self.assertEqual([t["Pattern"] for t in tasks], ["", ".*_2$"])
+        tier = run(cli, "-m", mount.point, "-r", "tier")
+        self.assertEqual(re.findall(r"^(\w+): \d+$", tier.stdout, re.M), COUNTERS)
+        self.assertIn(f"tier_root_read_source_bytes: {4 * MIB}\n", tier.stdout)
+        self.assertEqual(run(cli, "-m", mount.point, "-r", "tier", "-c").returncode, 0)
+        self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
+        for action in ["clear_readdir_cache", "clear_metadata_cache"]:
+            self.assertEqual(run(cli, "-m", mount.point, "-r", "action", "-k", action).returncode, 0)
+        facts = run(SHOAL, "stat", mount / "dir/a_2")
+        self.assertRegex(facts.stdout, r"cached  3\.0 MiB \(100%\)")
+        self.assertRegex(facts.stdout, r"key  dir/a_2\n")
+        missing = run(SHOAL, "stat", mount / "nothing")
+        self.assertEqual(missing.returncode, 32)
+        self.assertIn("nothing", missing.stderr)
+        top = run(SHOAL, "top", mount.point, "-n", "1")
+        self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
+        self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
+
+    def test_sizes_and_limits_change_without_another_process(self):
+        _, mount = self.node(objects=[(f"f{i}", 2 * MIB) for i in range(8)])
+        for i in range(8):
+            self.read(mount, f"f{i}", 2 * MIB)
+        wait_until(lambda: cached_bytes(self.cache) == 16 * MIB)
+        worker = mount.state()["worker_pid"]
+        done = run(SHOAL, "update", mount.point, "-o",
+                   "g_tier_DadiDiskCacheCapacityMB=6,log_level=debug,g_readdircache_RemainTime=1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(lambda: cached_bytes(self.cache) <= 6 * MIB)
+        self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 6 * MIB)
+        self.assertEqual(mount.state()["worker_pid"], worker)
+        back = run(SHOAL, "rollback", mount.point)
+        self.assertEqual(back.returncode, 0, back.stderr)
+        self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 64 * MIB)
+        self.assertEqual(mount.state()["worker_pid"], worker)
+        # With pages of another size the cache is another one.
+        done = run(SHOAL, "update", mount.point, "-o", "max_connections=7")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotEqual(mount.state()["worker_pid"], worker)
+
+
+if __name__ == "__main__":
+    unittest.main()
