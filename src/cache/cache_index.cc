@@ -70,9 +70,8 @@ void CacheIndex::Touch(const ObjectDigest& digest) {
 
 void CacheIndex::Favour(const ObjectDigest& digest) {
   const SlotNumber slot = table_.Find(digest);
-  if (slot == kNoSlot) return;
+  if (slot == kNoSlot || slots_[slot].queue() == IndexQueue::kLeaving) return;
   slots_[slot].set_uses(IndexSlot::kUsesMax);
-  if (slots_[slot].queue() != IndexQueue::kSmall) return;
   Leave(slot);
   Join(slot, IndexQueue::kMain);
 }

@@ -43,8 +43,8 @@ class CacheIndex {
   // cache is no use either, or a scan would look like a favourite.
   void Touch(const ObjectDigest& digest);
 
-  // Somebody asked for it to be here: as if it had been used as often as counts, and it joins
-  // the main queue, so that what is brought after it does not displace it.
+  // Somebody asked for it to be here: as if it had just come back and been used as often as
+  // counts, so that what was asked for earlier, or never, goes before it. No effect on a victim.
   void Favour(const ObjectDigest& digest);
 
   void Remove(const ObjectDigest& digest);

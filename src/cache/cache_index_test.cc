@@ -180,10 +180,15 @@ TEST(CacheIndex, WhatWasAskedForReplacesWhatWasUsedAndStays) {
   for (int round = 0; round < 5; ++round) {
     for (uint64_t hot = 0; hot < 1000; ++hot) cache.Read(hot);
   }
+  // A few of them are there.
+  for (uint64_t asked = 0; asked < 50; ++asked) cache.Read(1'000'000 + asked);
+  for (uint64_t asked = 0; asked < 950; ++asked) cache.index().Favour(Digest(1'000'000 + asked));
+  uint64_t come_count = 0;
   for (uint64_t asked = 0; asked < 950; ++asked) {
-    cache.Read(1'000'000 + asked);
+    if (!cache.Read(1'000'000 + asked)) ++come_count;
     cache.index().Favour(Digest(1'000'000 + asked));
   }
+  EXPECT_EQ(come_count, 900);
   for (uint64_t asked = 0; asked < 950; ++asked) EXPECT_TRUE(cache.Has(1'000'000 + asked)) << asked;
 }
 

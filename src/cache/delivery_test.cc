@@ -109,6 +109,7 @@ TEST_F(DeliveryTest, WhatWasDeliveredIsReadWithoutTheOrigin) {
 
 TEST_F(DeliveryTest, OnlyWhatIsMissingIsFetched) {
   Mount();
+  Volume().WaitUntilScanned();  // what readers bring before is dropped
   const ObjectVersion object = Object(8 * kMiB);
   CollectingSink sink;
   ASSERT_TRUE(tier_->Open(object)->Read({.range = {2 * kMiB, kMiB}, .deadline = {}}, sink));
@@ -132,6 +133,7 @@ TEST_F(DeliveryTest, IsKeptAtTheFirstOpeningAndIsNone) {
 
 TEST_F(DeliveryTest, CoverSaysWhatIsHereOfThisVersionAlsoAfterARestart) {
   Mount();
+  Volume().WaitUntilScanned();  // what readers bring before is dropped
   const ObjectVersion object = Object(2 * kMiB + 5);
   EXPECT_EQ(tier_->Cover(object, {}).cached_bytes, 0);
   CollectingSink sink;
@@ -227,6 +229,7 @@ TEST_F(DeliveryTest, ADiskThatFailsMakesItIncomplete) {
 TEST_F(DeliveryTest, NearlyAllTheCapacityCanBeAskedForWhateverWasUsedBefore) {
   constexpr uint64_t kObjects = 75;
   Mount(80 * kMiB);
+  Volume().WaitUntilScanned();  // what readers bring before is dropped
   for (int round = 0; round < 4; ++round)
     for (uint64_t i = 0; i < kObjects; ++i) {
       CollectingSink sink;

@@ -129,7 +129,6 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
   ++seen_count_;
   seen_bytes_ += object->size_bytes();
   if (means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
-    means_.tier.Favour(info.version);
     OnArrived(*object);
   } else {
     Bring(object);

@@ -319,6 +319,27 @@ TEST_F(WarmupServiceTest, NearlyAllOfTheCacheIsLoadedOverWhatWasThere) {
   ExpectCached(keys);
 }
 
+TEST_F(WarmupServiceTest, WhatATaskFindsInTheCacheIsNotDisplacedByItsRest) {
+  Start(13 * kMiB);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100; ++i) {
+    Put("old/" + std::to_string(i), 100'000);
+    Put("new/" + std::to_string(i), 100'000, 'n');
+    keys.push_back("new/" + std::to_string(i));
+  }
+  for (int i = 0; i < 45; ++i) {  // read, and asked for by nobody
+    StringSink sink;
+    const ObjectVersion version = bucket_.memory().Head("new/" + std::to_string(i), {})->version;
+    ASSERT_TRUE(tier_->Open(version)->Read({.range = {0, 100'000}, .deadline = {}}, sink));
+    tier_->volumes()[0]->WaitUntilWritten();
+  }
+  ASSERT_EQ(Run("old", "^[0-4]?[0-9]$").status, Status::kCompleted);
+  bucket_.ResetGets();
+  ExpectAllCompleted(Run("new"), 100, 10'000'000);
+  EXPECT_EQ(bucket_.gets().size(), 55) << "those that were not there";
+  ExpectCached(keys);
+}
+
 TEST_F(WarmupServiceTest, AnObjectThatFailsIsTriedAgainAndThenCountedWithTheReason) {
   for (int i = 0; i < 20; ++i) Put("d/" + std::to_string(i), 5000);
   bucket_.FailGets("d/3", {Errc::kUnreachable, "cut"}, 2);

@@ -66,6 +66,8 @@ void WarmupSurvey::Keep(const std::vector<ObjectInfo>& page, WarmupListing befor
 
 // What it needs of the cache.
 uint64_t WarmupSurvey::Count(const ObjectInfo& info) {
+  // What is there already must not give way to what is loaded before its turn comes.
+  means_.tier.Favour(info.version);
   ++total_object_count_;
   total_bytes_ += info.version.size_bytes;
   if (info.storage_class != StorageClass::kReadable) return 0;

@@ -1,4 +1,5 @@
-// The first half of a warm-up task: what there is in all, and whether it fits.
+// The first half of a warm-up task: what there is in all, and whether it fits. What of it is in
+// the cache is favoured from then on.
 //
 // Listed files are kept in memory as far as there is room for them; the rest is to be listed
 // again when its turn comes. Used by one thread.

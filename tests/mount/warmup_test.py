@@ -10,12 +10,12 @@ from caching import MIB, CacheTest, cache_options, cached_bytes, wait_until
 from harness import pattern, sha256
 
 class Warmup(CacheTest):
-    def warm_mount(self, origin, *options, **capacity):
+    def warm_mount(self, origin, *options, point=None, **capacity):
         """A mount with a cache, and its management interface."""
         port = free_port()
         directories = capacity.pop("directories", ())
         mount = self.mount(origin, cache_options(*directories, **capacity),
-                           f"g_server_Port={port}", *options)
+                           f"g_server_Port={port}", *options, point=point)
         admin = Admin(port)
         wait_until(admin.answers)
         return mount, admin
@@ -137,7 +137,8 @@ class Warmup(CacheTest):
                 self.end(mount, ending)
                 origin.configure(bytes_per_second=0)
                 if ending != "kill -9 of the worker":
-                    mount, admin = self.warm_mount(origin, directories=[directory])
+                    mount, admin = self.warm_mount(origin, directories=[directory],
+                                                   point=mount.point)
                 wait_until(admin.answers)
                 task = admin.wait("d")
                 self.assertEqual(task["SubmitTime"], submitted, "the same task")
