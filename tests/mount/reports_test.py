@@ -159,6 +159,7 @@ class Reports(CacheTest):
         load = run(cli, "-m", mount.point, "-r", "warmup/load", "--path", "dir", "--pattern", ".*_2$")
         self.assertEqual(load.returncode, 0, load.stderr)
         self.assertIn("processing in the background", load.stdout)
+        self.assertEqual(self.admin.wait("dir")["Status"], "completed")
         watched = run(SHOAL, "warmup", "load", mount / "dir", "--watch")
         self.assertEqual(watched.returncode, 0, watched.stderr)
         self.assertRegex(watched.stdout, r"dir  completed, 4\.0 MiB\n$")
