@@ -34,8 +34,9 @@ constexpr std::chrono::seconds kComeUpMax{60};
 // Of one that only reads options, and of one that only attaches.
 constexpr std::chrono::seconds kReadyMax{10};
 constexpr std::chrono::seconds kAttachMax{30};
-// Of one that answers what it has begun: the longest request_deadline there is use for.
-constexpr std::chrono::seconds kDrainMax{60};
+
+constexpr const char* kCannotGoOn =
+    "no other process can go on with this mount: that takes transport=dev and Linux 6.9";
 
 enum class Event : uint8_t { kStop, kMessage, kEnded, kQuestion, kUnmounted, kTimedOut };
 
@@ -133,7 +134,7 @@ class Keeper {
           status = Recover();
           break;
         case Event::kQuestion:
-          status = ReplaceWorker(TakeQuestion(listen_fd_));
+          status = Reply(TakeQuestion(listen_fd_));
           break;
         default:  // it has no more to say
           break;
@@ -150,8 +151,7 @@ class Keeper {
     worker_.reset();
     while (true) {
       if (stop_ || IsUnmounted()) return End();
-      if (!memory_->outlives_its_worker())
-        return Abandon("with this transport or kernel no other worker can go on");
+      if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
           recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
@@ -173,12 +173,28 @@ class Keeper {
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
+  std::optional<int> Reply(const Question& question) {
+    if (question.word == "restart" || question.word == "replace") return ReplaceWorker(question);
+    if (question.word == "change")
+      Change(question);
+    else
+      Answer(question, "the keeper of this mount knows 'restart', 'replace' and 'change'");
+    return std::nullopt;
+  }
+
+  // The worker takes other options as it is.
+  void Change(const Question& question) {
+    const std::string previous = directory_ + "/state.previous.json";
+    rename(StatePath().c_str(), previous.c_str());
+    rename(NextPath().c_str(), StatePath().c_str());
+    worker_->Signal(SIGHUP);
+    const Result<> changed = Await(*worker_, Kind::kChanged, Deadline::After(clock_, kReadyMax));
+    if (!changed) rename(previous.c_str(), StatePath().c_str());
+    Answer(question, changed ? "" : changed.error().detail);
+  }
+
   std::optional<int> ReplaceWorker(const Question& question) {
     const bool replaces = question.word == "replace";
-    if (!replaces && question.word != "restart") {
-      Answer(question, "the keeper of this mount knows 'restart' and 'replace'");
-      return std::nullopt;
-    }
     const std::string path = replaces ? NextPath() : StatePath();
     const Result<> replaced = ReplaceWorker(path);
     if (replaced && replaces) {
@@ -200,20 +216,11 @@ class Keeper {
 
   // On failure there is the old worker still, or none.
   Result<> ReplaceWorker(const std::string& path) {
+    if (!memory_->outlives_its_worker()) return Fail(Errc::kUnsupported, kCannotGoOn);
     ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
-    if (memory_->outlives_its_worker()) {
-      // What it has begun is asked of the next one: nothing of it is worth waiting for.
-      worker_.reset();
-    } else {
-      worker_->Signal(SIGTERM);
-      const Deadline deadline = Deadline::After(clock_, kDrainMax);
-      while (true) {
-        const Event event = Wait(&*worker_, deadline, /*listens=*/false);
-        if (event == Event::kEnded || event == Event::kTimedOut) break;
-      }
-      worker_.reset();
-    }
+    // What it has begun is asked of the next one: nothing of it is worth waiting for.
+    worker_.reset();
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 

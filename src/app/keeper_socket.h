@@ -4,6 +4,7 @@
 //
 //   restart   with the state as it is
 //   replace   with state.next.json, which then becomes state.json
+//   change    the same, without another process: only for options that can change live
 #pragma once
 
 #include <string>

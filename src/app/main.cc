@@ -11,6 +11,7 @@
 #include "app/mount_command.h"
 #include "app/option_reference.h"
 #include "app/origin_command.h"
+#include "app/restart_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "app/worker_command.h"
@@ -28,6 +29,9 @@ constexpr std::string_view kUsage =
     "  top MOUNTPOINT                         show live what a mount does\n"
     "  stat PATH                              say how much of a path is cached\n"
     "  doctor [MOUNTPOINT | SOURCE -o ...]    find out what is wrong, and what to do\n"
+    "  restart MOUNTPOINT                     replace the process that serves it\n"
+    "  update MOUNTPOINT -o OPTIONS           change options of it\n"
+    "  rollback MOUNTPOINT                    undo the last update\n"
     "  origin --root DIR                      serve a directory as OSS and S3, for development\n"
     "  completion bash|zsh|fish               print a completion script\n"
     "  manual [PAGE]                          print a page of the manual\n"
@@ -73,6 +77,9 @@ int main(int argc, char** argv) {
   if (command == "mount")
     return shoal::RunMountCommand(argc - 1, argv + 1,
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
+  if (command == "restart") return shoal::RunRestartCommand(argc - 1, argv + 1);
+  if (command == "update") return shoal::RunUpdateCommand(argc - 1, argv + 1);
+  if (command == "rollback") return shoal::RunRollbackCommand(argc - 1, argv + 1);
   if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);

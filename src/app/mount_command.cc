@@ -23,6 +23,7 @@
 #include "app/mount_point.h"
 #include "app/mount_state.h"
 #include "app/program_path.h"
+#include "app/restart_command.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 
@@ -98,6 +99,8 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     Say(name.text, error.detail);
     return status;
   };
+  if (IsRemount(arguments->options))
+    return RunRemount(name.text, arguments->mount_point, arguments->options);
   MountState state{.source = arguments->source,
                    .subtype = arguments->subtype,
                    .mount_point = {},

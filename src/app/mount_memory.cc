@@ -33,6 +33,7 @@ struct MountMemory::Header {
   std::atomic<uint32_t> init_bytes;
   std::atomic<uint32_t> outlives_its_worker;
   std::atomic<uint64_t> recovery_limit_seconds;
+  std::atomic<uint64_t> options_served;
   std::byte init[kInitBytesMax];
 };
 
@@ -106,6 +107,13 @@ uint64_t MountMemory::recovery_limit_seconds() const {
 }
 void MountMemory::SetRecoveryLimit(uint64_t seconds) {
   header().recovery_limit_seconds.store(seconds);
+}
+
+uint64_t MountMemory::options_served() const {
+  return header().options_served.load();
+}
+void MountMemory::SetOptionsServed(uint64_t number) {
+  header().options_served.store(number);
 }
 
 std::span<std::byte> MountMemory::hand_over_area() const {

@@ -37,6 +37,10 @@ class MountMemory {
   [[nodiscard]] uint64_t recovery_limit_seconds() const;
   void SetRecoveryLimit(uint64_t seconds);
 
+  // Which options the last worker served with, as a number that differs where they do.
+  [[nodiscard]] uint64_t options_served() const;
+  void SetOptionsServed(uint64_t number);
+
   // For a SharedHandOver. Takes memory as it is written.
   [[nodiscard]] std::span<std::byte> hand_over_area() const;
 

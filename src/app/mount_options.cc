@@ -102,7 +102,7 @@ std::string UnknownOption(std::string_view name) {
 
 Result<> Apply(const ListedOption& given, bool sloppy, MountOptions& options) {
   if (given.name == "remount")
-    return Wrong(given.name, "the options of a mount cannot change; unmount it and mount again");
+    return Wrong(given.name, "this is for mount -o remount, or shoal update");
   ASSIGN_OR_RETURN(bool known, ApplyDeclared(given, options));
   if (!known) {
     ASSIGN_OR_RETURN(known, ApplyWord(given, options));

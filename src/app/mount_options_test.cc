@@ -97,8 +97,7 @@ TEST(MountOptions, WordsThatCannotHaveTheirWayAreNotedForTheLog) {
 }
 
 TEST(MountOptions, RemountIsRefusedWithWhatToDoInstead) {
-  EXPECT_EQ(Refusal("remount,ro"),
-            "remount: the options of a mount cannot change; unmount it and mount again");
+  EXPECT_EQ(Refusal("remount,ro"), "remount: this is for mount -o remount, or shoal update");
 }
 
 TEST(MountOptions, AnUnknownOptionSuggestsTheNearestAndNeverRepeatsItsValue) {

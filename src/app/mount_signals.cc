@@ -48,6 +48,11 @@ void MountSignals::ForgetOn(std::function<void()> forget) {
   forget_ = std::move(forget);
 }
 
+void MountSignals::ChangeOn(std::function<void()> change) {
+  const MutexLock lock(mutex_);
+  change_ = std::move(change);
+}
+
 void MountSignals::Finish() {
   if (!watcher_.joinable()) return;
   const uint64_t one = 1;
@@ -71,6 +76,8 @@ void MountSignals::Watch() {
         const MutexLock lock(mutex_);
         if (info.ssi_signo == SIGUSR1) {
           react = forget_;
+        } else if (info.ssi_signo == SIGHUP && change_) {
+          react = change_;
         } else {
           if (!keep_) _exit(kExitInterrupted);
           came_ = true;

@@ -1,5 +1,5 @@
 // SIGTERM, SIGINT and SIGHUP, as "end this mount", and SIGUSR1, as "forget what is kept of
-// names".
+// names". In a worker SIGHUP means "other options" (ChangeOn).
 //
 //   MountSignals signals;           a signal ends the process: nothing is mounted yet
 //   signals.Keep();                from here on it is kept
@@ -34,6 +34,8 @@ class MountSignals {
   void StopOn(std::function<void()> stop);
   // Calls `forget` at each SIGUSR1; before, it means nothing.
   void ForgetOn(std::function<void()> forget);
+  // Calls `change` at each SIGHUP, which then does not end the mount.
+  void ChangeOn(std::function<void()> change);
   void Finish();
   // Whether a signal came since Keep.
   [[nodiscard]] bool came() const;
@@ -50,6 +52,7 @@ class MountSignals {
   bool came_ GUARDED_BY(mutex_) = false;
   std::function<void()> stop_ GUARDED_BY(mutex_);
   std::function<void()> forget_ GUARDED_BY(mutex_);
+  std::function<void()> change_ GUARDED_BY(mutex_);
 
   std::thread watcher_;  // last: it uses all of the above
 };

@@ -32,4 +32,17 @@ Result<std::vector<ListedOption>> SplitOptionList(std::string_view text) {
   return options;
 }
 
+std::string JoinOptionList(const std::vector<ListedOption>& list) {
+  std::string out;
+  for (const ListedOption& option : list) {
+    if (!out.empty()) out += ',';
+    const std::string text = option.name + (option.value ? "=" + *option.value : "");
+    for (const char c : text) {
+      if (c == ',' || c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace shoal

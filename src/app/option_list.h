@@ -23,4 +23,7 @@ struct ListedOption {
 // not end.
 Result<std::vector<ListedOption>> SplitOptionList(std::string_view text);
 
+// The text that splits into these.
+std::string JoinOptionList(const std::vector<ListedOption>& list);
+
 }  // namespace shoal

@@ -40,5 +40,14 @@ TEST(OptionList, AQuoteThatDoesNotEndIsRefused) {
   EXPECT_EQ(result.error(), (Error{Errc::kInvalid, "-o: a double quote does not end"}));
 }
 
+TEST(OptionList, WhatIsJoinedSplitsIntoTheSame) {
+  const std::vector<ListedOption> list = {
+      {"efc", std::nullopt}, {"a", ""}, {"b", "1,2"}, {"c", R"("q" \ \x)"}, {"d", "x=y"}};
+  const auto split = SplitOptionList(JoinOptionList(list));
+  ASSERT_TRUE(split);
+  EXPECT_EQ(*split, list);
+  EXPECT_EQ(JoinOptionList({}), "");
+}
+
 }  // namespace
 }  // namespace shoal

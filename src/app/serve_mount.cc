@@ -1,8 +1,10 @@
 #include "app/serve_mount.h"
 
+#include <fmt/ranges.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <csignal>
@@ -12,6 +14,7 @@
 
 #include "app/assemble.h"
 #include "app/control_room.h"
+#include "app/live_change.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
 #include "app/version.h"
@@ -72,16 +75,36 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
 }
 
+uint64_t NumberOf(const std::vector<std::string>& options) {
+  const std::string text = fmt::format("{}", fmt::join(options, "\n"));
+  return XXH3_64bits(text.data(), text.size());
+}
+
 // What others may read of this process, and the keeper's facts of the mount.
 Result<> Announce(const MountPlan& plan, MountState state, const std::string& state_path,
-                  MountMemory& memory, const Session& session, const WorkerSeat& seat) {
+                  MountMemory& memory, Session& session, const WorkerSeat& seat) {
   if (!seat.attaches) RETURN_IF_ERROR(memory.SaveInit(session.init_message()));
   memory.SetOutlivesItsWorker(session.facts().outlives_its_process);
   memory.SetRecoveryLimit(plan.options.command.recovery_limit_seconds);
+  // What the kernel keeps of names it keeps by the options of before.
+  const uint64_t options = NumberOf(state.options);
+  if (seat.attaches && options != memory.options_served()) {
+    const Result<> forgotten = session.ForgetNames();
+    if (!forgotten && forgotten.error().code != Errc::kUnsupported)
+      log::Warn("{}", forgotten.error().detail);
+  }
+  memory.SetOptionsServed(options);
   state.version = kVersion;
   state.keeper_pid = getppid();
   state.worker_pid = getpid();
   return WriteMountState(state_path, state);
+}
+
+// What the keeper put there.
+Result<> ChangeTo(const std::string& state_path, Node& node) {
+  ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
+  ASSIGN_OR_RETURN(const MountOptions options, OptionsOf(state));
+  return ChangeLive(node, options);
 }
 
 }  // namespace
@@ -124,6 +147,13 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
   if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+  signals.ChangeOn([&node, &seat, path = StateDirectory(plan.mount_point) + "/state.json"] {
+    const Result<> changed = ChangeTo(path, *node);
+    SendMessage(seat.keeper_fd,
+                {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
+                 .exit_status = kExitFailure,
+                 .text = changed ? "" : changed.error().detail});
+  });
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
     return Refuse(seat, kExitFailure, announced.error());
   // The kernel has its greeting, and what it sends from now on waits for Serve.

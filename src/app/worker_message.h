@@ -5,6 +5,8 @@
 //                                write what you are to the state file at the path
 //   worker: kServing             from now on
 //   or, before that, kFailed     the exit status, and why, for people
+//   keeper: SIGHUP               the state file has other options, which can change live
+//   worker: kChanged             they are in force; or kFailed, and why
 #pragma once
 
 #include <optional>
@@ -13,7 +15,7 @@
 namespace shoal {
 
 struct WorkerMessage {
-  enum class Kind : char { kReady = 'R', kGo = 'G', kServing = 'S', kFailed = 'F' };
+  enum class Kind : char { kReady = 'R', kGo = 'G', kServing = 'S', kFailed = 'F', kChanged = 'C' };
   Kind kind{};
   int exit_status = 0;
   std::string text{};

@@ -42,7 +42,11 @@ inline std::string_view KindOf(const CacheVolume& volume) {
 }
 // The directory as its user wrote it, with a slash at the end; "" for memory.
 inline std::string PathOf(const CacheVolume& volume) {
-  return volume.is_memory() ? "" : volume.name();
+  constexpr std::string_view kOurs = "shoal-cache";
+  if (volume.is_memory()) return "";
+  std::string path = volume.name();
+  if (path.ends_with(kOurs)) path.resize(path.size() - kOurs.size());
+  return path;
 }
 
 }  // namespace shoal

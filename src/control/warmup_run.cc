@@ -67,7 +67,7 @@ void WarmupRun::Stop() {
   changed_.notify_all();
 }
 
-WarmupProgress WarmupRun::progress() const {
+WarmupSums WarmupRun::progress() const {
   const std::scoped_lock lock(mutex_);
   return progress_;
 }
@@ -90,6 +90,8 @@ Result<> WarmupRun::Run() {
   {
     // The requests under way use this object.
     std::unique_lock lock(mutex_);
+    // Also when it was stopped.
+    wake_at_job_count_ = 0;
     changed_.wait(lock, [this] { return job_count_ == 0; });
   }
   unsettled_.clear();
@@ -152,8 +154,9 @@ void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
       object->credited_bytes += range.length;
       progress_.completed_bytes += range.length;
     } else {
-      changed_.wait(lock,
-                    [this] { return job_count_ < 2 * means_.connection_count_max || stopped(); });
+      // Woken for many at once, rather than for each.
+      const size_t width = means_.connection_count_max;
+      if (job_count_ >= 2 * width) WaitForJobs(lock, width + width / 2);
       lock.unlock();
       Submit(object, range);
     }
@@ -172,10 +175,17 @@ void WarmupRun::Submit(const std::shared_ptr<Object>& object, ByteRange range) {
   means_.loaders.Run([self = shared_from_this(), object, range] {
     self->Load(*object, range);
     const std::scoped_lock lock(self->mutex_);
-    --object->job_count;
     --self->job_count_;
-    self->changed_.notify_all();
+    if ((--object->job_count == 0 && self->awaited_ == object.get()) ||
+        static_cast<int64_t>(self->job_count_) <= self->wake_at_job_count_)
+      self->changed_.notify_all();
   });
+}
+
+void WarmupRun::WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max) {
+  wake_at_job_count_ = static_cast<int64_t>(count_max);
+  changed_.wait(lock, [&] { return job_count_ <= count_max || stopped(); });
+  wake_at_job_count_ = kNoWake;
 }
 
 void WarmupRun::Load(Object& object, ByteRange range) {
@@ -211,7 +221,9 @@ void WarmupRun::SettleUntil(size_t unsettled_count_max) {
     const std::shared_ptr<Object> object = unsettled_.front();
     {
       std::unique_lock lock(mutex_);
+      awaited_ = object.get();
       changed_.wait(lock, [&] { return object->job_count == 0 || stopped(); });
+      awaited_ = nullptr;
     }
     const Deadline give_up = Deadline::After(means_.clock, kSettleWait);
     auto arrival = Delivery::Arrival::kPending;

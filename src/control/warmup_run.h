@@ -27,7 +27,7 @@
 
 namespace shoal {
 
-struct WarmupProgress {
+struct WarmupSums {
   bool is_directory = false;
   bool is_listed = false;  // the totals are known
   uint64_t completed_bytes = 0;
@@ -50,7 +50,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // From any thread: it ends with the requests under way, whose bytes nobody waits for.
   void Stop();
-  [[nodiscard]] WarmupProgress progress() const;
+  [[nodiscard]] WarmupSums progress() const;
 
  private:
   using Listed = WarmupSurvey::Listed;
@@ -63,6 +63,8 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void Admit(const ObjectInfo& info, Listed* listed);
   void Bring(const std::shared_ptr<Object>& object);
   void Submit(const std::shared_ptr<Object>& object, ByteRange range);
+  // REQUIRES: `lock` held. Until no more are given to the loaders.
+  void WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max);
   void Load(Object& object, ByteRange range);
   void SettleReady();
   // Waits until no more than so many are left.
@@ -96,7 +98,11 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   size_t job_count_ = 0;  // given to the loaders
-  WarmupProgress progress_;
+  // What the thread that runs waits for: so few jobs, or all of one object.
+  static constexpr int64_t kNoWake = -1;
+  int64_t wake_at_job_count_ = kNoWake;
+  const Object* awaited_ = nullptr;
+  WarmupSums progress_;
 };
 
 }  // namespace shoal

@@ -29,7 +29,7 @@ constexpr size_t kRunsMax = 64;
 constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
 constexpr int kNiceness = 10;            // readers come first
 
-void Take(const WarmupProgress& progress, WarmupTask& task) {
+void Take(const WarmupSums& progress, WarmupTask& task) {
   if (!progress.is_listed) return;
   task.is_directory = progress.is_directory;
   task.completed_bytes = progress.completed_bytes;
@@ -145,6 +145,7 @@ class WarmupService final : public WarmupTasks {
     {
       const std::scoped_lock lock(mutex_);
       for (const std::string& path : paths) answers.push_back(CancelOne(path, pattern, canceled));
+      ForgetOld();
       has_changed = !changed_.empty();
     }
     for (const auto& run : canceled) run->Stop();
@@ -253,6 +254,7 @@ class WarmupService final : public WarmupTasks {
       EndTask(id, outcome);
     }
     runs_.erase(id);
+    ForgetOld();
     StartRuns();
   }
 
@@ -285,12 +287,16 @@ class WarmupService final : public WarmupTasks {
     StartRuns();
   }
 
-  WarmupSaver::Batch TakeChanged() {
-    const std::scoped_lock lock(mutex_);
+  void ForgetOld() {
     for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
       changed_.erase(id);
       gone_.insert(id);
     }
+  }
+
+  WarmupSaver::Batch TakeChanged() {
+    const std::scoped_lock lock(mutex_);
+    ForgetOld();
     for (const auto& [id, run] : runs_) {
       WarmupTask* const task = history_.Find(id);
       if (task == nullptr || task->status != Status::kRunning) continue;

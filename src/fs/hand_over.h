@@ -1,9 +1,9 @@
 // What a process that serves a mount leaves to the one that takes its place, should it end
 // at any moment: what the numbers stand for that it gave to the kernel.
 //
-// Kept are directories the kernel knows, open handles of both kinds, and ids of backing
-// files. Files that are not open are not: of a number nobody knows the kernel is told
-// ESTALE, and it walks the path again by itself.
+// Kept are directories the kernel knows, open handles of both kinds, ids of backing files, and
+// the files that were looked up last. Other files are not: of a number nobody knows the kernel
+// is told ESTALE, and it walks the path again by itself, once.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct HandOverRecord {
     kOpenFile = 2,       // number: handle; see fs/kept_handle.h
     kOpenDirectory = 3,  // number: handle; see fs/kept_handle.h
     kBackingFile = 4,    // number: the kernel's id of a file it reads by itself
+    kFile = 5,           // number: inode; see fs/inode_table.cc
   };
   static constexpr size_t kValueCount = 5;
 

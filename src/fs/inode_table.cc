@@ -30,6 +30,7 @@ Attributes Inode::attributes() const {
 
 InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over) : hand_over_(hand_over) {
   RestoreDirectories(root_prefix);
+  RestoreLookedUp();
   Inode root{
       .id = kRootInode, .is_directory = true, .prefix = std::move(root_prefix), .object = {}};
   slots_[kRootInode] = {std::make_shared<const Inode>(std::move(root)), 1, HandOver::kNone};
@@ -47,6 +48,49 @@ void InodeTable::RestoreDirectories(const std::string& root_prefix) {
     slots_[inode.id] = {std::make_shared<const Inode>(std::move(inode)), left.count, token};
   });
   for (const HandOver::Token token : useless) hand_over_.Drop(token);
+}
+
+void InodeTable::RestoreLookedUp() {
+  std::vector<HandOver::Token> useless;
+  hand_over_.VisitLeft(
+      HandOverRecord::Kind::kFile, [&](HandOver::Token token, const HandOverRecord& left) {
+        if (left.number <= kRootInode || slots_.contains(left.number))
+          return useless.push_back(token);
+        ObjectInfo object{.version = {.key = std::string(left.text),
+                                      .etag = std::string(left.more_text),
+                                      .size_bytes = left.values[0]},
+                          .modified_unix_seconds = static_cast<int64_t>(left.values[1])};
+        if (left.values[2] != 0) object.storage_class = StorageClass::kArchive;
+        RestoreFile(left.number, object);
+        slots_[left.number].token = token;
+        looked_up_.emplace_back(left.number, token);
+      });
+  for (const HandOver::Token token : useless) hand_over_.Drop(token);
+}
+
+std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& object) {
+  std::shared_ptr<const Inode> inode = ReferenceFile(object);
+  const std::unique_lock lock(mutex_);
+  const auto slot = slots_.find(inode->id);
+  if (slot == slots_.end() || slot->second.token != HandOver::kNone) return inode;
+  const ObjectVersion& version = object.version;
+  const bool readable = object.storage_class == StorageClass::kReadable;
+  slot->second.token = hand_over_.Keep(
+      {.kind = HandOverRecord::Kind::kFile,
+       .number = inode->id,
+       .values = {version.size_bytes, static_cast<uint64_t>(object.modified_unix_seconds),
+                  readable ? uint64_t{0} : uint64_t{1}},
+       .text = version.key,
+       .more_text = version.etag});
+  looked_up_.emplace_back(inode->id, slot->second.token);
+  if (looked_up_.size() <= kLookedUpCountMax) return inode;
+  const auto [oldest, token] = looked_up_.front();
+  looked_up_.pop_front();
+  // It may have been forgotten since, and its token be another's.
+  const auto old_slot = slots_.find(oldest);
+  if (old_slot != slots_.end() && old_slot->second.token == token)
+    hand_over_.Drop(std::exchange(old_slot->second.token, HandOver::kNone));
+  return inode;
 }
 
 std::shared_ptr<const Inode> InodeTable::RestoreFile(InodeId id, const ObjectInfo& object) {
@@ -92,7 +136,7 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
                                       .number = wanted.id,
                                       .count = slot.references,
                                       .text = wanted.prefix});
-      else
+      else if (wanted.is_directory)
         hand_over_.SetCount(slot.token, slot.references);
       return slot.inode;
     }

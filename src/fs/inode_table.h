@@ -4,15 +4,18 @@
 // size), so the same object has the same number after a remount, and a changed object
 // another one. An inode stays for as long as the kernel holds references on it.
 // Directories are handed over to the next process: a program may stand in one, and no path
-// leads the kernel there again. Of files only those that are open are (Restore).
+// leads the kernel there again. So are the last files that were looked up: an open goes on
+// with what its look-up found.
 // Thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
@@ -44,6 +47,8 @@ class InodeTable {
   // the same get numbers next to each other.
   std::shared_ptr<const Inode> ReferenceDirectory(const std::string& prefix);
   std::shared_ptr<const Inode> ReferenceFile(const ObjectInfo& object);
+  // As ReferenceFile, for a look-up.
+  std::shared_ptr<const Inode> ReferenceLookedUp(const ObjectInfo& object);
 
   // A file that the kernel knows from the process before, by this number.
   std::shared_ptr<const Inode> RestoreFile(InodeId id, const ObjectInfo& object);
@@ -59,15 +64,20 @@ class InodeTable {
   struct Slot {
     std::shared_ptr<const Inode> inode;
     uint64_t references = 0;
-    HandOver::Token token = HandOver::kNone;  // of a directory
+    HandOver::Token token = HandOver::kNone;
   };
   std::shared_ptr<const Inode> Reference(Inode wanted);
 
+  // More are not between their look-up and their open at one time.
+  static constexpr size_t kLookedUpCountMax = 1024;
+
   void RestoreDirectories(const std::string& root_prefix);
+  void RestoreLookedUp();
 
   HandOver& hand_over_;
   mutable std::mutex mutex_;
-  std::unordered_map<InodeId, Slot> slots_;  // guarded by mutex_
+  std::unordered_map<InodeId, Slot> slots_;                    // guarded by mutex_, as what follows
+  std::deque<std::pair<InodeId, HandOver::Token>> looked_up_;  // the last
 };
 
 }  // namespace shoal

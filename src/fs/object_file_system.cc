@@ -358,7 +358,7 @@ class ObjectFileSystem final : public FileSystem {
       case NameFact::Kind::kMissing:
         break;
       case NameFact::Kind::kFile:
-        return EntryOf(*inodes_.ReferenceFile(known.fact.object), known.name_valid_for);
+        return EntryOf(*inodes_.ReferenceLookedUp(known.fact.object), known.name_valid_for);
       case NameFact::Kind::kDirectory:
         return EntryOf(*inodes_.ReferenceDirectory(prefix + std::string(name) + "/"),
                        known.name_valid_for);

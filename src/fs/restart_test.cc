@@ -58,10 +58,25 @@ TEST_F(RestartTest, ADirectoryIsForgottenWhenTheKernelForgetsAllReferencesOldAnd
   EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
 }
 
-TEST_F(RestartTest, AFileThatIsNotOpenIsStaleAndFoundAgain) {
+TEST_F(RestartTest, AFileThatWasJustLookedUpOpens) {
   store_.Put("file", "12345");
   Restart();
   const InodeId inode = Walk("file")->attributes.inode;
+  for (int i = 0; i < 3; ++i) Restart();
+  const auto opened = file_system_->Open(inode, Soon());
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(*ReadAll(opened->handle, 5), "12345");
+  file_system_->Forget(inode, 1);
+  Restart();
+  EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
+}
+
+TEST_F(RestartTest, AFileThatWasLookedUpLongAgoIsStaleAndFoundAgain) {
+  store_.Put("file", "12345");
+  for (int i = 0; i < 1024; ++i) store_.Put("other/" + std::to_string(i), "x");
+  Restart();
+  const InodeId inode = Walk("file")->attributes.inode;
+  for (int i = 0; i < 1024; ++i) ASSERT_TRUE(Walk("other/" + std::to_string(i)));
   Restart();
   EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
   EXPECT_EQ(file_system_->Open(inode, Soon()).error().code, Errc::kChanged);

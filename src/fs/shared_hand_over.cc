@@ -26,7 +26,7 @@ constexpr size_t kTextBytesMax = 64 * kKiB;
 constexpr uint32_t kLive = 1;
 constexpr uint32_t kDropped = 2;
 
-constexpr auto kKindMax = static_cast<uint32_t>(HandOverRecord::Kind::kBackingFile);
+constexpr auto kKindMax = static_cast<uint32_t>(HandOverRecord::Kind::kFile);
 
 constexpr uint64_t kNoOffset = ~uint64_t{0};
 

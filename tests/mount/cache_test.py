@@ -3,6 +3,7 @@ import concurrent.futures
 import contextlib
 import mmap
 import os
+import pathlib
 import random
 import signal
 import threading

@@ -151,6 +151,7 @@ class Reader:
         while not select.select([sys.stdin], [], [], 0)[0]:
             self.step()
             time.sleep(0.002)  # the machine is for several readers, and the worker
+        self.met["failed_count"] = len(self.met["failed"])
         self.met["failed"] = self.met["failed"][:5]
         print(json.dumps(self.met))
 

@@ -1,0 +1,243 @@
+#include "app/restart_command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
+#include <set>
+
+#include "app/keeper_socket.h"
+#include "app/live_change.h"
+#include "app/mount_plan.h"
+#include "app/mount_point.h"
+#include "app/mount_words.h"
+#include "app/option_list.h"
+#include "base/exit_status.h"
+#include "base/log.h"
+
+namespace shoal {
+namespace {
+
+// What the kernel shows of a FUSE mount beside what mount(8) knows.
+constexpr std::array<std::string_view, 5> kKernelNames = {"user_id", "group_id", "max_read",
+                                                          "blksize", "rootmode"};
+
+struct Outcome {
+  int status = kExitSuccess;
+  std::string text;
+};
+
+Outcome Failed(const Error& error) {
+  return {error.code == Errc::kInvalid ? kExitUsage : kExitFailure, error.detail};
+}
+
+// Holds off others who change the same mount, for its life.
+class StateLock {
+ public:
+  explicit StateLock(const std::string& directory)
+      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (fd_ >= 0) flock(fd_, LOCK_EX);
+  }
+  ~StateLock() {
+    if (fd_ >= 0) close(fd_);
+  }
+  StateLock(const StateLock&) = delete;
+  StateLock& operator=(const StateLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
+struct Target {
+  std::string mount_point;
+  std::string directory;
+};
+
+Result<Target> Find(const std::string& path) {
+  if (geteuid() != 0) return Fail(Errc::kDenied, "only root can change a mount");
+  ASSIGN_OR_RETURN(std::string mount_point, ResolveMountPoint(path));
+  std::string directory = StateDirectory(mount_point);
+  if (access((directory + "/state.json").c_str(), F_OK) != 0)
+    return Fail(Errc::kNotFound, mount_point + " is not a mount of shoal");
+  return Target{std::move(mount_point), std::move(directory)};
+}
+
+Outcome Ask(const Target& target, std::string_view word, std::string_view done) {
+  const Result<> asked = AskKeeper(target.directory, word);
+  if (asked) return {kExitSuccess, fmt::format("{} {}", target.mount_point, done)};
+  if (asked.error().code == Errc::kNotFound)
+    return {kExitFailure,
+            target.mount_point + ": nobody keeps this mount any more; unmount it and mount again"};
+  return {kExitFailure, target.mount_point + ": " + asked.error().detail};
+}
+
+// To a state that was checked.
+Outcome ReplaceBy(const Target& target, const MountState& now, const MountState& next,
+                  std::string_view done) {
+  const Result<> written = WriteMountState(target.directory + "/state.next.json", next);
+  if (!written) return {kExitFailure, written.error().detail};
+  const auto before = OptionsOf(now);
+  const auto after = OptionsOf(next);
+  const bool live = before && after && CanChangeLive(*before, *after);
+  Outcome outcome = Ask(target, live ? "change" : "replace", done);
+  if (outcome.status != kExitSuccess) {
+    unlink((target.directory + "/state.next.json").c_str());
+    return outcome;
+  }
+  for (const std::string& name : OptionsOfTheNextMount(now, next))
+    outcome.text += fmt::format("\n{}: takes effect at the next mount", name);
+  return outcome;
+}
+
+Outcome Restart(const std::string& path) {
+  const auto target = Find(path);
+  if (!target) return Failed(target.error());
+  const StateLock lock(target->directory);
+  return Ask(*target, "restart", "is served by a new process");
+}
+
+Outcome Update(const std::string& path, const std::vector<std::string>& options) {
+  const auto target = Find(path);
+  if (!target) return Failed(target.error());
+  const StateLock lock(target->directory);
+  const auto state = ReadMountState(target->directory + "/state.json");
+  if (!state) return {kExitFailure, state.error().detail};
+  const auto next = WithOptions(*state, options);
+  if (!next) return Failed(next.error());
+  const auto plan = PlanOf(*next);
+  if (!plan) return Failed(plan.error());
+  Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");
+  for (const Notice& notice : plan->options.notices)
+    if (notice.is_warning && outcome.status == kExitSuccess) outcome.text += "\n" + notice.text;
+  return outcome;
+}
+
+Outcome Rollback(const std::string& path) {
+  const auto target = Find(path);
+  if (!target) return Failed(target.error());
+  const StateLock lock(target->directory);
+  const auto state = ReadMountState(target->directory + "/state.json");
+  const auto previous = ReadMountState(target->directory + "/state.previous.json");
+  if (!previous && previous.error().code == Errc::kNotFound)
+    return {kExitFailure, target->mount_point + " was not updated since it was mounted"};
+  if (!previous || !state)
+    return {kExitFailure, previous ? state.error().detail : previous.error().detail};
+  return ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
+}
+
+int Say(std::string_view name, const Outcome& outcome) {
+  fmt::print(outcome.status == kExitSuccess ? stdout : stderr, "{}: {}\n", name, outcome.text);
+  return outcome.status;
+}
+
+// The exit status instead, if the command line asks for help or is none.
+std::optional<int> Parse(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
+    return kExitUsage;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<MountState> WithOptions(MountState state, const std::vector<std::string>& options) {
+  // By themselves first, so that what is wrong is in what was typed now.
+  RETURN_IF_ERROR(ParseMountOptions(options, /*sloppy=*/false));
+  std::set<std::string> names;
+  for (const std::string& argument : options) {
+    ASSIGN_OR_RETURN(const auto list, SplitOptionList(argument));
+    for (const ListedOption& option : list) names.insert(option.name);
+  }
+  if (names.contains("log_level")) state.log_level.clear();
+  std::vector<std::string> kept;
+  for (const std::string& argument : state.options) {
+    ASSIGN_OR_RETURN(auto list, SplitOptionList(argument));
+    std::erase_if(list, [&](const ListedOption& option) { return names.contains(option.name); });
+    if (!list.empty()) kept.push_back(JoinOptionList(list));
+  }
+  kept.insert(kept.end(), options.begin(), options.end());
+  state.options = std::move(kept);
+  RETURN_IF_ERROR(OptionsOf(state));
+  return state;
+}
+
+std::vector<std::string> OptionsOfTheNextMount(const MountState& from, const MountState& to) {
+  const auto before = OptionsOf(from);
+  const auto after = OptionsOf(to);
+  std::vector<std::string> names;
+  if (!before || !after) return names;
+  const SessionOptions& old_session = before->session;
+  const SessionOptions& new_session = after->session;
+  if (old_session.transport != new_session.transport) names.emplace_back("transport");
+  // Off is in force at once.
+  if (old_session.passthrough == "off" && new_session.passthrough != "off")
+    names.emplace_back("passthrough");
+  if (before->mount_flags != after->mount_flags) names.emplace_back("exec, atime and their like");
+  return names;
+}
+
+bool IsRemount(const std::vector<std::string>& options) {
+  return std::ranges::any_of(options, [](const std::string& argument) {
+    const auto list = SplitOptionList(argument);
+    return list && std::ranges::count(*list, "remount", &ListedOption::name) > 0;
+  });
+}
+
+int RunRemount(std::string_view name, const std::string& mount_point,
+               const std::vector<std::string>& options) {
+  std::vector<std::string> typed;
+  for (const std::string& argument : options) {
+    auto list = SplitOptionList(argument);
+    if (!list) return Say(name, Failed(list.error()));
+    std::erase_if(*list, [](const ListedOption& option) {
+      return option.name == "remount" || IsForOthers(option.name) ||
+             std::ranges::count(MountWords(), option.name, &MountWord::name) > 0 ||
+             std::ranges::count(kKernelNames, option.name) > 0;
+    });
+    if (!list->empty()) typed.push_back(JoinOptionList(*list));
+  }
+  const Outcome outcome = Update(mount_point, typed);
+  return outcome.status == kExitSuccess ? kExitSuccess : Say(name, outcome);
+}
+
+int RunRestartCommand(int argc, const char* const* argv) {
+  std::string mount_point;
+  CLI::App app("Replaces the process that serves a mount. Programs that use it notice nothing.",
+               "shoal restart");
+  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
+  if (const auto status = Parse(app, argc, argv)) return *status;
+  return Say("shoal restart", Restart(mount_point));
+}
+
+int RunUpdateCommand(int argc, const char* const* argv) {
+  std::string mount_point;
+  std::vector<std::string> options;
+  CLI::App app("Changes options of a mount. Programs that use it notice nothing.", "shoal update");
+  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
+  app.add_option("-o", options, "Options, with commas between them; may be repeated")
+      ->required()
+      ->allow_extra_args(false);
+  if (const auto status = Parse(app, argc, argv)) return *status;
+  return Say("shoal update", Update(mount_point, options));
+}
+
+int RunRollbackCommand(int argc, const char* const* argv) {
+  std::string mount_point;
+  CLI::App app("Gives a mount back the options it had before the last update.", "shoal rollback");
+  app.add_option("MOUNTPOINT", mount_point, "Where it is mounted")->required();
+  if (const auto status = Parse(app, argc, argv)) return *status;
+  return Say("shoal rollback", Rollback(mount_point));
+}
+
+}  // namespace shoal

@@ -1,0 +1,30 @@
+// `shoal restart`, `update` and `rollback`, and `mount -o remount`: the mount stays, and the
+// process that serves it is replaced, with the options it had or with others.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/mount_state.h"
+
+namespace shoal {
+
+int RunRestartCommand(int argc, const char* const* argv);
+int RunUpdateCommand(int argc, const char* const* argv);
+int RunRollbackCommand(int argc, const char* const* argv);
+
+// Whether -o asks to change a mount that is there.
+bool IsRemount(const std::vector<std::string>& options);
+// As update, for mount(8), which adds what the kernel shows of the mount to what was typed.
+int RunRemount(std::string_view name, const std::string& mount_point,
+               const std::vector<std::string>& options);
+
+// The state with these options behind those it has, which lose what is said again. Pure.
+// kInvalid: an option is wrong, and then nothing of it may be used.
+Result<MountState> WithOptions(MountState state, const std::vector<std::string>& options);
+
+// Names of options that differ and that the kernel was told when it was mounted. Pure.
+std::vector<std::string> OptionsOfTheNextMount(const MountState& from, const MountState& to);
+
+}  // namespace shoal

@@ -1,0 +1,99 @@
+"""What tests of a mount whose workers change share: a tree, readers of it, and how long they
+were without a worker."""
+import datetime
+import json
+import pathlib
+import subprocess
+import sys
+
+from caching import MIB, CacheTest, cache_options, wait_until_cached
+from harness import pattern
+
+KINDS = ("cold", "direct", "passthrough", "mapped", "names", "openat", "kept")
+# No call takes longer, on a machine that is busy with everything else as well.
+CALL_SECONDS_MAX = 5
+
+
+class Readers:
+    """survival_readers.py, one process a kind."""
+
+    def __init__(self, mount_point, truth, seed, kinds=KINDS):
+        self.kinds = kinds
+        program = pathlib.Path(__file__).parent / "survival_readers.py"
+        self.processes = [
+            subprocess.Popen([sys.executable, program, kind, mount_point, truth, str(seed + number)],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for number, kind in enumerate(kinds)]
+        for process in self.processes:
+            assert process.stdout.readline() == "ready\n"
+
+    def finish(self):
+        """What each met, as it prints it."""
+        for process in self.processes:
+            process.stdin.close()
+        met = []
+        for process, kind in zip(self.processes, self.kinds):
+            said = process.stdout.read()
+            if process.wait() == 0:
+                met.append(json.loads(said))
+            else:  # SIGBUS, from a mapped file that could not be read
+                failed = [f"{kind}: the reader ended with status {process.returncode}"]
+                met.append({"kind": kind, "count": 0, "worst_seconds": 0.0, "wrong": [],
+                            "failed": failed, "failed_count": 1})
+        return met
+
+    def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def put_tree(origin):
+    """cold/ is never whole in the cache, warm/ is; names/ has what is only looked at."""
+    for i in range(4):
+        origin.put(f"cold/{i}", pattern(24 * MIB + i, i))
+    for i in range(3):
+        origin.put(f"warm/{i}", pattern(3 * MIB + i, 100 + i))
+    for i in range(60):
+        origin.put(f"names/d{i % 5}/deep/{i}", pattern(1000 + i, 200 + i))
+
+
+def warm(mount, directory):
+    for i in range(3):
+        (mount / f"warm/{i}").read_bytes()
+    wait_until_cached(9 * MIB, directory)
+
+
+def pauses_in(log):
+    """Seconds from each death of a worker until the next one served."""
+    pauses, died = [], None
+    for line in log.splitlines():
+        time, _, text = line.partition(" ")
+        if "the worker of" in text:
+            died = datetime.datetime.fromisoformat(time)
+        elif "a new worker serves" in text and died:
+            pauses.append((datetime.datetime.fromisoformat(time) - died).total_seconds())
+            died = None
+    return pauses
+
+
+class SurvivalTest(CacheTest):
+    def loaded_mount(self, *options):
+        origin, directory = self.origin(), self.directory()
+        put_tree(origin)
+        mount = self.mount(origin, cache_options(directory, disk_mib=32), *options)
+        warm(mount, directory)
+        return origin, mount
+
+    def readers(self, mount, origin, seed=1):
+        readers = Readers(mount.point, origin.bucket, seed)
+        self.addCleanup(readers.close)
+        return readers
+
+    def assert_unharmed(self, met, count_min):
+        self.assertEqual([line for reader in met for line in reader["wrong"]], [])
+        self.assertEqual([line for reader in met for line in reader["failed"]], [])
+        for reader in met:
+            self.assertGreater(reader["count"], count_min, reader["kind"])
+            self.assertLess(reader["worst_seconds"], CALL_SECONDS_MAX, reader["kind"])

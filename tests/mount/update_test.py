@@ -1,0 +1,196 @@
+"""Options change while the mount is in use, and a planned restart is not noticed."""
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+from caching import cache_options
+from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
+from surviving import SurvivalTest
+
+TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
+
+
+def shoal(*words):
+    return subprocess.run([SHOAL, *words], capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+
+class Updates(SurvivalTest):
+    def update(self, mount, *options):
+        return shoal("update", mount.point, *(w for o in options for w in ("-o", o)))
+
+    def assert_untouched(self, mount, before):
+        self.assertEqual(mount.state(), before)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+        self.assertFalse((state_directory(mount.point) / "state.next.json").exists())
+
+    def small_mount(self, *options):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        return origin, self.mount(origin, *options)
+
+    def test_options_that_are_updated_are_in_force_and_a_rollback_takes_them_back(self):
+        origin, mount = self.small_mount("log_level=info")
+        before = mount.state()
+        done = self.update(mount, "log_level=debug,entry_timeout=5", "readahead_kb=256")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertIn("is served with the new options", done.stdout)
+        after = mount.state()
+        self.assertNotEqual(after["worker_pid"], before["worker_pid"])
+        self.assertEqual(after["keeper_pid"], mount.process.pid)
+        self.assertIn("readahead 256 KiB", mount.log())
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+        self.assertEqual(sum("log_level" in o for o in after["options"]), 1)
+
+        back = shoal("rollback", mount.point)
+        self.assertEqual(back.returncode, 0, back.stderr)
+        self.assertEqual(mount.state()["options"], before["options"])
+        self.assertEqual(mount.log().count("readahead 1024 KiB"), 2)
+
+    def test_the_runtime_tool_takes_what_the_specification_shows(self):
+        _, mount = self.small_mount()
+        before = mount.state()["options"]
+
+        def run(*words):
+            return subprocess.run([sys.executable, TOOL, *words], capture_output=True, text=True,
+                                  env=os.environ | {"SHOAL_BIN": SHOAL}, timeout=WAIT_SECONDS)
+
+        done = run("update", mount.point,
+                   "-o", "g_tier_EnableClusterCache=true,g_tier_DadiP2PPort=23456",
+                   "-o", "g_tier_BlockSize=1048576")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("g_tier_DadiP2PPort=23456", ",".join(mount.state()["options"]))
+        self.assertEqual(run("rollback", mount.point).returncode, 0)
+        self.assertEqual(mount.state()["options"], before)
+        self.assertEqual(run("update", mount.point, "-o", "nonsense=1").returncode, 1)
+
+    def test_a_wrong_option_is_named_and_the_mount_is_not_touched(self):
+        _, mount = self.small_mount()
+        before = mount.state()
+        for option, word in (("entry_timout=5", "entry_timeout"), ("readahead_kb=much", "much"),
+                             ("g_tier_DadiDiskCachePath=relative", "absolute")):
+            refused = self.update(mount, option)
+            self.assertEqual(refused.returncode, 1, refused)
+            self.assertIn(word, refused.stderr)
+            self.assert_untouched(mount, before)
+
+    def test_where_the_new_worker_cannot_serve_the_old_options_come_back(self):
+        _, mount = self.small_mount()
+        directory = self.directory()
+        other = self.mount(self.origin(), cache_options(directory))
+        before = mount.state()
+        refused = self.update(mount, cache_options(directory))
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("is the cache of another mount", refused.stderr)
+        self.assertIn("goes on as before", refused.stderr)
+        after = mount.state()
+        self.assertEqual(after["options"], before["options"])
+        self.assert_untouched(mount, after)
+        self.assertIsNotNone(mounted(other.point))
+
+    def test_a_worker_that_cannot_even_start_is_said_before_anything_is_touched(self):
+        directory = self.directory()
+        binary = directory / "shoal"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        binary.chmod(0o755)
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount(origin, shoal=binary)
+        broken = directory / "broken"
+        broken.write_text("#!/bin/false\n")
+        broken.chmod(0o755)
+        os.rename(broken, binary)
+        before = mount.state()
+        refused = shoal("restart", mount.point)
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("nothing has changed", refused.stderr)
+        self.assert_untouched(mount, before)
+
+    def test_a_restart_runs_what_an_upgrade_put_in_the_place_of_the_program(self):
+        directory = self.directory()
+        binary = directory / "shoal"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        binary.chmod(0o755)
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount(origin, shoal=binary)
+        new = directory / "new"
+        new.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        new.chmod(0o755)
+        os.rename(new, binary)
+        self.assertEqual(shoal("restart", mount.point).returncode, 0)
+        self.assertEqual(os.readlink(f"/proc/{mount.worker()}/exe"), str(binary))
+        self.assertIn("(deleted)", os.readlink(f"/proc/{mount.process.pid}/exe"))
+
+    def test_what_the_kernel_was_told_is_said_to_wait_for_the_next_mount(self):
+        _, mount = self.small_mount("transport=dev,passthrough=off")
+        done = self.update(mount, "transport=io_uring,passthrough=auto,noatime")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("transport", "passthrough", "atime"):
+            self.assertRegex(done.stdout, f"{name}.*takes effect at the next mount")
+
+    def test_mount_o_remount_is_an_update(self):
+        _, mount = self.small_mount()
+        helper = mount.base / "mount.alinas"
+        helper.symlink_to(os.path.abspath(SHOAL))
+        # What mount(8) makes of `mount -o remount,readahead_kb=512 MOUNTPOINT`.
+        shown = "ro,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other"
+        done = subprocess.run([helper, "data:/", mount.point, "-o",
+                               shown + ",remount,readahead_kb=512"],
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertIn("readahead 512 KiB", mount.log())
+        self.assertNotIn("user_id", ",".join(mount.state()["options"]))
+
+    def test_over_io_uring_an_update_is_refused_and_the_mount_goes_on(self):
+        _, mount = self.small_mount("transport=io_uring")
+        before = mount.state()
+        refused = self.update(mount, "entry_timeout=5")
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("transport=dev", refused.stderr)
+        self.assert_untouched(mount, before)
+
+    def test_a_path_that_is_no_mount_of_ours_is_said_to_be_none(self):
+        for command in ("restart", "rollback"):
+            result = shoal(command, "/proc")
+            self.assertEqual(result.returncode, 32)
+            self.assertIn("/proc is not a mount of shoal", result.stderr)
+        _, mount = self.small_mount()
+        self.assertIn("was not updated", shoal("rollback", mount.point).stderr)
+
+    def test_the_files_of_a_mount_are_roots_alone_and_go_with_it(self):
+        _, mount = self.small_mount()
+        folder = state_directory(mount.point)
+        self.assertEqual(folder.stat().st_mode & 0o777, 0o700)
+        for path in folder.iterdir():
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
+        subprocess.run(["umount", mount.point], check=True)
+        self.assertEqual(mount.wait(), 0)
+        self.assertFalse(folder.exists())
+
+    def test_readers_do_not_notice_restarts_and_updates(self):
+        origin, mount = self.loaded_mount("transport=dev")
+        readers = self.readers(mount, origin)
+        for i in range(10):
+            done = (shoal("restart", mount.point) if i % 2 else
+                    self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_unharmed(readers.finish(), 10)
+
+    def test_a_large_file_is_read_whole_over_a_restart(self):
+        origin = self.origin()
+        body = pattern(40 << 20, 3)
+        origin.put("file", body)
+        mount = self.mount(origin)
+        with open(mount / "file", "rb", buffering=0) as file:
+            found = file.read(1 << 20)
+            while chunk := file.read(1 << 20):
+                found += chunk
+                if len(found) % (10 << 20) == 0:
+                    self.assertEqual(shoal("restart", mount.point).returncode, 0)
+        self.assertTrue(found == body)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
