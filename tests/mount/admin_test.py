@@ -189,7 +189,7 @@ class AdminTest(MountTest):
         said = self.refused_mount(f"g_server_Port={self.port}")
         self.assertIn(f"g_server_Port: 127.0.0.1:{self.port}: Address already in use", said)
 
-    def test_a_token_is_demanded_and_may_be_replaced(self):
+    def test_a_token_is_demanded(self):
         origin = self.origin()
         self.port = free_port()
         token = origin.root / "token"

@@ -94,6 +94,13 @@ test('the sample of the documents is drawn', async () => {
   await close(page);
 });
 
+test('a young node is shown at the scale of what there is', async () => {
+  const page = await open({ ...SAMPLE, started_unix_seconds: NOW - 8 }, []);
+  assert.deepEqual((await page.locator('#throughput text').allTextContents()).slice(-5), ['−120 s', '−90 s', '−60 s', '−30 s', 'now']);
+  assert.equal((await texts(page, '#operations tr'))[3], 'lookup 551 – 60 µs 18.0 ms');
+  await close(page);
+});
+
 test('hovering shows the values of that second', async () => {
   const page = await open(busy(), []);
   const box = await page.locator('#throughput').boundingBox();

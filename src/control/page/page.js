@@ -12,7 +12,9 @@ const PLACES = [
 ];
 const POLL_MS = 1000;
 const WAIT_MS = 8000;
-const SHOWN_SECONDS = 600;
+// How far the charts reach back: the first that shows all there is, so that a young node has
+// more than a sliver.
+const SPANS = [{ seconds: 120, step: 0.5 }, { seconds: 300, step: 1 }, { seconds: 600, step: 2 }];
 
 // ---- Numbers as people read them.
 
@@ -99,6 +101,7 @@ class Chart {
     this.height = this.place.clientHeight;
     this.svg.setAttribute('viewBox', `0 0 ${this.width} ${this.height}`);
     this.length = Math.max(0, ...series.map((one) => one.values.length));
+    this.span = SPANS.find((span) => span.seconds >= this.length) ?? SPANS.at(-1);
     const some = series.some((one) => one.values.some((value) => value != null && (value > 0 || this.kind === 'ratio')));
     this.empty.hidden = some;
     this.empty.replaceChildren(element('span', {}, emptyText));
@@ -110,10 +113,12 @@ class Chart {
       parts.push(shape('line', { class: 'grid', x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y }));
       parts.push(shape('text', { x: MARGIN.left - 6, y: y + 4, 'text-anchor': 'end' }, this.label(tick)));
     }
-    for (let minutes = 10; minutes >= 0; minutes -= this.width > 420 ? 2 : 5) {
-      const x = this.x(SHOWN_SECONDS - 1 - Math.min(minutes * 60, SHOWN_SECONDS - 1));
-      const anchor = minutes === 0 ? 'end' : minutes === 10 ? 'start' : 'middle';
-      parts.push(shape('text', { x, y: y0 + 15, 'text-anchor': anchor }, minutes === 0 ? 'now' : `−${minutes} min`));
+    const whole = this.span.seconds / 60;
+    for (let minutes = whole; minutes >= 0; minutes -= this.width > 420 ? this.span.step : whole / 2) {
+      const x = this.x(this.last - Math.min(minutes * 60, this.last));
+      const anchor = minutes === 0 ? 'end' : minutes === whole ? 'start' : 'middle';
+      const text = minutes === 0 ? 'now' : whole === 2 ? `−${minutes * 60} s` : `−${minutes} min`;
+      parts.push(shape('text', { x, y: y0 + 15, 'text-anchor': anchor }, text));
     }
     if (some) parts.push(...(this.kind === 'bytes' ? this.areas() : this.lines()));
     this.cursor = shape('line', { class: 'cursor', y1: MARGIN.top, y2: y0, visibility: 'hidden' });
@@ -142,11 +147,10 @@ class Chart {
     const share = Math.min(1, Math.max(0, (map(Math.max(value, 1e-9)) - low) / (high - low)));
     return this.height - MARGIN.bottom - share * (this.height - MARGIN.top - MARGIN.bottom);
   }
-  // Of a second counted from ten minutes ago.
-  x(second) {
-    return MARGIN.left + (second / (SHOWN_SECONDS - 1)) * (this.width - MARGIN.left - MARGIN.right);
-  }
-  xOf(index) { return this.x(SHOWN_SECONDS - this.length + index); }
+  // Of a second counted from where the chart begins to its `last`.
+  x(second) { return MARGIN.left + (second / this.last) * (this.width - MARGIN.left - MARGIN.right); }
+  get last() { return this.span.seconds - 1; }
+  xOf(index) { return this.x(this.span.seconds - this.length + index); }
   label(value) {
     if (this.kind === 'ratio') return `${value * 100} %`;
     if (this.kind === 'latency') return value >= 1e6 ? `${value / 1e6} s` : value >= 1e3 ? `${value / 1e3} ms` : `${value} µs`;
@@ -192,8 +196,8 @@ class Chart {
     }
     const left = this.place.getBoundingClientRect().left;
     const share = (this.pointer.clientX - left - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right);
-    const second = Math.round(Math.min(1, Math.max(0, share)) * (SHOWN_SECONDS - 1));
-    const index = Math.min(this.length - 1, Math.max(0, second - (SHOWN_SECONDS - this.length)));
+    const second = Math.round(Math.min(1, Math.max(0, share)) * this.last);
+    const index = Math.min(this.length - 1, Math.max(0, second - (this.span.seconds - this.length)));
     const x = this.xOf(index);
     this.cursor.setAttribute('x1', x);
     this.cursor.setAttribute('x2', x);
@@ -347,11 +351,12 @@ function drawTasks(tasks, status) {
     ...(more > 0 ? [element('p', { class: 'none' }, `and ${count(more)} more running`)] : []));
 }
 
-function drawOperations(operations) {
+function drawOperations(operations, upSeconds) {
+  const seconds = Math.min(60, Math.max(1, upSeconds));
   const head = element('tr', {}, ...['', 'per second', 'errors', 'p50', 'p99'].map((name) => element('th', { scope: 'col' }, name)));
   $('operations').replaceChildren(head, ...operations.map((one) => element('tr', {},
     element('td', {}, one.name, element('small', {}, one.side === 'store' ? 'to the bucket' : '')),
-    element('td', {}, one.count === 0 ? '–' : one.count < 600 ? (one.count / 60).toFixed(one.count < 6 ? 2 : 1) : count(one.count / 60)),
+    element('td', {}, one.count === 0 ? '–' : one.count < 10 * seconds ? (one.count / seconds).toFixed(one.count < seconds / 10 ? 2 : 1) : count(one.count / seconds)),
     element('td', { class: one.error_count > 0 ? 'bad' : null }, one.error_count === 0 ? '–' : count(one.error_count)),
     element('td', {}, latency(one.p50_us)), element('td', {}, latency(one.p99_us)))));
 }
@@ -421,7 +426,7 @@ function draw(status, tasks) {
   drawCharts(status, history);
   drawTiers(status.tiers ?? []);
   drawTasks(tasks, status);
-  drawOperations(status.operations ?? []);
+  drawOperations(status.operations ?? [], status.now_unix_seconds - status.started_unix_seconds);
   drawErrors(status.errors ?? [], status.now_unix_seconds);
   drawPeers(status.peers ?? []);
 }
