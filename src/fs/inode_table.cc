@@ -51,21 +51,30 @@ void InodeTable::RestoreDirectories(const std::string& root_prefix) {
 }
 
 void InodeTable::RestoreLookedUp() {
-  std::vector<HandOver::Token> useless;
+  struct Left {
+    HandOver::Token token;
+    InodeId id;
+    ObjectInfo object;
+  };
+  std::vector<Left> left;
   hand_over_.VisitLeft(
-      HandOverRecord::Kind::kFile, [&](HandOver::Token token, const HandOverRecord& left) {
-        if (left.number <= kRootInode || slots_.contains(left.number))
-          return useless.push_back(token);
-        ObjectInfo object{.version = {.key = std::string(left.text),
-                                      .etag = std::string(left.more_text),
-                                      .size_bytes = left.values[0]},
-                          .modified_unix_seconds = static_cast<int64_t>(left.values[1])};
-        if (left.values[2] != 0) object.storage_class = StorageClass::kArchive;
-        RestoreFile(left.number, object);
-        slots_[left.number].token = token;
-        looked_up_.emplace_back(left.number, token);
+      HandOverRecord::Kind::kFile, [&](HandOver::Token token, const HandOverRecord& record) {
+        ObjectInfo object{.version = {.key = std::string(record.text),
+                                      .etag = std::string(record.more_text),
+                                      .size_bytes = record.values[0]},
+                          .modified_unix_seconds = static_cast<int64_t>(record.values[1])};
+        if (record.values[2] != 0) object.storage_class = StorageClass::kArchive;
+        left.push_back({token, record.number, std::move(object)});
       });
-  for (const HandOver::Token token : useless) hand_over_.Drop(token);
+  for (const auto& [token, id, object] : left) {
+    if (id <= kRootInode || slots_.contains(id)) {
+      hand_over_.Drop(token);
+      continue;
+    }
+    RestoreFile(id, object);
+    slots_[id].token = token;
+    looked_up_.emplace_back(id, token);
+  }
 }
 
 std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& object) {

@@ -265,29 +265,41 @@ class ObjectFileSystem final : public FileSystem {
                             .text = inode.prefix});
   }
   void RestoreHandles() {
-    using Kind = HandOverRecord::Kind;
-    hand_over_.VisitLeft(
-        Kind::kOpenFile, [this](HandOver::Token token, const HandOverRecord& left) {
-          const ObjectInfo object{.version = {.key = std::string(left.text),
-                                              .etag = std::string(left.more_text),
-                                              .size_bytes = left.values[3]},
-                                  .modified_unix_seconds = static_cast<int64_t>(left.values[4])};
-          const OpenNote note{left.values[1], static_cast<int32_t>(left.values[2])};
-          files_.Add(left.number, {inodes_.RestoreFile(left.values[0], object),
-                                   engine_.Open(object.version), token});
-          handles_left_.push_back({left.number, left.values[0], /*is_directory=*/false, note});
-        });
-    hand_over_.VisitLeft(Kind::kOpenDirectory, [this](HandOver::Token token,
-                                                      const HandOverRecord& left) {
-      std::shared_ptr<const Inode> inode = inodes_.Find(left.values[0]);
-      if (!inode || !inode->is_directory)
-        inode = std::make_shared<const Inode>(Inode{.id = left.values[0],
-                                                    .is_directory = true,
-                                                    .prefix = std::string(left.text),
-                                                    .object = {}});
-      directories_.Add(left.number, {inode, BeginListing(inode->prefix), token});
-      handles_left_.push_back({left.number, inode->id, /*is_directory=*/true, {left.values[1], 0}});
-    });
+    struct Left {
+      HandOver::Token token;
+      HandOverRecord record;
+      std::string text, more_text;
+    };
+    std::vector<Left> left;  // copied, as the table of inodes asks the hand-over, too
+    const auto collect = [&left](HandOver::Token token, const HandOverRecord& record) {
+      left.push_back({token, record, std::string(record.text), std::string(record.more_text)});
+    };
+    hand_over_.VisitLeft(HandOverRecord::Kind::kOpenFile, collect);
+    hand_over_.VisitLeft(HandOverRecord::Kind::kOpenDirectory, collect);
+    for (const auto& [token, record, text, more_text] : left) {
+      const bool is_directory = record.kind == HandOverRecord::Kind::kOpenDirectory;
+      if (is_directory)
+        RestoreDirectory(record, text, token);
+      else
+        RestoreFile(record, {text, more_text, record.values[3]}, token);
+      const OpenNote note{record.values[1], static_cast<int32_t>(record.values[2])};
+      handles_left_.push_back({record.number, record.values[0], is_directory, note});
+    }
+  }
+  void RestoreFile(const HandOverRecord& record, const ObjectVersion& version,
+                   HandOver::Token token) {
+    const ObjectInfo object{.version = version,
+                            .modified_unix_seconds = static_cast<int64_t>(record.values[4])};
+    files_.Add(record.number,
+               {inodes_.RestoreFile(record.values[0], object), engine_.Open(version), token});
+  }
+  void RestoreDirectory(const HandOverRecord& record, const std::string& prefix,
+                        HandOver::Token token) {
+    std::shared_ptr<const Inode> inode = inodes_.Find(record.values[0]);
+    if (!inode || !inode->is_directory)
+      inode = std::make_shared<const Inode>(
+          Inode{.id = record.values[0], .is_directory = true, .prefix = prefix, .object = {}});
+    directories_.Add(record.number, {inode, BeginListing(inode->prefix), token});
   }
 
   HandleId Add(FileHandle handle) {
