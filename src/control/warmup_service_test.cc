@@ -499,6 +499,7 @@ TEST_F(WarmupServiceTest, ThousandsOfPathsAreSubmittedAndCanceledAtOnce) {
   EXPECT_EQ(loaded.back().error().code, Errc::kInvalid);
   EXPECT_EQ(WaitForEnd("d/9900").status, Status::kCompleted);
   EXPECT_EQ(WaitForEnd("d/9999").error_code, ENOENT);
+  while (tasks_->Newest(1).front().status == Status::kRunning) std::this_thread::yield();
   bucket_.Hold();
   Put("e", 100);
   paths.resize(1000);
