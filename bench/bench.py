@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import cache_bench
+import admin_bench
 import warmup_bench
 from measure import GIB, MIB, ROOT, Figure, make_object, read_seconds
 from harness import KEY_ID, KEY_SECRET, Mount, Origin
@@ -183,7 +184,7 @@ def memory(_):
 
 FIGURES = dict(cold_limited=cold_limited, cold_unlimited=cold_unlimited,
                random_reads=random_reads, listing=listing, warm=warm, memory=memory,
-               **cache_bench.FIGURES, **warmup_bench.FIGURES)
+               **cache_bench.FIGURES, **warmup_bench.FIGURES, **admin_bench.FIGURES)
 
 
 def main():
