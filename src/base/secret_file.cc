@@ -12,7 +12,7 @@
 namespace shoal {
 namespace {
 
-constexpr size_t kFileBytesMax = 64 * 1024;
+constexpr size_t kFileBytesMax = 64 << 10;
 
 }  // namespace
 

@@ -170,7 +170,7 @@ Result<> AdminApi::CheckParameters(const Route& route, const AdminQuery& query) 
     if (std::ranges::find(route.parameters, name) == route.parameters.end())
       return Fail(Errc::kInvalid,
                   fmt::format("'{}' is no parameter of {}{}{}", log::Printable(name), route.path,
-                              route.parameters.size() == 0 ? ", which has none" : "; there are ",
+                              route.parameters.empty() ? ", which has none" : "; there are ",
                               fmt::join(route.parameters, ", ")));
   return {};
 }

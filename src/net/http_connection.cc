@@ -45,9 +45,9 @@ std::string HeadOf(const HttpAnswer& answer, bool keep_alive, int64_t now_unix_s
 }
 
 void LowerPriority() {
-  thread_local const int kDone =
+  thread_local const int done =
       setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kHandlerNiceness);
-  static_cast<void>(kDone);
+  static_cast<void>(done);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <future>
+#include <latch>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -201,7 +201,7 @@ void HttpServer::State::Tick() {
 }
 
 void HttpServer::State::Stop() {
-  std::promise<void> stopped;
+  std::latch stopped(1);
   asio::post(io, [this, &stopped] {
     is_stopping = true;
     error_code ignored;
@@ -210,10 +210,10 @@ void HttpServer::State::Stop() {
     for (const auto& connection :
          std::vector<std::shared_ptr<HttpConnection>>(connections.begin(), connections.end()))
       connection->Close();
-    stopped.set_value();
+    stopped.count_down();
   });
-  stopped.get_future().wait();  // from here on nothing is handed to them
-  handlers.reset();             // waits; what they answer is dropped
+  stopped.wait();    // from here on nothing is handed to them
+  handlers.reset();  // waits; what they answer is dropped
   running.reset();
   thread.join();
 }
@@ -230,7 +230,8 @@ HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) 
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
 }
 
-HttpServer::~HttpServer() {
+// Asio may be short of memory for the message that stops it: then the process ends.
+HttpServer::~HttpServer() {  // NOLINT(bugprone-exception-escape): see above
   state_->Stop();
 }
 

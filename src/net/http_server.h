@@ -56,7 +56,7 @@ class HttpServer {
   static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options,
                                                    HttpHandler handler, const Clock& clock);
   // Stops listening and closes every connection, then waits for the handlers under way.
-  ~HttpServer();
+  ~HttpServer();  // NOLINT(bugprone-exception-escape): its definition says why
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
