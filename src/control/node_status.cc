@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -109,9 +110,10 @@ std::string StatusAsJson(const NodeParts& parts, const NodeStatus& status) {
                    {"role", parts.has_cache() ? "single node" : "basic"},
                    {"transport", facts.io_uring ? "io_uring" : "dev"},
                    {"passthrough", facts.passthrough}};
-  json["process"] = {{"pid", getpid()},
-                     {"resident_bytes", GetProcessUse().resident_bytes},
-                     {"cpu_cores", seconds.empty() ? 0 : seconds.back().cpu_cores}};
+  json["process"] = {
+      {"pid", getpid()},
+      {"resident_bytes", GetProcessUse().resident_bytes},
+      {"cpu_cores", seconds.empty() ? 0 : std::round(seconds.back().cpu_cores * 100) / 100}};
   json["open"] = {{"file_count", requests.open_file_count()},
                   {"directory_count", requests.open_directory_count()}};
   json["tiers"] = VolumesAsJson(parts);

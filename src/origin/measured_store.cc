@@ -22,12 +22,24 @@ bool IsAnswer(Errc code) {
   }
 }
 
+class CountingSink final : public ByteSink {
+ public:
+  CountingSink(ByteSink& next, StoreMetrics& metrics) : next_(next), metrics_(metrics) {}
+  bool Append(std::span<const std::byte> bytes) override {
+    metrics_.Received(bytes.size());
+    return next_.Append(bytes);
+  }
+
+ private:
+  ByteSink& next_;
+  StoreMetrics& metrics_;
+};
+
 }  // namespace
 
-void StoreMetrics::Ended(Kind kind, Duration took, const Error* error, uint64_t body_bytes) {
+void StoreMetrics::Ended(Kind kind, Duration took, const Error* error) {
   const auto index = static_cast<size_t>(kind);
   latencies_[index].Observe(took);
-  if (error == nullptr) received_bytes_.Add(body_bytes);
   const bool is_trouble = error != nullptr && !IsAnswer(error->code);
   if (is_trouble) errors_[index].Add();
   // What an account may not ask of the bucket's use is no trouble for its objects.
@@ -53,29 +65,30 @@ std::optional<Error> StoreMetrics::trouble() const {
 }
 
 template <class Call>
-auto MeasuredStore::Measure(StoreMetrics::Kind kind, uint64_t body_bytes, Call call) {
+auto MeasuredStore::Measure(StoreMetrics::Kind kind, Call call) {
   const Instant began = clock_.Now();
   auto outcome = call();
-  metrics_.Ended(kind, clock_.Now() - began, outcome ? nullptr : &outcome.error(), body_bytes);
+  metrics_.Ended(kind, clock_.Now() - began, outcome ? nullptr : &outcome.error());
   return outcome;
 }
 
 Result<ObjectInfo> MeasuredStore::Head(std::string_view key, Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kHead, 0, [&] { return next_->Head(key, deadline); });
+  return Measure(StoreMetrics::Kind::kHead, [&] { return next_->Head(key, deadline); });
 }
 
 Result<> MeasuredStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
                             Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kGet, range.length,
-                 [&] { return next_->Get(version, range, sink, deadline); });
+  CountingSink counting(sink, metrics_);
+  return Measure(StoreMetrics::Kind::kGet,
+                 [&] { return next_->Get(version, range, counting, deadline); });
 }
 
 Result<ListPage> MeasuredStore::List(const ListQuery& query, Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kList, 0, [&] { return next_->List(query, deadline); });
+  return Measure(StoreMetrics::Kind::kList, [&] { return next_->List(query, deadline); });
 }
 
 Result<BucketUsage> MeasuredStore::Usage(Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kUsage, 0, [&] { return next_->Usage(deadline); });
+  return Measure(StoreMetrics::Kind::kUsage, [&] { return next_->Usage(deadline); });
 }
 
 }  // namespace shoal

@@ -21,7 +21,9 @@ class StoreMetrics {
   static constexpr size_t kKindCount = 4;
 
   // `error`: null for success. kNotFound and kChanged are answers, kInterrupted is the caller's.
-  void Ended(Kind kind, Duration took, const Error* error, uint64_t body_bytes);
+  void Ended(Kind kind, Duration took, const Error* error);
+  // Of an object, as they come.
+  void Received(uint64_t bytes) { received_bytes_.Add(bytes); }
 
   void ReportTo(MetricReport& report) const;
   [[nodiscard]] const Histogram& latency(Kind kind) const {
@@ -64,7 +66,7 @@ class MeasuredStore final : public ObjectStore {
 
  private:
   template <class Call>
-  auto Measure(StoreMetrics::Kind kind, uint64_t body_bytes, Call call);
+  auto Measure(StoreMetrics::Kind kind, Call call);
 
   const std::unique_ptr<ObjectStore> next_;
   StoreMetrics& metrics_;
