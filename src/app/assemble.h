@@ -6,6 +6,7 @@
 
 #include "app/mount_options.h"
 #include "base/clock.h"
+#include "base/file_descriptor.h"
 #include "base/result.h"
 #include "cache/counted_source.h"
 #include "cache/demand_gauge.h"
@@ -35,8 +36,9 @@ struct Node {
   std::unique_ptr<FileSystem> file_system;
 };
 
-// Starts threads; makes no request that anybody waits for. `clock` and `hand_over` outlive
-// the node. Errors are OpenStore's and OpenTiers's.
-Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over);
+// `memory_medium`: as OpenTiers has it. Starts threads; makes no request that anybody waits for.
+// `clock` and `hand_over` outlive the node. Errors are OpenStore's and OpenTiers's.
+Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over,
+                      FileDescriptor memory_medium);
 
 }  // namespace shoal

@@ -19,7 +19,9 @@
 #include "app/worker_message.h"
 #include "app/worker_process.h"
 #include "base/exit_status.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
+#include "cache/cache_directory.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
@@ -86,6 +88,7 @@ class Keeper {
             .state_path = state_path,
             .device_fd = device_fd_,
             .memory_fd = memory_->fd(),
+            .medium_fd = medium_.get(),
             .attaches = attaches};
   }
 
@@ -93,6 +96,8 @@ class Keeper {
     RETURN_IF_ERROR(MakeStateDirectory(directory_));
     RETURN_IF_ERROR(WriteMountState(FirstPath(), state_));
     ASSIGN_OR_RETURN(memory_, MountMemory::Create());
+    // Kept here the memory cache outlives its worker. Without, each worker makes its own.
+    if (Result<FileDescriptor> medium = MakeMemoryMedium()) medium_ = *std::move(medium);
     memory_->SetRecoveryLimit(plan_.options.command.recovery_limit_seconds);
     if (plan_.options.session.transport == "io_uring") {
       const auto enabled = EnableIoUring();
@@ -352,6 +357,7 @@ class Keeper {
   bool stop_ = false;
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
+  FileDescriptor medium_;  // of the memory cache; its content is the worker's
   std::optional<WorkerProcess> worker_;
   std::optional<WorkerMessage> message_;  // the last
   std::optional<Instant> serving_since_;

@@ -123,7 +123,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   }
   auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
   if (!hand_over) return Refuse(seat, kExitFailure, hand_over.error());
-  auto node = Assemble(plan.options, clock, **hand_over);
+  auto node = Assemble(plan.options, clock, **hand_over, FileDescriptor(seat.medium_fd));
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
     if (const auto probed = Probe(plan, *node, clock); !probed)

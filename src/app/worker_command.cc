@@ -38,12 +38,13 @@ Result<int> Serve(const std::string& state_path, int memory_fd, const WorkerSeat
 
 }  // namespace
 
-// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD KEEPER-FD begin|attach
+// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD MEDIUM-FD KEEPER-FD begin|attach
 int RunWorkerCommand(int argc, const char* const* argv) {
-  const std::string_view how = argc == 7 ? argv[6] : "";
+  const std::string_view how = argc == 8 ? argv[7] : "";
   const bool complete = how == "begin" || how == "attach";
   const WorkerSeat seat{.device_fd = complete ? DescriptorOf(argv[3]) : -1,
-                        .keeper_fd = complete ? DescriptorOf(argv[5]) : -1,
+                        .medium_fd = complete ? DescriptorOf(argv[5]) : -1,
+                        .keeper_fd = complete ? DescriptorOf(argv[6]) : -1,
                         .attaches = how == "attach"};
   const int memory_fd = complete ? DescriptorOf(argv[4]) : -1;
   if (seat.device_fd < 0 || memory_fd < 0 || seat.keeper_fd < 0) {

@@ -38,13 +38,15 @@ void PreferAsVictim() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int fd : {order.device_fd, order.memory_fd, socket_fd}) fcntl(fd, F_SETFD, 0);
+  for (const int fd : {order.device_fd, order.memory_fd, order.medium_fd, socket_fd})
+    if (fd >= 0) fcntl(fd, F_SETFD, 0);
   std::vector<std::string> words = {"shoal",
                                     "worker",
                                     order.mount_point,
                                     order.state_path,
                                     std::to_string(order.device_fd),
                                     std::to_string(order.memory_fd),
+                                    std::to_string(order.medium_fd),
                                     std::to_string(socket_fd),
                                     order.attaches ? "attach" : "begin"};
   std::vector<char*> arguments;

@@ -16,6 +16,7 @@ struct WorkerOrder {
   std::string state_path;   // its MountState
   int device_fd = -1;
   int memory_fd = -1;
+  int medium_fd = -1;     // of the memory cache, or -1
   bool attaches = false;  // to a mount that was served before: no probe of the bucket
 };
 

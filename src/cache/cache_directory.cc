@@ -16,9 +16,11 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -448,26 +450,48 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   return directory;
 }
 
-Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes) {
+Result<FileDescriptor> MakeMemoryMedium() {
   const FileDescriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
   if (!context.valid()) return FailSystem("a tmpfs for the memory cache");
   const auto set = [&](const char* key, const std::string& value) {
     return fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0;
   };
-  if (!set("size", TmpfsSize(capacity_bytes)) || !set("nr_inodes", "0") || !set("mode", "0700"))
+  if (!set("size", TmpfsSize(0)) || !set("nr_inodes", "0") || !set("mode", "0700"))
     return FailSystem("a tmpfs for the memory cache");
   if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
     return FailSystem("a tmpfs for the memory cache");
   FileDescriptor mount(
       fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
   if (!mount.valid()) return FailSystem("a tmpfs for the memory cache");
-  FileDescriptor root(openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return mount;
+}
+
+Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
+                                                        uint64_t capacity_bytes) {
+  FileDescriptor root(openat(medium.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return FailSystem("a tmpfs for the memory cache");
+  // Of another version, it is of no use.
+  if (!CheckFormat(root.get(), "memory")) {
+    ClearMemoryMedium(medium.get());
+    RETURN_IF_ERROR(CheckFormat(root.get(), "memory"));
+  }
+  struct statvfs status {};
+  uint64_t used_bytes = 0;
+  if (fstatvfs(root.get(), &status) == 0)
+    used_bytes = (status.f_blocks - status.f_bfree) * status.f_frsize;
   // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
   auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
-                                                    std::move(mount));
+                                                    std::move(medium));
+  RETURN_IF_ERROR(directory->Resize(std::max(capacity_bytes, used_bytes)));
   RETURN_IF_ERROR(directory->Prepare());
   return directory;
+}
+
+void ClearMemoryMedium(int medium_fd) {
+  const std::string path = "/proc/self/fd/" + std::to_string(medium_fd) + "/.";
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
+    std::filesystem::remove_all(entry.path(), ignored);
 }
 
 }  // namespace shoal

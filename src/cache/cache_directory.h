@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/file_descriptor.h"
 #include "base/result.h"
 #include "cache/cache_storage.h"
 
@@ -23,7 +24,15 @@ namespace shoal {
 Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(
     const std::string& path, Duration wait_for_other = std::chrono::seconds(5));
 
-// Gone with the process. Needs CAP_SYS_ADMIN. `capacity_bytes` bounds it by the kernel, too.
-Result<std::unique_ptr<CacheStorage>> MakeMemoryStorage(uint64_t capacity_bytes);
+// A tmpfs that no path leads to. It lives as long as its descriptor, or a file of it that is
+// open; so a process that outlives this one may keep it for the next. Needs CAP_SYS_ADMIN.
+Result<FileDescriptor> MakeMemoryMedium();
+
+// What an earlier process kept in `medium` is there again. The kernel bounds it, too, by
+// `capacity_bytes` or what is in it already.
+Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
+                                                        uint64_t capacity_bytes);
+// Frees what an earlier process kept there, but for files that are open.
+void ClearMemoryMedium(int medium_fd);
 
 }  // namespace shoal

@@ -211,7 +211,7 @@ TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {
 }
 
 TEST_F(CacheDirectoryTest, MemoryIsAStorageLikeAnyOther) {
-  auto made = MakeMemoryStorage(kMiB);
+  auto made = OpenMemoryStorage(*MakeMemoryMedium(), kMiB);
   ASSERT_TRUE(made) << made.error().detail;
   CreateSample(**made);
   auto object = (*made)->Open(kName);

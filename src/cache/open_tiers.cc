@@ -70,10 +70,14 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
   return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next);
 }
 
-Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, bool above_disk,
-                                             RangeSource& next, const Clock& clock) {
+Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDescriptor medium,
+                                             bool above_disk, RangeSource& next,
+                                             const Clock& clock) {
+  if (!medium.valid()) {
+    ASSIGN_OR_RETURN(medium, MakeMemoryMedium());
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<CacheStorage> storage,
-                   MakeMemoryStorage(options.memory_capacity_mib * kMiB));
+                   OpenMemoryStorage(std::move(medium), options.memory_capacity_mib * kMiB));
   VolumeOptions volume = VolumeOf(options, options.memory_capacity_mib);
   volume.free_bytes_min = 0;
   volume.may_wait = false;
@@ -86,8 +90,12 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, bool a
 
 }  // namespace
 
-Result<Tiers> OpenTiers(const CacheOptions& options, RangeSource& origin, const Clock& clock) {
+Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
+                        RangeSource& origin, const Clock& clock) {
   Tiers tiers;
+  // What a process with a memory cache left is of no use to one without.
+  if (memory_medium.valid() && (!options.enabled || options.memory_capacity_mib == 0))
+    ClearMemoryMedium(memory_medium.get());
   if (!options.enabled) return tiers;
   RETURN_IF_ERROR(Check(options));
   if (options.disk_capacity_mib > 0) {
@@ -95,7 +103,8 @@ Result<Tiers> OpenTiers(const CacheOptions& options, RangeSource& origin, const 
   }
   if (options.memory_capacity_mib > 0) {
     RangeSource& next = tiers.disk ? static_cast<RangeSource&>(*tiers.disk) : origin;
-    ASSIGN_OR_RETURN(tiers.memory, OpenMemoryTier(options, tiers.disk != nullptr, next, clock));
+    ASSIGN_OR_RETURN(tiers.memory, OpenMemoryTier(options, std::move(memory_medium),
+                                                  tiers.disk != nullptr, next, clock));
   }
   return tiers;
 }

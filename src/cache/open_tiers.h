@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/file_descriptor.h"
 #include "base/result.h"
 #include "cache/options.h"
 #include "cache/range_source.h"
@@ -16,9 +17,11 @@ struct Tiers {
   std::unique_ptr<Tier> memory;  // null: none; in front of the disk
 };
 
-// Makes what there is room for; `origin` and `clock` outlive it. kInvalid: the options
+// Makes what there is room for; `origin` and `clock` outlive it. `memory_medium` is of
+// MakeMemoryMedium, or none, and then the memory tier begins with a new one. kInvalid: the options
 // contradict each other, or ask for more than the machine has; kBusy: a directory is another
 // mount's. Other errors are OpenCacheDirectory's.
-Result<Tiers> OpenTiers(const CacheOptions& options, RangeSource& origin, const Clock& clock);
+Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
+                        RangeSource& origin, const Clock& clock);
 
 }  // namespace shoal

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -399,7 +401,7 @@ TEST_F(TierTest, ACapacityMadeLargerIsUsed) {
 }
 
 TEST_F(TierTest, AMemoryCacheGrows) {
-  auto storage = MakeMemoryStorage(kMiB);
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), kMiB);
   ASSERT_TRUE(storage) << storage.error().detail;
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(
@@ -414,6 +416,39 @@ TEST_F(TierTest, AMemoryCacheGrows) {
   const size_t before = origin_.fetch_count();
   ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
   EXPECT_EQ(origin_.fetch_count(), before);
+}
+
+TEST_F(TierTest, AMemoryCacheOutlivesTheProcessWhenSomebodyKeepsItsMedium) {
+  const auto medium = MakeMemoryMedium();
+  ASSERT_TRUE(medium) << medium.error().detail;
+  const auto open = [&](uint64_t capacity_bytes) {
+    tier_.reset();
+    auto storage = OpenMemoryStorage(FileDescriptor(dup(medium->get())), capacity_bytes);
+    ASSERT_TRUE(storage) << storage.error().detail;
+    std::vector<std::unique_ptr<CacheVolume>> volumes;
+    volumes.push_back(std::make_unique<CacheVolume>(
+        VolumeOptions{.capacity_bytes = capacity_bytes, .free_bytes_min = 0, .may_wait = false},
+        *std::move(storage), clock_));
+    volumes.back()->WaitUntilScanned();
+    tier_ = std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes),
+                                   origin_);
+  };
+  open(64 * kMiB);
+  const ObjectVersion object = Object(3 * kMiB);
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  open(64 * kMiB);
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+
+  open(kMiB);  // less than there is
+  Volume().WaitUntilWithinCapacity();
+  EXPECT_LE(Volume().usage().used_bytes, kMiB);
+  tier_.reset();
+  ClearMemoryMedium(medium->get());
+  struct statvfs status {};
+  ASSERT_EQ(fstatvfs(medium->get(), &status), 0);
+  EXPECT_EQ(status.f_blocks, status.f_bfree) << "all of it is free again";
 }
 
 TEST_F(TierTest, AnObjectLargerThanTheCapacityKeepsWhatFits) {
@@ -591,7 +626,7 @@ TEST_F(TierTest, AnotherPageSizeBeginsAnew) {
 
 TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
   Mount();
-  auto storage = MakeMemoryStorage(16 * kMiB);
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 16 * kMiB);
   ASSERT_TRUE(storage);
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(

@@ -1,7 +1,6 @@
 #include "fuse/operations.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,11 +23,6 @@ constexpr Duration kNameValidForMax = std::chrono::seconds(10);
 template <int kErrno, class... Arguments>
 void Refuse(fuse_req_t request, Arguments...) {
   fuse_reply_err(request, kErrno);
-}
-
-uint64_t SizeOf(const WholeFile& file) {
-  struct stat status;
-  return fstat(file.fd(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
 }
 
 void Want(fuse_conn_info* connection, uint64_t capability) {
@@ -223,10 +217,12 @@ void Operations::ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode,
   if (!opened) return ReplyError(request, "open", opened.error());
   reply.fh = opened->handle;
   reply.noflush = 1;  // nothing was written
-  const uint64_t whole_bytes = opened->whole ? SizeOf(*opened->whole) : 0;
   reply.backing_id =
       backing_files_.Open(inode, std::move(opened->whole), (reply.flags & O_DIRECT) != 0);
-  if (reply.backing_id != 0) metrics_.PassedThrough(whole_bytes);
+  if (reply.backing_id != 0) {
+    const Result<Entry> entry = file_system_.GetAttributes(inode);
+    metrics_.PassedThrough(entry ? entry->attributes.size_bytes : 0);
+  }
   // The inode is one version. Passed through, its pages here would be there twice.
   reply.keep_cache = reply.backing_id == 0;
   file_system_.Keep(opened->handle,

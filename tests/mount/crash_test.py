@@ -8,13 +8,14 @@ import pathlib
 import random
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import unittest
 
 from caching import MIB, CacheTest, cache_options, cached_bytes, files_of, wait_until
-from harness import pattern, sha256
+from harness import SHOAL, pattern, sha256
 
 KILLS = int(os.environ.get("SHOAL_CRASH_KILLS", 30))
 READERS = 4
@@ -115,6 +116,27 @@ class KilledDaemons(CacheTest):
             unexcused = [text for begun, ended, text in reader["errors"]
                          if any(since < begun and ended < until for since, until in alive)]
             self.assertEqual(unexcused, [], "errors while the daemon was there")
+
+
+class KilledWorkers(CacheTest):
+    def test_the_memory_cache_outlives_a_killed_worker_and_an_update(self):
+        origin = self.origin()
+        written = {}
+        for i in range(20):
+            origin.put(f"f{i}", pattern(600_000 + i, seed=i))
+            written[f"f{i}"] = sha256(origin.bucket / f"f{i}")
+        mount = self.mount(origin, cache_options(memory_mib=64))
+        self.assert_reads(mount, written)
+        held = open(mount / "f3", "rb")  # the kernel reads it by itself
+        self.addCleanup(held.close)
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        self.assert_reads_without_a_get(origin, mount, written)
+        self.assertNotEqual(mount.worker(), worker)
+        update = subprocess.run([SHOAL, "update", mount.point, "-o", "max_connections=9"])
+        self.assertEqual(update.returncode, 0)
+        self.assert_reads_without_a_get(origin, mount, written)
+        self.assertEqual(held.read(), pattern(600_003, seed=3))
 
 
 class PowerLoss(CacheTest):
