@@ -134,7 +134,9 @@ class Keeper {
         case Event::kStop:
           break;
         case Event::kEnded:
-          if (worker_->Reap() == 0) return End();
+          worker_->Reap();
+          // Whatever it says: somebody may have ended it alone.
+          if (IsUnmounted()) return End();
           log::Error("the worker of {} {}", plan_.mount_point, worker_->how_it_ended());
           status = Recover();
           break;

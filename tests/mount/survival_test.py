@@ -19,9 +19,9 @@ KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
 
 
 class Survival(SurvivalTest):
-    def kill_worker(self, mount):
+    def kill_worker(self, mount, number=signal.SIGKILL):
         worker = mount.worker()
-        os.kill(worker, signal.SIGKILL)
+        os.kill(worker, number)
         wait_until(lambda: mount.worker() != worker)
 
     def test_readers_do_not_notice_that_the_worker_was_killed(self):
@@ -38,6 +38,14 @@ class Survival(SurvivalTest):
         pauses = pauses_in(mount.log())
         self.assertEqual(len(pauses), KILLS)
         self.assertLess(max(pauses), 0.5)
+
+    def test_a_worker_that_is_asked_to_end_by_itself_is_replaced_and_the_mount_stays(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount(origin, "transport=dev")
+        self.kill_worker(mount, signal.SIGTERM)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+        self.assertIsNone(mount.process.poll())
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
