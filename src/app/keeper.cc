@@ -37,6 +37,9 @@ constexpr std::chrono::seconds kComeUpMax{60};
 constexpr std::chrono::seconds kReadyMax{10};
 constexpr std::chrono::seconds kAttachMax{30};
 
+// Of one that is asked to end: as long as its session waits for what was begun, and a little.
+constexpr std::chrono::seconds kStopMax{35};
+
 constexpr const char* kCannotGoOn =
     "no other process can go on with this mount: that takes transport=dev and Linux 6.9";
 
@@ -149,8 +152,24 @@ class Keeper {
       if (status) return *status;
     }
     worker_->Signal(SIGTERM);
-    worker_->Reap();
+    if (!EndsBy(Deadline::After(clock_, kStopMax)))
+      log::Error("the worker of {} does not end, and is killed", plan_.mount_point);
     return End();
+  }
+
+  // A second signal to stop asks not to wait.
+  bool EndsBy(Deadline deadline) {
+    while (true) {
+      switch (Wait(&*worker_, deadline, /*listens=*/false)) {
+        case Event::kEnded:
+          return true;
+        case Event::kStop:
+        case Event::kTimedOut:
+          return false;
+        default:  // it has no more to say
+          break;
+      }
+    }
   }
 
   // A worker has died. The exit status, if none comes after it.
@@ -332,7 +351,7 @@ class Keeper {
     // What is on top there now may be somebody else's.
     const auto mounts = MountsAt(plan_.mount_point);
     if (!mounts || mounts->empty() || mounts->back().device != device_) return;
-    if (Unmount(plan_.mount_point, /*lazy=*/false)) return;
+    if (UnmountByForce(plan_.mount_point)) return;
     const auto detached = Unmount(plan_.mount_point, /*lazy=*/true);
     if (!detached) log::Error("{}", detached.error().detail);
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -10,11 +11,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fstream>
 #include <utility>
 #include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
 
 namespace shoal {
 namespace {
@@ -22,12 +27,27 @@ namespace {
 constexpr const char* kScorePath = "/proc/self/oom_score_adj";
 constexpr int kScoreStep = 100;
 constexpr int kScoreMax = 1000;
+constexpr std::chrono::seconds kKilledMax{5};
 
 // Of the two the worker has the memory, and comes back: it goes first.
 void PreferAsVictim() {
   int score = 0;
   std::ifstream(kScorePath) >> score;
   std::ofstream(kScorePath) << std::min(score + kScoreStep, kScoreMax);
+}
+
+// Of a process that was killed.
+bool EndsSoon(int pidfd) {
+  if (pidfd < 0) return true;
+  const SystemClock clock;
+  const Deadline deadline = Deadline::After(clock, kKilledMax);
+  pollfd ended{pidfd, POLLIN, 0};
+  int ready = 0;
+  do {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.Remaining(clock));
+    ready = poll(&ended, 1, static_cast<int>(left.count()));
+  } while (ready < 0 && errno == EINTR);
+  return ready != 0;
 }
 
 [[noreturn]] void Run(const WorkerOrder& order, int socket_fd, pid_t keeper) {
@@ -97,7 +117,10 @@ WorkerProcess& WorkerProcess::operator=(WorkerProcess&& other) noexcept {
 WorkerProcess::~WorkerProcess() {
   if (pid_ > 0) {
     kill(pid_, SIGKILL);
-    Reap();
+    if (EndsSoon(pidfd_))
+      Reap();
+    else
+      log::Error("process {} was killed and does not end", pid_);
   }
   if (pidfd_ >= 0) close(pidfd_);
   if (socket_fd_ >= 0) close(socket_fd_);

@@ -27,14 +27,17 @@ class WorkerProcess {
   static Result<WorkerProcess> Start(const WorkerOrder& order);
   WorkerProcess(WorkerProcess&& other) noexcept;
   WorkerProcess& operator=(WorkerProcess&& other) noexcept;
-  ~WorkerProcess();  // kills it, and waits for its end
+  // Kills it, and waits for its end; for some seconds, as one that hangs in the kernel cannot be
+  // killed. It runs no more in any case.
+  ~WorkerProcess();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int socket_fd() const { return socket_fd_; }  // worker_message.h
   [[nodiscard]] int ended_fd() const { return pidfd_; }       // readable once it has ended
 
   void Signal(int number) const;
-  // Waits for its end. The exit status, or 128 and the signal's number.
+  // Waits for its end, without bound: for when ended_fd() is readable. The exit status, or 128
+  // and the signal's number.
   int Reap();
   // The same in words, after Reap.
   [[nodiscard]] std::string how_it_ended() const;

@@ -85,6 +85,12 @@ Health Probe(const std::string& mount_point) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 1 ? Health::kDead : Health::kAnswers;
 }
 
+Result<> UnmountWith(const std::string& mount_point, int flags) {
+  if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW | flags) == 0) return {};
+  if (errno == EINVAL || errno == ENOENT) return {};  // nothing is mounted there
+  return FailSystem("unmounting " + mount_point, errno);
+}
+
 // Unmounts what dead daemons left at the path. kBusy: a live mount of `type` is there.
 Result<> ClearMountPoint(const std::string& mount_point, const std::string& type) {
   for (int i = 0; i < kDeadMountCountMax; ++i) {
@@ -143,9 +149,11 @@ Result<int> Mount(const MountRequest& request) {
 }
 
 Result<> Unmount(const std::string& mount_point, bool lazy) {
-  if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0) return {};
-  if (errno == EINVAL || errno == ENOENT) return {};  // nothing is mounted there
-  return FailSystem("unmounting " + mount_point, errno);
+  return UnmountWith(mount_point, lazy ? MNT_DETACH : 0);
+}
+
+Result<> UnmountByForce(const std::string& mount_point) {
+  return UnmountWith(mount_point, MNT_FORCE);
 }
 
 }  // namespace shoal

@@ -29,4 +29,8 @@ Result<int> Mount(const MountRequest& request);
 // Idempotent. `lazy` detaches a mount that is in use.
 Result<> Unmount(const std::string& mount_point, bool lazy);
 
+// The same, not lazy, of a mount that nobody is to serve any more: what programs wait for fails,
+// even if a process that cannot be ended has its device.
+Result<> UnmountByForce(const std::string& mount_point);
+
 }  // namespace shoal

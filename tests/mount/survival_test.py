@@ -47,6 +47,14 @@ class Survival(SurvivalTest):
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         self.assertIsNone(mount.process.poll())
 
+    def test_a_worker_that_was_stopped_does_not_keep_the_mount_from_ending(self):
+        mount = self.mount(self.origin(), "transport=dev")
+        os.kill(mount.worker(), signal.SIGSTOP)
+        mount.process.send_signal(signal.SIGTERM)
+        mount.process.send_signal(signal.SIGINT)  # do not wait for it
+        self.assertEqual(mount.process.wait(10), 0)
+        self.assertIsNone(mounted(mount.point))
+
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
         origin.put("d/file", b"contents")
