@@ -1,5 +1,6 @@
 #include "app/serve_mount.h"
 
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -100,11 +101,18 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
   return WriteMountState(state_path, state);
 }
 
-// What the keeper put there.
-Result<> ChangeTo(const std::string& state_path, Node& node) {
+// What the keeper put there. It has to fit into the memory of this process, which may have less
+// than the one that asks, or no worker could be started with it.
+Result<> ChangeTo(const std::string& state_path, const MountPlan& now, Node& node) {
   ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
-  ASSIGN_OR_RETURN(const MountOptions options, OptionsOf(state));
-  return ChangeLive(node, options);
+  ASSIGN_OR_RETURN(const MountPlan next, PlanOf(state));
+  if (next.options.read.memory_mib < now.options.read.memory_mib)
+    return Fail(
+        Errc::kInvalid,
+        fmt::format("g_tier_DadiMemCacheCapacityMB: it leaves {} MiB for read_memory_mb, of "
+                    "which {} are in use; make that smaller as well",
+                    next.options.read.memory_mib, now.options.read.memory_mib));
+  return ChangeLive(node, next.options);
 }
 
 }  // namespace
@@ -147,8 +155,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
   if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
-  signals.ChangeOn([&node, &seat, path = StateDirectory(plan.mount_point) + "/state.json"] {
-    const Result<> changed = ChangeTo(path, *node);
+  signals.ChangeOn([&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.json"] {
+    const Result<> changed = ChangeTo(path, plan, *node);
     SendMessage(seat.keeper_fd,
                 {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
                  .exit_status = kExitFailure,

@@ -123,6 +123,30 @@ class Updates(SurvivalTest):
         self.assertEqual(os.readlink(f"/proc/{mount.worker()}/exe"), str(binary))
         self.assertIn("(deleted)", os.readlink(f"/proc/{mount.process.pid}/exe"))
 
+    def small_memory_group(self, limit_bytes):
+        for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                            ("/sys/fs/cgroup", "memory.max")):
+            group = pathlib.Path(root, f"shoal-test-{os.getpid()}")
+            try:
+                group.mkdir()
+            except OSError:
+                continue
+            self.addCleanup(group.rmdir)
+            if (group / limit).exists():
+                (group / limit).write_text(str(limit_bytes))
+                return group
+        raise unittest.SkipTest("needs a control group of its own")
+
+    def test_a_change_has_to_fit_into_the_memory_of_the_worker_and_not_of_who_asks(self):
+        group = self.small_memory_group(1 << 30)
+        _, mount = self.small_mount("g_tier_DadiMemCacheCapacityMB=64")
+        (group / "cgroup.procs").write_text(str(mount.worker()))
+        before = mount.state()
+        refused = self.update(mount, "g_tier_DadiMemCacheCapacityMB=2000")
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("2000 MiB do not fit", refused.stderr)
+        self.assert_untouched(mount, before)
+
     def test_what_the_kernel_was_told_is_said_to_wait_for_the_next_mount(self):
         _, mount = self.small_mount("transport=dev,passthrough=off")
         done = self.update(mount, "transport=io_uring,passthrough=auto,noatime")
