@@ -81,6 +81,7 @@ class Keeper {
  private:
   [[nodiscard]] std::string StatePath() const { return directory_ + "/state.json"; }
   [[nodiscard]] std::string NextPath() const { return directory_ + "/state.next.json"; }
+  [[nodiscard]] std::string PreviousPath() const { return directory_ + "/state.previous.json"; }
   // Until it is mounted, state.json may be another mount's.
   [[nodiscard]] std::string FirstPath() const {
     return fmt::format("{}/state.{}.json", directory_, getpid());
@@ -123,6 +124,9 @@ class Keeper {
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
     if (rename(FirstPath().c_str(), StatePath().c_str()) != 0)
       return Fail(Errc::kInvalid, "cannot write " + StatePath());
+    // What a keeper that was killed left is of another mount.
+    unlink(PreviousPath().c_str());
+    unlink(NextPath().c_str());
     ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(directory_));
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = StatePath()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
@@ -224,7 +228,7 @@ class Keeper {
     const std::string path = replaces ? NextPath() : StatePath();
     const Result<> replaced = ReplaceWorker(path);
     if (replaced && replaces) {
-      rename(StatePath().c_str(), (directory_ + "/state.previous.json").c_str());
+      rename(StatePath().c_str(), PreviousPath().c_str());
       rename(NextPath().c_str(), StatePath().c_str());
     } else if (replaces) {
       unlink(NextPath().c_str());

@@ -129,6 +129,9 @@ Outcome Rollback(const std::string& path) {
     return {kExitFailure, target->mount_point + " was not updated since it was mounted"};
   if (!previous || !state)
     return {kExitFailure, previous ? state.error().detail : previous.error().detail};
+  if (previous->source != state->source)
+    return {kExitFailure, target->mount_point + ": the state before is that of a mount of " +
+                              log::Printable(previous->source)};
   return ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
 }
 

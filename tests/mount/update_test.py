@@ -1,4 +1,5 @@
 """Options change while the mount is in use, and a planned restart is not noticed."""
+import json
 import os
 import pathlib
 import subprocess
@@ -182,6 +183,19 @@ class Updates(SurvivalTest):
             self.assertIn("/proc is not a mount of shoal", result.stderr)
         _, mount = self.small_mount()
         self.assertIn("was not updated", shoal("rollback", mount.point).stderr)
+
+    def test_a_rollback_does_not_go_back_to_a_mount_before_this_one(self):
+        _, mount = self.small_mount()
+        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        mount.process.kill()
+        mount.process.wait()
+        again = self.mount(self.origin(), point=mount.point)
+        self.assertIn("was not updated", shoal("rollback", again.point).stderr)
+        other = again.state() | {"source": "data:/other"}
+        (state_directory(again.point) / "state.previous.json").write_text(json.dumps(other))
+        refused = shoal("rollback", again.point)
+        self.assertEqual(refused.returncode, 32)
+        self.assertIn("data:/other", refused.stderr)
 
     def test_the_files_of_a_mount_are_roots_alone_and_go_with_it(self):
         _, mount = self.small_mount()
