@@ -205,22 +205,34 @@ class Keeper {
   // To somebody who asked. The exit status, if the mount ended over it.
   std::optional<int> Reply(const Question& question) {
     if (question.word == "restart" || question.word == "replace") return ReplaceWorker(question);
-    if (question.word == "change")
-      Change(question);
-    else
-      Answer(question, "the keeper of this mount knows 'restart', 'replace' and 'change'");
+    if (question.word == "change") return Change(question);
+    Answer(question, "the keeper of this mount knows 'restart', 'replace' and 'change'");
     return std::nullopt;
   }
 
-  // The worker takes other options as it is.
-  void Change(const Question& question) {
-    const std::string previous = directory_ + "/state.previous.json";
-    rename(StatePath().c_str(), previous.c_str());
-    rename(NextPath().c_str(), StatePath().c_str());
+  // The worker takes other options as it is. The exit status, if the mount ended over it.
+  std::optional<int> Change(const Question& question) {
     worker_->Signal(SIGHUP);
     const Result<> changed = Await(*worker_, Kind::kChanged, Deadline::After(clock_, kReadyMax));
-    if (!changed) rename(previous.c_str(), StatePath().c_str());
-    Answer(question, changed ? "" : changed.error().detail);
+    if (changed) {
+      TakeNextState();
+      Answer(question, "");
+      return std::nullopt;
+    }
+    unlink(NextPath().c_str());
+    if (changed.error().code != Errc::kTimedOut || !memory_->outlives_its_worker()) {
+      Answer(question, changed.error().detail);
+      return std::nullopt;
+    }
+    // Some of them may be in force, or soon be: the next worker goes by what is written.
+    Answer(question, "the worker did not take the options in time; another one takes its place");
+    log::Error("the worker of {} did not take other options in time", plan_.mount_point);
+    return Recover();
+  }
+
+  void TakeNextState() {
+    rename(StatePath().c_str(), PreviousPath().c_str());
+    rename(NextPath().c_str(), StatePath().c_str());
   }
 
   std::optional<int> ReplaceWorker(const Question& question) {
@@ -228,8 +240,7 @@ class Keeper {
     const std::string path = replaces ? NextPath() : StatePath();
     const Result<> replaced = ReplaceWorker(path);
     if (replaced && replaces) {
-      rename(StatePath().c_str(), PreviousPath().c_str());
-      rename(NextPath().c_str(), StatePath().c_str());
+      TakeNextState();
     } else if (replaces) {
       unlink(NextPath().c_str());
     }

@@ -21,12 +21,19 @@ constexpr std::array<std::string_view, 7> kLive = {
     "g_readdircache_RemainTime",
 };
 
-Result<> SetCapacity(Tier* tier, uint64_t capacity_mib) {
+// What was set, and what it was before.
+struct Change {
+  CacheVolume* volume;
+  uint64_t bytes_before;
+};
+
+Result<> SetCapacity(Tier* tier, uint64_t capacity_mib, std::vector<Change>& changes) {
   if (tier == nullptr) return {};
   for (const auto& volume : tier->volumes()) {
-    if (volume->capacity_bytes() == capacity_mib * kMiB) continue;
+    const uint64_t bytes_before = volume->capacity_bytes();
+    if (bytes_before == capacity_mib * kMiB) continue;
     RETURN_IF_ERROR(volume->SetCapacity(capacity_mib * kMiB));
-    log::Info("the cache at {} may take {} MiB from now on", volume->name(), capacity_mib);
+    changes.push_back({volume.get(), bytes_before});
   }
   return {};
 }
@@ -60,10 +67,22 @@ bool CanChangeLive(const MountOptions& from, const MountOptions& to) {
 }
 
 Result<> ChangeLive(Node& node, const MountOptions& to) {
-  RETURN_IF_ERROR(log::SetLevel(to.command.log_level));
+  // What may fail comes first.
+  std::vector<Change> changes;
+  Result<> changed = SetCapacity(node.tiers.memory.get(), to.cache.memory_capacity_mib, changes);
+  if (changed) changed = SetCapacity(node.tiers.disk.get(), to.cache.disk_capacity_mib, changes);
+  if (changed) changed = log::SetLevel(to.command.log_level);
+  if (!changed) {
+    for (const auto& [volume, bytes_before] : changes)
+      if (const auto back = volume->SetCapacity(bytes_before); !back)
+        log::Warn("the cache at {} keeps its new size: {}", volume->name(), back.error().detail);
+    return changed;
+  }
+  for (const auto& [volume, bytes_before] : changes)
+    log::Info("the cache at {} may take {} MiB from now on", volume->name(),
+              volume->capacity_bytes() / kMiB);
   node.file_system->SetDirectoryCacheLimits(LimitsOf(to.file_system));
-  RETURN_IF_ERROR(SetCapacity(node.tiers.memory.get(), to.cache.memory_capacity_mib));
-  return SetCapacity(node.tiers.disk.get(), to.cache.disk_capacity_mib);
+  return {};
 }
 
 }  // namespace shoal

@@ -18,7 +18,8 @@ std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOpt
 // cache, and the log level.
 bool CanChangeLive(const MountOptions& from, const MountOptions& to);
 
-// REQUIRES: CanChangeLive(what `node` was made with, to). An error says what did not change.
+// REQUIRES: CanChangeLive(what `node` was made with, to). After an error everything is as
+// it was, but for what a cache that shrank let go.
 // Safe while others use the node.
 Result<> ChangeLive(Node& node, const MountOptions& to);
 

@@ -81,6 +81,12 @@ uint64_t NumberOf(const std::vector<std::string>& options) {
   return XXH3_64bits(text.data(), text.size());
 }
 
+void NameThisProcess(MountState& state) {
+  state.version = kVersion;
+  state.keeper_pid = getppid();
+  state.worker_pid = getpid();
+}
+
 // What others may read of this process, and the keeper's facts of the mount.
 Result<> Announce(const MountPlan& plan, MountState state, const std::string& state_path,
                   MountMemory& memory, Session& session, const WorkerSeat& seat) {
@@ -95,16 +101,14 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
       log::Warn("{}", forgotten.error().detail);
   }
   memory.SetOptionsServed(options);
-  state.version = kVersion;
-  state.keeper_pid = getppid();
-  state.worker_pid = getpid();
+  NameThisProcess(state);
   return WriteMountState(state_path, state);
 }
 
 // What the keeper put there. It has to fit into the memory of this process, which may have less
 // than the one that asks, or no worker could be started with it.
 Result<> ChangeTo(const std::string& state_path, const MountPlan& now, Node& node) {
-  ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
+  ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
   ASSIGN_OR_RETURN(const MountPlan next, PlanOf(state));
   if (next.options.read.memory_mib < now.options.read.memory_mib)
     return Fail(
@@ -112,6 +116,8 @@ Result<> ChangeTo(const std::string& state_path, const MountPlan& now, Node& nod
         fmt::format("g_tier_DadiMemCacheCapacityMB: it leaves {} MiB for read_memory_mb, of "
                     "which {} are in use; make that smaller as well",
                     next.options.read.memory_mib, now.options.read.memory_mib));
+  NameThisProcess(state);
+  RETURN_IF_ERROR(WriteMountState(state_path, state));
   return ChangeLive(node, next.options);
 }
 
@@ -155,13 +161,14 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
   if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
-  signals.ChangeOn([&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.json"] {
-    const Result<> changed = ChangeTo(path, plan, *node);
-    SendMessage(seat.keeper_fd,
-                {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
-                 .exit_status = kExitFailure,
-                 .text = changed ? "" : changed.error().detail});
-  });
+  signals.ChangeOn(
+      [&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.next.json"] {
+        const Result<> changed = ChangeTo(path, plan, *node);
+        SendMessage(seat.keeper_fd,
+                    {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
+                     .exit_status = kExitFailure,
+                     .text = changed ? "" : changed.error().detail});
+      });
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
     return Refuse(seat, kExitFailure, announced.error());
   // The kernel has its greeting, and what it sends from now on waits for Serve.

@@ -5,8 +5,9 @@
 //                                write what you are to the state file at the path
 //   worker: kServing             from now on
 //   or, before that, kFailed     the exit status, and why, for people
-//   keeper: SIGHUP               the state file has other options, which can change live
-//   worker: kChanged             they are in force; or kFailed, and why
+//   keeper: SIGHUP               state.next.json has other options, which can change live
+//   worker: kChanged             they are in force, and the file says who serves; or kFailed,
+//                                and why: nothing has changed
 #pragma once
 
 #include <optional>

@@ -2,11 +2,12 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import unittest
 
-from caching import cache_options
+from caching import cache_options, wait_until
 from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest
 
@@ -183,6 +184,25 @@ class Updates(SurvivalTest):
             self.assertIn("/proc is not a mount of shoal", result.stderr)
         _, mount = self.small_mount()
         self.assertIn("was not updated", shoal("rollback", mount.point).stderr)
+
+    def test_a_change_names_who_serves_and_one_that_fails_keeps_what_a_rollback_needs(self):
+        _, mount = self.small_mount("entry_timeout=1")
+        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        self.assertEqual(self.update(mount, "log_level=debug").returncode, 0)
+        served = mount.state()
+        self.assertTrue(served["worker_pid"] and served["version"])
+        worker = served["worker_pid"]
+        os.kill(worker, signal.SIGSTOP)  # a worker that takes no options
+        refused = self.update(mount, "log_level=info")
+        self.assertEqual(refused.returncode, 32, refused)
+        wait_until(lambda: mount.worker() != worker)
+        self.assertEqual(mount.state()["options"], served["options"])
+        self.assertEqual(shoal("rollback", mount.point).returncode, 0)
+        back = mount.state()
+        self.assertIn("entry_timeout=5", ",".join(back["options"]))
+        self.assertNotIn("log_level=debug", ",".join(back["options"]))
+        stat = pathlib.Path(f"/proc/{back['worker_pid']}/stat").read_text()
+        self.assertEqual(int(stat.rsplit(")", 1)[1].split()[1]), mount.process.pid)
 
     def test_a_rollback_does_not_go_back_to_a_mount_before_this_one(self):
         _, mount = self.small_mount()
