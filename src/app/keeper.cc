@@ -86,14 +86,16 @@ class Keeper {
   [[nodiscard]] std::string FirstPath() const {
     return fmt::format("{}/state.{}.json", directory_, getpid());
   }
-  [[nodiscard]] WorkerOrder OrderFor(const std::string& state_path, bool attaches) const {
+  [[nodiscard]] WorkerOrder OrderFor(const std::string& state_path, bool attaches,
+                                     bool recovers = false) const {
     return {.binary = state_.binary,
             .mount_point = plan_.mount_point,
             .state_path = state_path,
             .device_fd = device_fd_,
             .memory_fd = memory_->fd(),
             .medium_fd = medium_.get(),
-            .attaches = attaches};
+            .attaches = attaches,
+            .recovers = recovers};
   }
 
   Result<> Begin() {
@@ -190,7 +192,8 @@ class Keeper {
       while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
         Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
       if (stop_) continue;
-      auto worker = WorkerProcess::Start(OrderFor(StatePath(), /*attaches=*/true));
+      auto worker =
+          WorkerProcess::Start(OrderFor(StatePath(), /*attaches=*/true, /*recovers=*/true));
       const Result<> attached =
           worker ? Attach(*std::move(worker), StatePath(), recovery_.deadline(limit))
                  : Result<>(tl::unexpected(worker.error()));

@@ -20,13 +20,33 @@ Result<MountOptions> OptionsOf(const MountState& state) {
   return options;
 }
 
-Result<MountPlan> PlanOf(const MountState& state) {
-  ASSIGN_OR_RETURN(MountOptions options, OptionsOf(state));
-  RETURN_IF_ERROR(FitIntoMemory(FindMemoryLimit(), options));
+namespace {
+
+MountPlan With(const MountState& state, MountOptions options) {
   return MountPlan{.source = state.source,
                    .subtype = state.subtype,
                    .mount_point = state.mount_point,
                    .options = std::move(options)};
+}
+
+}  // namespace
+
+Result<MountPlan> PlanOf(const MountState& state) {
+  ASSIGN_OR_RETURN(MountOptions options, OptionsOf(state));
+  RETURN_IF_ERROR(FitIntoMemory(FindMemoryLimit(), options));
+  return With(state, std::move(options));
+}
+
+Result<MountPlan> PlanToRecover(const MountState& state) {
+  ASSIGN_OR_RETURN(MountOptions options, OptionsOf(state));
+  const MemoryLimit limit = FindMemoryLimit();
+  if (const auto fits = FitIntoMemory(limit, options); !fits) {
+    options.notices.push_back(
+        {.is_warning = true, .text = "served without the memory cache: " + fits.error().detail});
+    options.cache.memory_capacity_mib = 0;
+    RETURN_IF_ERROR(FitIntoMemory(limit, options));
+  }
+  return With(state, std::move(options));
 }
 
 }  // namespace shoal

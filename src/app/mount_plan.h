@@ -22,4 +22,7 @@ Result<MountOptions> OptionsOf(const MountState& state);
 // The same, made to fit into the memory of this machine.
 Result<MountPlan> PlanOf(const MountState& state);
 
+// The same, without the memory cache if it does not fit any more, which a notice says.
+Result<MountPlan> PlanToRecover(const MountState& state);
+
 }  // namespace shoal

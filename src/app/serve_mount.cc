@@ -1,5 +1,6 @@
 #include "app/serve_mount.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/prctl.h>
@@ -76,6 +77,37 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
 }
 
+struct Without {
+  bool disk;
+  bool memory;
+  const char* what;
+};
+constexpr Without kWithout[] = {{.disk = true, .memory = false, .what = "disk"},
+                                {.disk = false, .memory = true, .what = "memory"},
+                                {.disk = true, .memory = true, .what = "disk and memory"}};
+
+// One that recovers does without the caches that cannot be opened.
+Result<Node> MakeNode(const MountOptions& options, const WorkerSeat& seat, const Clock& clock,
+                      HandOver& hand_over) {
+  const FileDescriptor medium(seat.medium_fd);
+  const auto assemble = [&](const MountOptions& with) {
+    const int copy = medium.valid() ? fcntl(medium.get(), F_DUPFD_CLOEXEC, 3) : -1;
+    return Assemble(with, clock, hand_over, FileDescriptor(copy));
+  };
+  Result<Node> node = assemble(options);
+  if (node || !seat.recovers) return node;
+  for (const Without& without_this : kWithout) {
+    MountOptions fewer = options;
+    if (without_this.disk) fewer.cache.disk_capacity_mib = 0;
+    if (without_this.memory) fewer.cache.memory_capacity_mib = 0;
+    Result<Node> without = assemble(fewer);
+    if (!without) continue;
+    log::Error("served without the {} cache: {}", without_this.what, node.error().detail);
+    return without;
+  }
+  return node;
+}
+
 uint64_t NumberOf(const std::vector<std::string>& options) {
   const std::string text = fmt::format("{}", fmt::join(options, "\n"));
   return XXH3_64bits(text.data(), text.size());
@@ -102,7 +134,10 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
   }
   memory.SetOptionsServed(options);
   NameThisProcess(state);
-  return WriteMountState(state_path, state);
+  const Result<> written = WriteMountState(state_path, state);
+  if (written || !seat.recovers) return written;
+  log::Error("{}", written.error().detail);
+  return {};
 }
 
 // What the keeper put there. It has to fit into the memory of this process, which may have less
@@ -137,7 +172,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   }
   auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
   if (!hand_over) return Refuse(seat, kExitFailure, hand_over.error());
-  auto node = Assemble(plan.options, clock, **hand_over, FileDescriptor(seat.medium_fd));
+  auto node = MakeNode(plan.options, seat, clock, **hand_over);
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
     if (const auto probed = Probe(plan, *node, clock); !probed)
@@ -160,7 +195,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   });
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
-  if (!control_room) return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+  if (!control_room && !seat.recovers)
+    return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+  if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
   signals.ChangeOn(
       [&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.next.json"] {
         const Result<> changed = ChangeTo(path, plan, *node);
@@ -175,7 +212,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
   signals.Finish();
-  control_room->reset();
+  if (control_room) control_room->reset();
   session->reset();
   if (served) return kExitSuccess;
   log::Error("{} is served no more: {}", plan.mount_point, served.error().detail);

@@ -13,6 +13,9 @@ struct WorkerSeat {
   int medium_fd = -1;     // of the memory cache (cache_directory.h), or -1
   int keeper_fd = -1;     // worker_message.h
   bool attaches = false;  // the mount was served before
+  // By one that died: then nothing stops this one that readers can do without, as a cache or the
+  // admin port. The log says what is missing.
+  bool recovers = false;
 };
 
 // The exit status: 0 after umount or SIGTERM. Makes threads, and gives up core dumps for

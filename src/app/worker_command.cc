@@ -29,7 +29,7 @@ int DescriptorOf(std::string_view text) {
 
 Result<int> Serve(const std::string& state_path, int memory_fd, const WorkerSeat& seat) {
   ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
-  ASSIGN_OR_RETURN(const MountPlan plan, PlanOf(state));
+  ASSIGN_OR_RETURN(const MountPlan plan, seat.recovers ? PlanToRecover(state) : PlanOf(state));
   RETURN_IF_ERROR(log::Start(state.foreground ? log::Target::kStderr : log::Target::kSyslog,
                              plan.options.command.log_level));
   ASSIGN_OR_RETURN(const auto memory, MountMemory::Open(memory_fd));
@@ -38,14 +38,15 @@ Result<int> Serve(const std::string& state_path, int memory_fd, const WorkerSeat
 
 }  // namespace
 
-// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD MEDIUM-FD KEEPER-FD begin|attach
+// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD MEDIUM-FD KEEPER-FD begin|attach|recover
 int RunWorkerCommand(int argc, const char* const* argv) {
   const std::string_view how = argc == 8 ? argv[7] : "";
-  const bool complete = how == "begin" || how == "attach";
+  const bool complete = how == "begin" || how == "attach" || how == "recover";
   const WorkerSeat seat{.device_fd = complete ? DescriptorOf(argv[3]) : -1,
                         .medium_fd = complete ? DescriptorOf(argv[5]) : -1,
                         .keeper_fd = complete ? DescriptorOf(argv[6]) : -1,
-                        .attaches = how == "attach"};
+                        .attaches = how == "attach" || how == "recover",
+                        .recovers = how == "recover"};
   const int memory_fd = complete ? DescriptorOf(argv[4]) : -1;
   if (seat.device_fd < 0 || memory_fd < 0 || seat.keeper_fd < 0) {
     fmt::print(stderr, "shoal worker: this is for `shoal mount` to run\n");

@@ -60,6 +60,7 @@ bool EndsSoon(int pidfd) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int fd : {order.device_fd, order.memory_fd, order.medium_fd, socket_fd})
     if (fd >= 0) fcntl(fd, F_SETFD, 0);
+  const char* const how = order.recovers ? "recover" : order.attaches ? "attach" : "begin";
   std::vector<std::string> words = {"shoal",
                                     "worker",
                                     order.mount_point,
@@ -68,7 +69,7 @@ bool EndsSoon(int pidfd) {
                                     std::to_string(order.memory_fd),
                                     std::to_string(order.medium_fd),
                                     std::to_string(socket_fd),
-                                    order.attaches ? "attach" : "begin"};
+                                    how};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

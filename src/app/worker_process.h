@@ -18,6 +18,7 @@ struct WorkerOrder {
   int memory_fd = -1;
   int medium_fd = -1;     // of the memory cache, or -1
   bool attaches = false;  // to a mount that was served before: no probe of the bucket
+  bool recovers = false;  // attaches after a death: serves with what there is
 };
 
 // Movable; of one thread, the one that must not end before the worker does: with it the

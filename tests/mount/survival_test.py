@@ -7,15 +7,21 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import time
 import unittest
 
-from caching import MIB, wait_until
+from admin import free_port
+from caching import MIB, cache_options, wait_until
 from harness import SHOAL, WAIT_SECONDS, mounted, pattern
 from surviving import SurvivalTest, pauses_in
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
+
+
+def has_ended(pid):
+    return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
 
 
 class Survival(SurvivalTest):
@@ -54,6 +60,30 @@ class Survival(SurvivalTest):
         mount.process.send_signal(signal.SIGINT)  # do not wait for it
         self.assertEqual(mount.process.wait(10), 0)
         self.assertIsNone(mounted(mount.point))
+
+    def test_a_worker_comes_back_without_what_readers_can_do_without(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        directory = self.directory()
+        port = free_port()
+        mount = self.mount(origin, "transport=dev", cache_options(directory),
+                           f"g_server_Port={port}")
+        keeper = mount.process
+        keeper.send_signal(signal.SIGSTOP)  # until the worker's port and directory are taken
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: has_ended(worker))
+        taken = socket.create_server(("127.0.0.1", port))
+        self.addCleanup(taken.close)
+        os.rename(directory, f"{directory}.gone")
+        self.addCleanup(os.rename, f"{directory}.gone", directory)
+        self.addCleanup(os.unlink, directory)
+        pathlib.Path(directory).write_bytes(b"")
+        keeper.send_signal(signal.SIGCONT)
+        wait_until(lambda: mount.worker() != worker)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+        self.assertIn("served without the disk cache", mount.log())
+        self.assertIn("served without the admin port", mount.log())
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
