@@ -46,6 +46,7 @@ AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {
 // Each uses those above it.
 struct ControlRoom::Parts {
   std::string mount_point;
+  AdminAddress address;
   std::unique_ptr<WarmupTasks> warmup;
   std::unique_ptr<NodeReporter> reporter;
   std::unique_ptr<AdminServer> server;
@@ -54,6 +55,8 @@ struct ControlRoom::Parts {
 Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, Node& node,
                                                        Session& session, const Clock& clock) {
   const MountOptions& options = plan.options;
+  // Of a process that was killed: whoever has its port now is sent no token.
+  RemoveAdminAddress(plan.mount_point);
   if (options.admin.port == 0) return nullptr;
   auto parts = std::make_unique<Parts>();
   parts->mount_point = plan.mount_point;
@@ -102,8 +105,8 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                                                    node.tiers, path, deadline);
                                              },
                                          .clock = clock}));
-  const Result<> written =
-      WriteAdminAddress(plan.mount_point, AddressOf(*parts->server, options.admin));
+  parts->address = AddressOf(*parts->server, options.admin);
+  const Result<> written = WriteAdminAddress(plan.mount_point, parts->address);
   if (!written)
     log::Warn("shoal's commands will not find the admin port: {}", written.error().detail);
   log::Info("the admin port is {}", parts->server->url());
@@ -113,7 +116,9 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
 ControlRoom::ControlRoom(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 ControlRoom::~ControlRoom() {
-  RemoveAdminAddress(parts_->mount_point);
+  // It may be the next mount's already.
+  const auto there = ReadAdminAddress(parts_->mount_point);
+  if (there && *there == parts_->address) RemoveAdminAddress(parts_->mount_point);
 }
 
 }  // namespace shoal

@@ -379,8 +379,11 @@ class Keeper {
     const auto state = ReadMountState(StatePath());
     if (state && state->keeper_pid != getpid()) return;
     for (const char* name :
-         {"/state.json", "/state.previous.json", "/state.next.json", "/keeper.sock", "/admin.json"})
-      unlink((directory_ + name).c_str());
+         {"state.json", "state.previous.json", "state.next.json", "keeper.sock", "admin.json"}) {
+      const std::string path = directory_ + "/" + name;
+      unlink(path.c_str());
+      unlink((path + ".new").c_str());  // of one that was killed when it wrote it
+    }
     rmdir(directory_.c_str());
   }
 

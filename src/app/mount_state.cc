@@ -87,7 +87,7 @@ Result<MountState> ParseMountState(std::string_view text) {
 }
 
 Result<> WriteMountState(const std::string& path, const MountState& state) {
-  const std::string temporary = fmt::format("{}.{}", path, getpid());
+  const std::string temporary = path + ".new";
   auto written = WriteWhole(temporary, ToJson(state));
   if (written && rename(temporary.c_str(), path.c_str()) != 0) written = FailSystem(path);
   if (!written) unlink(temporary.c_str());

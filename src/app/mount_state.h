@@ -40,7 +40,8 @@ struct MountState {
 std::string ToJson(const MountState& state);
 Result<MountState> ParseMountState(std::string_view json);
 
-// Replaces the file at once: who reads it sees the old or the new.
+// Replaces the file at once, by way of PATH.new: who reads it sees the old or the new. One at a
+// time writes to the same path.
 Result<> WriteMountState(const std::string& path, const MountState& state);
 // kNotFound: there is none.
 Result<MountState> ReadMountState(const std::string& path);

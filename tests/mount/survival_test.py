@@ -14,7 +14,7 @@ import unittest
 
 from admin import free_port
 from caching import MIB, cache_options, wait_until
-from harness import SHOAL, WAIT_SECONDS, mounted, pattern
+from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest, pauses_in
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
@@ -84,6 +84,8 @@ class Survival(SurvivalTest):
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         self.assertIn("served without the disk cache", mount.log())
         self.assertIn("served without the admin port", mount.log())
+        self.assertFalse((state_directory(mount.point) / "admin.json").exists(),
+                         "and nobody sends a token to who has the port now")
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()

@@ -223,6 +223,8 @@ class Updates(SurvivalTest):
         self.assertEqual(folder.stat().st_mode & 0o777, 0o700)
         for path in folder.iterdir():
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
+        for name in ("state.json.new", "state.next.json.new", "admin.json.new"):
+            (folder / name).write_text("of one that was killed when it wrote")
         subprocess.run(["umount", mount.point], check=True)
         self.assertEqual(mount.wait(), 0)
         self.assertFalse(folder.exists())
