@@ -6,6 +6,7 @@ import errno
 import os
 import pathlib
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -18,10 +19,6 @@ from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest, pauses_in
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
-
-
-def has_ended(pid):
-    return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
 
 
 class Survival(SurvivalTest):
@@ -70,9 +67,12 @@ class Survival(SurvivalTest):
                            f"g_server_Port={port}")
         keeper = mount.process
         keeper.send_signal(signal.SIGSTOP)  # until the worker's port and directory are taken
+        self.addCleanup(keeper.send_signal, signal.SIGCONT)
         worker = mount.worker()
+        handle = os.pidfd_open(worker)
+        self.addCleanup(os.close, handle)
         os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: has_ended(worker))
+        self.assertEqual(select.select([handle], [], [], WAIT_SECONDS)[0], [handle])
         taken = socket.create_server(("127.0.0.1", port))
         self.addCleanup(taken.close)
         os.rename(directory, f"{directory}.gone")
