@@ -40,6 +40,9 @@ constexpr std::chrono::seconds kAttachMax{30};
 // Of one that is asked to end: as long as its session waits for what was begun, and a little.
 constexpr std::chrono::seconds kStopMax{35};
 
+// What an upgrade put in the place of the program may be broken; this one has served.
+constexpr int kUpgradeTryCount = 2;
+
 constexpr const char* kCannotGoOn =
     "no other process can go on with this mount: that takes transport=dev and Linux 6.9";
 
@@ -181,7 +184,7 @@ class Keeper {
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
     worker_.reset();
-    while (true) {
+    for (int failed_count = 0;; ++failed_count) {
       if (stop_ || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
@@ -192,8 +195,9 @@ class Keeper {
       while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
         Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
       if (stop_) continue;
-      auto worker =
-          WorkerProcess::Start(OrderFor(StatePath(), /*attaches=*/true, /*recovers=*/true));
+      WorkerOrder order = OrderFor(StatePath(), /*attaches=*/true, /*recovers=*/true);
+      if (failed_count >= kUpgradeTryCount) order.binary = "/proc/self/exe";
+      auto worker = WorkerProcess::Start(order);
       const Result<> attached =
           worker ? Attach(*std::move(worker), StatePath(), recovery_.deadline(limit))
                  : Result<>(tl::unexpected(worker.error()));

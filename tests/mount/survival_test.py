@@ -127,19 +127,14 @@ class Survival(SurvivalTest):
         self.assertEqual(set(seen), names)
 
     def test_where_no_worker_comes_back_readers_get_errors_and_do_not_hang(self):
-        origin, directory = self.origin(), self.directory()
+        origin = self.origin()
         origin.put("file", pattern(4 * MIB))
-        binary = directory / "shoal"
-        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
-        binary.chmod(0o755)
-        mount = self.mount(origin, "transport=dev,recovery_limit=2", shoal=binary)
+        mount = self.mount(origin, "transport=dev,recovery_limit=2")
         with open(mount / "file", "rb", buffering=0) as file:
-            broken = directory / "broken"
-            broken.write_text("#!/bin/false\n")
-            broken.chmod(0o755)
-            os.rename(broken, binary)
+            worker = mount.worker()
+            (state_directory(mount.point) / "state.json").write_text("damaged")
             begun = time.monotonic()
-            os.kill(mount.worker(), signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
             with self.assertRaises(OSError):
                 file.read(MIB)
                 file.seek(2 * MIB)
@@ -149,6 +144,20 @@ class Survival(SurvivalTest):
         self.assertIn("no worker came back within 2 s", mount.log())
         self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
         self.assert_errno(errno.ENOTCONN, os.listdir, mount.point)
+
+    def test_an_upgrade_that_cannot_serve_does_not_end_mounts_that_are_there(self):
+        origin, directory = self.origin(), self.directory()
+        origin.put("file", b"contents")
+        binary = directory / "shoal"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        binary.chmod(0o755)
+        mount = self.mount(origin, "transport=dev", shoal=binary)
+        broken = directory / "broken"
+        broken.write_text("#!/bin/false\n")
+        broken.chmod(0o755)
+        os.rename(broken, binary)
+        self.kill_worker(mount)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
 
     def test_a_worker_is_killed_before_its_keeper_when_memory_runs_out(self):
         mount = self.mount(self.origin())
