@@ -87,16 +87,16 @@ TierCounters NodeReporter::TierSinceStart() const {
 }
 
 TierCounters NodeReporter::Tier() {
-  TierCounters counters = TierSinceStart();
+  // Counted under the lock: what a clearing between the two saw would be more than this.
   const std::scoped_lock lock(mutex_);
+  TierCounters counters = TierSinceStart();
   for (const auto& [name, member] : kTierCounters) counters.*member -= cleared_at_.*member;
   return counters;
 }
 
 void NodeReporter::ClearTier() {
-  const TierCounters now = TierSinceStart();
   const std::scoped_lock lock(mutex_);
-  cleared_at_ = now;
+  cleared_at_ = TierSinceStart();
 }
 
 Readiness NodeReporter::Ready() {
