@@ -264,6 +264,7 @@ void WarmupRun::OnArrived(Object& object) {
 void WarmupRun::OnChanged(const std::shared_ptr<Object>& object) {
   Result<ObjectInfo> now = [&]() -> Result<ObjectInfo> {
     const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
+    if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
     return means_.store.Head(object->info.version.key, RequestDeadline());
   }();
   if (!now && now.error().code == Errc::kNotFound) return OnGone(*object);
