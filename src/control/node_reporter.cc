@@ -52,7 +52,7 @@ NodeTotals NodeReporter::Totals() const {
   for (size_t i = 0; i < kPlaceCount; ++i)
     totals.place_bytes[i] = parts_.reads.read(static_cast<ServedBy>(i)).bytes;
   totals.fetched_bytes = parts_.store.received_bytes().Value();
-  totals.cpu_seconds = GetProcessUse().cpu_seconds;
+  totals.cpu_seconds = CpuSeconds();
   constexpr RequestKind kRequests[] = {RequestKind::kRead, RequestKind::kOpen, RequestKind::kLookup,
                                        RequestKind::kReadDirectory};
   constexpr StoreKind kCalls[] = {StoreKind::kGet, StoreKind::kHead, StoreKind::kList};
