@@ -589,6 +589,28 @@ TEST_F(TierTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
   EXPECT_FALSE(Volume(0).usable());
 }
 
+TEST_F(TierTest, AnObjectOfWhichTwoDirectoriesHaveAPartIsMadeWholeInOne) {
+  const ObjectVersion object = Object(4 * kMiB);
+  // Each half is read with the other directory absent.
+  Mount(64 * kMiB, 1);
+  ASSERT_TRUE(Reads(object, {0, 2 * kMiB}));
+  Unmount();
+  fs::rename(outside_.path() / "0", outside_.path() / "1");
+  Mount(64 * kMiB, 1);
+  ASSERT_TRUE(Reads(object, {2 * kMiB, 2 * kMiB}));
+  Mount(64 * kMiB, 2);
+  ASSERT_FALSE(tier_->Cover(object, {}).whole);
+
+  const auto delivery = tier_->Deliver(object);
+  EXPECT_FALSE(delivery->Has({0, object.size_bytes}, {}));
+  CollectingSink watcher;
+  ASSERT_TRUE(delivery->Bring({0, object.size_bytes}, watcher, {}));
+  EXPECT_EQ(watcher.data.size(), 2 * kMiB) << "what the other one has is fetched again";
+  EXPECT_EQ(delivery->Arrive({}), Delivery::Arrival::kWhole);
+  EXPECT_TRUE(delivery->Has({0, object.size_bytes}, {}));
+  EXPECT_TRUE(tier_->Cover(object, {}).whole);
+}
+
 TEST_F(TierTest, AnObjectLargerThanAnyStoreHasIsReadAndNotKept) {
   Mount();
   const ObjectVersion object = Object(uint64_t{1} << 62);
