@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 import unittest
 import urllib.parse
 
