@@ -122,7 +122,7 @@ class DoctorCommand final : public Command {
                       {"subject", finding.subject},
                       {"text", log::Printable(finding.text)},
                       {"advice", finding.advice}});
-    fmt::print("{}\n", list.dump(2));
+    fmt::print("{}\n", list.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
   }
 
   std::string what_;

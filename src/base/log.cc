@@ -79,18 +79,22 @@ void Write(Level level, fmt::string_view format, fmt::format_args arguments) {
 
 namespace {
 
-// The length of the valid UTF-8 sequence at the start of `text`; 0 if there is none.
+// The length of the valid UTF-8 sequence at the start of `text`; 0 if there is none. As JSON
+// and terminals judge it: no code point in more bytes than it needs, no surrogate.
 size_t Utf8Length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const size_t length = byte(0) < 0x80         ? 1
-                        : byte(0) >> 5 == 0x6  ? 2
-                        : byte(0) >> 4 == 0xE  ? 3
-                        : byte(0) >> 3 == 0x1E ? 4
-                                               : 0;
-  if (length == 0 || length > text.size()) return 0;
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i)
     if (byte(i) >> 6 != 0x2) return 0;
-  return length;
+  const unsigned second = byte(1);
+  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool surrogate = first == 0xED && second >= 0xA0;
+  const bool beyond = first == 0xF4 && second >= 0x90;
+  return overlong || surrogate || beyond ? 0 : length;
 }
 
 }  // namespace

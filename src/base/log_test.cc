@@ -18,6 +18,21 @@ TEST(Printable, EscapesInvalidUtf8) {
   EXPECT_EQ(log::Printable("\xff\xc3"), "\\xFF\\xC3");
 }
 
+TEST(Printable, EscapesOverlongFormsSurrogatesAndWhatIsBeyondUnicode) {
+  EXPECT_EQ(log::Printable("\xc0\xaf"), "\\xC0\\xAF");
+  EXPECT_EQ(log::Printable("\xe0\x9f\xbf"), "\\xE0\\x9F\\xBF");
+  EXPECT_EQ(log::Printable("\xf0\x8f\xbf\xbf"), "\\xF0\\x8F\\xBF\\xBF");
+  EXPECT_EQ(log::Printable("\xed\xa0\x80"), "\\xED\\xA0\\x80");
+  EXPECT_EQ(log::Printable("\xf4\x90\x80\x80"), "\\xF4\\x90\\x80\\x80");
+  EXPECT_EQ(log::Printable("\xf5\x80\x80\x80"), "\\xF5\\x80\\x80\\x80");
+}
+
+TEST(Printable, KeepsTheFirstAndLastOfEachLength) {
+  for (const std::string_view text : {"\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+                                      "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_EQ(log::Printable(text), text);
+}
+
 TEST(LogStart, NamesTheLevelsItKnows) {
   const Result<> started = log::Start(log::Target::kStderr, "loud");
   ASSERT_FALSE(started);

@@ -246,6 +246,11 @@ class CacheDirectory final : public CacheStorage {
 
   Result<> Resize(uint64_t capacity_bytes) override {
     if (!in_memory_) return {};
+    // The kernel takes no size below what is there.
+    struct statvfs status {};
+    if (fstatvfs(root_.get(), &status) == 0)
+      capacity_bytes =
+          std::max(capacity_bytes, (status.f_blocks - status.f_bfree) * status.f_frsize);
     const FileDescriptor context(fspick(lock_.get(), "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
     if (!context.valid() ||
         fsconfig(context.get(), FSCONFIG_SET_STRING, "size", TmpfsSize(capacity_bytes).c_str(),
@@ -475,14 +480,10 @@ Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
     ClearMemoryMedium(medium.get());
     RETURN_IF_ERROR(CheckFormat(root.get(), "memory"));
   }
-  struct statvfs status {};
-  uint64_t used_bytes = 0;
-  if (fstatvfs(root.get(), &status) == 0)
-    used_bytes = (status.f_blocks - status.f_bfree) * status.f_frsize;
   // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
   auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
                                                     std::move(medium));
-  RETURN_IF_ERROR(directory->Resize(std::max(capacity_bytes, used_bytes)));
+  RETURN_IF_ERROR(directory->Resize(capacity_bytes));
   RETURN_IF_ERROR(directory->Prepare());
   return directory;
 }

@@ -212,6 +212,7 @@ class CacheVolume {
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
   std::atomic<uint64_t> capacity_bytes_;
+  std::atomic<uint64_t> medium_bytes_;  // the largest capacity there was
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
@@ -232,6 +233,7 @@ class CacheVolume {
   size_t write_count_ = 0;
   bool scanned_ = false;
   bool may_be_over_ = false;  // its capacity, since that became smaller
+  uint64_t capacity_change_count_ = 0;
   bool stopping_ = false;
   Instant full_until_{};
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue

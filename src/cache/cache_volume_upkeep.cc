@@ -47,10 +47,12 @@ void CacheVolume::Maintain() {
       object.reset();
       lock.lock();
     } else if (scanned_ && may_be_over_ && health_.usable()) {
+      const uint64_t change_count = capacity_change_count_;
       lock.unlock();
       const bool fits = Reserve(0);
       lock.lock();
-      may_be_over_ = !fits;
+      // It may have become smaller again meanwhile.
+      may_be_over_ = !fits || change_count != capacity_change_count_;
       changed_.notify_all();
       if (!fits) work_came_.wait_for(lock, kTrialLooksEvery);  // some of it is in use
     } else if (health_.TrialIsDue()) {

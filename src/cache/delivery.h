@@ -14,7 +14,8 @@ class Delivery {
  public:
   virtual ~Delivery() = default;
 
-  // Whether all of the range is here, or waits to be written. May wait for a disk.
+  // Whether all of the range is where all of the object is to be, or waits to be written. May
+  // wait for a disk.
   virtual bool Has(ByteRange range, Deadline deadline) = 0;
 
   // Fetches what the range lacks and has it written, in part if it fails. `watcher` sees what

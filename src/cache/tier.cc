@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "cache/fill_sink.h"
@@ -53,7 +54,7 @@ class Tier::Bytes final : public ObjectBytes,
     for (const Place& place : places_) place.volume->Load(place.use, request.deadline);
     ServedBy furthest = tier_.options_.kind;
     for (uint64_t offset = request.range.offset; offset < request.range.end();) {
-      const Run run = NextRun(offset, request.range.end());
+      const Run run = NextRun(offset, request.range.end(), places_);
       if (run.place != nullptr) {
         const ByteRange range{offset, run.end - offset};
         ASSIGN_OR_RETURN(const uint64_t sent_until,
@@ -96,8 +97,10 @@ class Tier::Bytes final : public ObjectBytes,
 
   bool Has(ByteRange range, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
+    const Place* const place = PlaceToComplete();
+    if (place == nullptr) return false;
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = PresentRun(offset, range.end());
+      const Run run = PresentRun(offset, range.end(), std::span(place, 1));
       if (run.place == nullptr) return false;
       offset = run.end;
     }
@@ -106,11 +109,14 @@ class Tier::Bytes final : public ObjectBytes,
 
   Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
+    const Place* const place = PlaceToComplete();
+    if (place == nullptr)
+      return Fail(Errc::kBusy, "no directory of the cache can be written to at the moment");
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = NextRun(offset, range.end());
+      const Run run = NextRun(offset, range.end(), std::span(place, 1));
       if (run.place == nullptr) {
         const ByteRange missing{offset, run.end - offset};
-        RETURN_IF_ERROR(BringMissing(missing, watcher, deadline));
+        RETURN_IF_ERROR(BringMissing(*place, missing, watcher, deadline));
       }
       offset = run.end;
     }
@@ -121,8 +127,7 @@ class Tier::Bytes final : public ObjectBytes,
     for (const Place& place : places_)
       if (!place.volume->WaitUntilSettled(place.use, deadline)) return Arrival::kPending;
     for (const Place& place : places_) {
-      if (place.use->state() != CachedObject::State::kHere || !place.use->complete()) continue;
-      if (!place.volume->usable()) continue;
+      if (!IsWholeIn(place)) continue;
       place.volume->Favour(name_.digest);
       return Arrival::kWhole;
     }
@@ -140,9 +145,10 @@ class Tier::Bytes final : public ObjectBytes,
   };
 
   // Where the bytes from `offset` are, and how far that holds.
-  [[nodiscard]] Run PresentRun(uint64_t offset, uint64_t end) const {
+  [[nodiscard]] static Run PresentRun(uint64_t offset, uint64_t end,
+                                      std::span<const Place> places) {
     uint64_t missing_until = end;
-    for (const Place& place : places_) {
+    for (const Place& place : places) {
       const CachedObject& object = *place.use;
       const auto pending = object.PendingFrom(offset);
       if (pending.pending) return {&place, std::min(end, pending.end)};
@@ -159,12 +165,12 @@ class Tier::Bytes final : public ObjectBytes,
   }
 
   // One that is to be fetched goes on over a few pages that are here.
-  [[nodiscard]] Run NextRun(uint64_t offset, uint64_t end) const {
-    Run run = PresentRun(offset, end);
+  [[nodiscard]] static Run NextRun(uint64_t offset, uint64_t end, std::span<const Place> places) {
+    Run run = PresentRun(offset, end, places);
     while (run.place == nullptr && run.end < end) {
-      const Run island = PresentRun(run.end, end);
+      const Run island = PresentRun(run.end, end, places);
       if (island.end == end || island.end - run.end > kBridgedBytesMax) break;
-      run.end = PresentRun(island.end, end).end;
+      run.end = PresentRun(island.end, end, places).end;
     }
     return run;
   }
@@ -194,13 +200,10 @@ class Tier::Bytes final : public ObjectBytes,
     return read;
   }
 
-  Result<> BringMissing(ByteRange range, ByteSink& watcher, Deadline deadline) {
-    const Place* const place = PlaceToKeep();
-    if (place == nullptr)
-      return Fail(Errc::kBusy, "no directory of the cache can be written to at the moment");
-    FillSink fill(range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(), watcher,
+  Result<> BringMissing(const Place& place, ByteRange range, ByteSink& watcher, Deadline deadline) {
+    FillSink fill(range, size_bytes_, tier_.options_.page_bytes, place.volume->pool(), watcher,
                   [&](CacheChunk chunk) {
-                    (void)place->volume->FillPatiently(place->use, std::move(chunk), deadline);
+                    (void)place.volume->FillPatiently(place.use, std::move(chunk), deadline);
                   });
     const Result<ServedBy> read =
         next_->Read({.range = range, .purpose = Purpose::kWarmup, .deadline = deadline}, fill);
@@ -217,6 +220,23 @@ class Tier::Bytes final : public ObjectBytes,
       if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
         return &place;
     return nullptr;
+  }
+
+  // The one in which all of it is to be: parts in several never make a whole.
+  [[nodiscard]] const Place* PlaceToComplete() const {
+    for (const Place& place : places_)
+      if (IsWholeIn(place)) return &place;
+    for (const Place& place : places_)
+      if (place.volume->usable() && place.use->state() == CachedObject::State::kHere) return &place;
+    for (const Place& place : places_)
+      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
+        return &place;
+    return nullptr;
+  }
+
+  static bool IsWholeIn(const Place& place) {
+    return place.use->state() == CachedObject::State::kHere && place.use->complete() &&
+           place.volume->usable();
   }
 
   // `whole` is the next tier's. One that is opened again is copied from there.

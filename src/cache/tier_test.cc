@@ -451,6 +451,25 @@ TEST_F(TierTest, AMemoryCacheOutlivesTheProcessWhenSomebodyKeepsItsMedium) {
   EXPECT_EQ(status.f_blocks, status.f_bfree) << "all of it is free again";
 }
 
+TEST_F(TierTest, AMemoryCacheThatWasMadeSmallerGrowsWhileWhatItHadIsInUse) {
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 64 * kMiB);
+  ASSERT_TRUE(storage) << storage.error().detail;
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(
+      VolumeOptions{.capacity_bytes = 64 * kMiB, .free_bytes_min = 0, .may_wait = false},
+      *std::move(storage), clock_));
+  CacheVolume& volume = *volumes.front();
+  tier_ =
+      std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes), origin_);
+  const ObjectVersion object = Object(32 * kMiB);
+  const auto used = tier_->Open(object);
+  ASSERT_TRUE(Reads(*used, object, {0, object.size_bytes}));
+  ASSERT_TRUE(volume.SetCapacity(8 * kMiB));
+  const Result<> grown = volume.SetCapacity(16 * kMiB);  // and it holds 32 MiB
+  EXPECT_TRUE(grown) << grown.error().detail;
+  EXPECT_EQ(volume.capacity_bytes(), 16 * kMiB);
+}
+
 TEST_F(TierTest, AnObjectLargerThanTheCapacityKeepsWhatFits) {
   Mount(4 * kMiB);
   const ObjectVersion object = Object(20 * kMiB);
@@ -603,6 +622,28 @@ TEST_F(TierTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
     EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
   EXPECT_EQ(origin_.fetch_count(), before);
   EXPECT_FALSE(Volume(0).usable());
+}
+
+TEST_F(TierTest, AnObjectOfWhichTwoDirectoriesHaveAPartIsMadeWholeInOne) {
+  const ObjectVersion object = Object(4 * kMiB);
+  // Each half is read with the other directory absent.
+  Mount(64 * kMiB, 1);
+  ASSERT_TRUE(Reads(object, {0, 2 * kMiB}));
+  Unmount();
+  fs::rename(outside_.path() / "0", outside_.path() / "1");
+  Mount(64 * kMiB, 1);
+  ASSERT_TRUE(Reads(object, {2 * kMiB, 2 * kMiB}));
+  Mount(64 * kMiB, 2);
+  ASSERT_FALSE(tier_->Cover(object, {}).whole);
+
+  const auto delivery = tier_->Deliver(object);
+  EXPECT_FALSE(delivery->Has({0, object.size_bytes}, {}));
+  CollectingSink watcher;
+  ASSERT_TRUE(delivery->Bring({0, object.size_bytes}, watcher, {}));
+  EXPECT_EQ(watcher.data.size(), 2 * kMiB) << "what the other one has is fetched again";
+  EXPECT_EQ(delivery->Arrive({}), Delivery::Arrival::kWhole);
+  EXPECT_TRUE(delivery->Has({0, object.size_bytes}, {}));
+  EXPECT_TRUE(tier_->Cover(object, {}).whole);
 }
 
 TEST_F(TierTest, AnObjectLargerThanAnyStoreHasIsReadAndNotKept) {

@@ -75,7 +75,9 @@ Result<AdminClient> AdminClient::Open(const std::string& mount_point, const Cloc
   ASSIGN_OR_RETURN(std::string token, ReadToken(address.token_file));
   ASSIGN_OR_RETURN(auto client, HttpClient::Create({.connection_count_max = 1,
                                                     .stall_timeout = kWaitMax,
-                                                    .ca_file = address.ca_file},
+                                                    .ca_file = address.ca_file,
+                                                    // The token is for this machine alone.
+                                                    .use_proxy = false},
                                                    clock));
   return AdminClient(address.url, std::move(token), std::move(client), clock);
 }

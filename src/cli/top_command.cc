@@ -58,7 +58,8 @@ class TopCommand final : public Command {
 
   static void Draw(const Json& status, const Result<Json>& tasks) {
     winsize size{};
-    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    const bool known =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
     const size_t width = known ? size.ws_col : 80;
     const size_t height = known ? size.ws_row : 24;
     const Json none;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/log.h"
 #include "cli/humane.h"
 #include "cli/warmup_progress.h"
 
@@ -22,9 +23,11 @@ uint64_t Number(const Json& object, const char* name) {
   return found != object.end() && found->is_number() ? found->get<uint64_t>() : 0;
 }
 
+// Nothing of it moves the cursor, whatever the port says.
 std::string Text(const Json& object, const char* name) {
   const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  return found != object.end() && found->is_string() ? log::Printable(found->get<std::string>())
+                                                     : std::string();
 }
 
 // The last entry of a column of the history.

@@ -50,6 +50,22 @@ TEST(TopScreen, FitsTheTerminal) {
   for (const std::string& line : TopScreen(Status(), {}, 40)) EXPECT_LE(line.size(), 40U) << line;
 }
 
+TEST(TopScreen, EscapesWhatWouldMoveTheCursor) {
+  Json status = Status();
+  const std::string bad = "\x1b[2J";
+  for (const char* name : {"version", "reason"}) status[name] = bad;
+  status["ready"] = false;
+  for (const char* name : {"source", "mount_point"}) status["mount"][name] = bad;
+  for (Json& tier : status["tiers"])
+    for (const char* name : {"kind", "path", "reason"}) tier[name] = bad;
+  status["operations"][0]["name"] = bad;
+  status["errors"][0]["reason"] = bad;
+  std::vector<std::string> lines =
+      TopScreen(status, Json::parse(R"([{"Path": "a\u001b[2J"}])"), 500);
+  lines.push_back(TopLine(status));
+  for (const std::string& line : lines) EXPECT_EQ(line.find('\x1b'), std::string::npos) << line;
+}
+
 TEST(TopScreen, LeavesOutWhatItWasNotTold) {
   EXPECT_EQ(TopScreen(Json::object(), {}, 80).size(), 6U);
 }

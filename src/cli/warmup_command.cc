@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <string>
 #include <thread>
@@ -128,26 +129,38 @@ class Watch {
       if (all_ended) break;
       std::this_thread::sleep_for(kRedrawEvery);
     }
-    const bool well = std::ranges::all_of(
-        tasks_, [](const auto& task) { return task.second.moment().status == "completed"; });
+    for (const auto& [path, reason] : missing_)
+      fmt::print(stderr, "shoal warmup: {}: {}\n", path.empty() ? "/" : log::Printable(path),
+                 log::Printable(reason));
+    const bool well =
+        missing_.empty() && !tasks_.empty() && std::ranges::all_of(tasks_, [](const auto& task) {
+          return task.second.moment().status == "completed";
+        });
     return well ? kExitSuccess : kExitFailure;
   }
 
  private:
   // Whether all tasks have ended.
   Result<bool> Update() {
-    ASSIGN_OR_RETURN(const Json answer,
-                     client_.GetJson("/v1/warmup/stat", selection_.Parameters()));
+    AdminClient::Parameters parameters = selection_.Parameters();
+    // However long it takes.
+    parameters.emplace_back("preceding_time", std::to_string(std::numeric_limits<uint64_t>::max()));
+    ASSIGN_OR_RETURN(const Json answer, client_.GetJson("/v1/warmup/stat", parameters));
     bool all_ended = true;
+    missing_.clear();
     for (const Json& result : answer.at("Results")) {
-      if (result.at("ErrorCode") != 0 || result.at("TaskInfos").empty()) continue;
-      const Json* newest = &result.at("TaskInfos").front();
-      for (const Json& task : result.at("TaskInfos"))
-        if (task.at("Pattern") == selection_.pattern &&
-            task.at("SubmitTime") > newest->at("SubmitTime"))
-          newest = &task;
-      WarmupProgress& progress = tasks_[result.at("Path")];
-      progress.Add(MomentOf(*newest), clock_.Now());
+      const std::string path = result.at("Path");
+      // The newest is the first.
+      const Json& tasks = result.at("TaskInfos");
+      const auto ours = std::ranges::find_if(
+          tasks, [&](const Json& task) { return task.at("Pattern") == selection_.pattern; });
+      if (ours == tasks.end()) {
+        missing_[path] = result.at("ErrorCode") == 0 ? "there is no warm-up with this pattern"
+                                                     : result.at("ErrorMessage").get<std::string>();
+        continue;
+      }
+      WarmupProgress& progress = tasks_[path];
+      progress.Add(MomentOf(*ours), clock_.Now());
       all_ended = all_ended && progress.ended();
     }
     return all_ended;
@@ -174,6 +187,7 @@ class Watch {
   const Clock& clock_;
   const bool is_terminal_ = isatty(STDOUT_FILENO) == 1;
   std::map<std::string, WarmupProgress> tasks_;
+  std::map<std::string, std::string> missing_;  // paths without a task, and why
   size_t drawn_count_ = 0;
   Instant next_log_{};
 };

@@ -25,6 +25,11 @@ constexpr size_t kListedTaskCount = 100;
 constexpr uint64_t kPrecedingSecondsDefault = 86400;
 constexpr uint64_t kPrecedingSecondsMax = 100ULL * 366 * 86400;
 constexpr Duration kStoreWait = std::chrono::seconds(20);
+// When a node that is not ready asks the store whether that is still so. Nothing has the path:
+// a listing without keys says enough.
+constexpr Duration kStoreTrialEvery = std::chrono::seconds(5);
+constexpr Duration kStoreTrialWait = std::chrono::seconds(2);
+constexpr std::string_view kTrialPath = ".shoal/is-the-store-there";
 
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -316,8 +321,26 @@ HttpAnswer AdminApi::Health(const Call&) {
   return TextAnswer(200, "ok");
 }
 
+void AdminApi::TryStore() {
+  {
+    const MutexLock lock(mutex_);
+    const Instant now = node_.clock.Now();
+    if (store_tried_ && now - *store_tried_ < kStoreTrialEvery) return;
+    store_tried_ = now;
+  }
+  if (!store_calls_.try_acquire()) return;
+  // The report hears of what comes of it.
+  (void)node_.describe_path(kTrialPath, Deadline::After(node_.clock, kStoreTrialWait));
+  store_calls_.release();
+}
+
 HttpAnswer AdminApi::Ready(const Call& call) {
-  const Readiness readiness = node_.report.Ready();
+  Readiness readiness = node_.report.Ready();
+  if (!readiness.ready) {
+    // Who waits for a node to be ready sends it no work from which it would learn that it is.
+    TryStore();
+    readiness = node_.report.Ready();
+  }
   if (!readiness.ready) return TextAnswer(503, readiness.reason);
   const std::string* const path = call.query.Find("warm");
   if (path == nullptr) return TextAnswer(200, "ready");

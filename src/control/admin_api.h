@@ -8,11 +8,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <semaphore>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "control/admin_access.h"
 #include "control/admin_query.h"
@@ -70,10 +72,14 @@ class AdminApi {
   HttpAnswer Health(const Call& call);
   HttpAnswer Ready(const Call& call);
   HttpAnswer ServePageFile(const Call& call);
+  // Asks the store something small, unless that was done a moment ago.
+  void TryStore();
 
   const AdminNode node_;
   // Calls that wait for the store: two at once, so that the others always find a thread.
   std::counting_semaphore<> store_calls_{2};
+  Mutex mutex_;
+  std::optional<Instant> store_tried_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

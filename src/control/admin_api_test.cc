@@ -299,6 +299,26 @@ TEST_F(AdminApiTest, ReadinessSaysWhyNot) {
   EXPECT_EQ(Get("/healthz").body, "ok\n");
 }
 
+TEST_F(AdminApiTest, ANodeInTroubleFindsOutByItselfWhenThatIsOver) {
+  int trial_count = 0;
+  bool is_well = false;
+  describe_ = [&](std::string_view, Deadline deadline) -> Result<PathFacts> {
+    ++trial_count;
+    EXPECT_LE(deadline.Remaining(clock_), std::chrono::seconds(2));
+    if (is_well) report_.SetReady({.ready = true, .reason = {}});
+    return Fail(Errc::kNotFound, "nothing has the path");
+  };
+  EXPECT_EQ(Get("/readyz").status, 200);
+  EXPECT_EQ(trial_count, 0);
+  report_.SetReady({.ready = false, .reason = "no route"});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(trial_count, 1);
+  is_well = true;
+  clock_.Advance(std::chrono::seconds(5));
+  EXPECT_EQ(Get("/readyz").status, 200);
+  EXPECT_EQ(trial_count, 2);
+}
+
 TEST_F(AdminApiTest, ReadinessOfAPathIsThatAllOfItIsCached) {
   tasks_.SetCoverage("model", {100, 60, 4, 3});
   EXPECT_EQ(Get("/readyz?warm=model").status, 503);

@@ -52,7 +52,7 @@ NodeTotals NodeReporter::Totals() const {
   for (size_t i = 0; i < kPlaceCount; ++i)
     totals.place_bytes[i] = parts_.reads.read(static_cast<ServedBy>(i)).bytes;
   totals.fetched_bytes = parts_.store.received_bytes().Value();
-  totals.cpu_seconds = GetProcessUse().cpu_seconds;
+  totals.cpu_seconds = CpuSeconds();
   constexpr RequestKind kRequests[] = {RequestKind::kRead, RequestKind::kOpen, RequestKind::kLookup,
                                        RequestKind::kReadDirectory};
   constexpr StoreKind kCalls[] = {StoreKind::kGet, StoreKind::kHead, StoreKind::kList};
@@ -87,16 +87,16 @@ TierCounters NodeReporter::TierSinceStart() const {
 }
 
 TierCounters NodeReporter::Tier() {
-  TierCounters counters = TierSinceStart();
+  // Counted under the lock: what a clearing between the two saw would be more than this.
   const std::scoped_lock lock(mutex_);
+  TierCounters counters = TierSinceStart();
   for (const auto& [name, member] : kTierCounters) counters.*member -= cleared_at_.*member;
   return counters;
 }
 
 void NodeReporter::ClearTier() {
-  const TierCounters now = TierSinceStart();
   const std::scoped_lock lock(mutex_);
-  cleared_at_ = now;
+  cleared_at_ = TierSinceStart();
 }
 
 Readiness NodeReporter::Ready() {

@@ -121,7 +121,8 @@ std::string StatusAsJson(const NodeParts& parts, const NodeStatus& status) {
   json["history"] = HistoryAsJson(status.history, status.history_end_unix_seconds);
   json["peers"] = Json::array();
   json["errors"] = ErrorsAsJson();
-  return json.dump();
+  // Much of the text is not ours; what is no UTF-8 must not end the process.
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 }  // namespace shoal

@@ -25,15 +25,19 @@ double Seconds(const timeval& time) {
 
 }  // namespace
 
+double CpuSeconds() {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+}
+
 ProcessUse GetProcessUse() {
   ProcessUse use;
   uint64_t size_pages = 0;
   uint64_t resident_pages = 0;
   std::ifstream("/proc/self/statm") >> size_pages >> resident_pages;
   use.resident_bytes = resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  rusage usage{};
-  if (getrusage(RUSAGE_SELF, &usage) == 0)
-    use.cpu_seconds = Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+  use.cpu_seconds = CpuSeconds();
   use.descriptor_count = CountEntries("/proc/self/fd");
   use.thread_count = CountEntries("/proc/self/task");
   return use;

@@ -12,6 +12,9 @@ struct ProcessUse {
   uint64_t thread_count = 0;
 };
 
+// Walks /proc: for who asks now and then.
 ProcessUse GetProcessUse();
+// cpu_seconds alone, at the price of a system call.
+double CpuSeconds();
 
 }  // namespace shoal

@@ -64,7 +64,9 @@ Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& add
   const nlohmann::ordered_json json = {
       {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
   const std::string draft = file + ".new";
-  if (!(std::ofstream(draft, std::ios::trunc) << json.dump() << '\n' << std::flush))
+  const std::string text =
+      json.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace);
+  if (!(std::ofstream(draft, std::ios::trunc) << text << '\n' << std::flush))
     return Fail(Errc::kUnreachable, draft + ": " + std::strerror(errno));
   std::error_code error;
   std::filesystem::rename(draft, file, error);

@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace shoal {
+namespace {
+
+uint64_t TextBytes(const WarmupTask& task) {
+  return task.path.size() + task.pattern.size();
+}
+
+}  // namespace
 
 std::string_view StatusName(WarmupTask::Status status) {
   switch (status) {
@@ -35,7 +42,9 @@ void WarmupHistory::Put(WarmupTask task) {
   of_path_[task.path].insert(id);
   if (task.status == WarmupTask::Status::kRunning) {
     running_.try_emplace({task.path, task.pattern}, id);
+    running_text_bytes_ += TextBytes(task);
   } else {
+    ended_text_bytes_ += TextBytes(task);
     ended_.insert({task.ended_unix_micros, id});
   }
   tasks_.insert_or_assign(id, std::move(task));
@@ -55,6 +64,8 @@ void WarmupHistory::End(WarmupTask& task, WarmupTask::Status status, int64_t now
   task.status = status;
   task.ended_unix_micros = now_unix_micros;
   ended_.insert({now_unix_micros, task.id});
+  running_text_bytes_ -= TextBytes(task);
+  ended_text_bytes_ += TextBytes(task);
   const auto running = running_.find({task.path, task.pattern});
   if (running != running_.end() && running->second == task.id) running_.erase(running);
 }
@@ -83,12 +94,13 @@ std::vector<uint64_t> WarmupHistory::All() const {
 
 std::vector<uint64_t> WarmupHistory::Forget(int64_t now_unix_micros) {
   std::vector<uint64_t> forgotten;
-  while (!ended_.empty() &&
-         (ended_.size() > kEndedMax || ended_.begin()->first < now_unix_micros - kEndedMicrosMax)) {
+  while (!ended_.empty() && (ended_.size() > kEndedMax || ended_text_bytes_ > kEndedTextBytesMax ||
+                             ended_.begin()->first < now_unix_micros - kEndedMicrosMax)) {
     const uint64_t id = ended_.begin()->second;
     ended_.erase(ended_.begin());
     const auto task = tasks_.find(id);
     const auto of_path = of_path_.find(task->second.path);
+    ended_text_bytes_ -= TextBytes(task->second);
     of_path->second.erase(id);
     if (of_path->second.empty()) of_path_.erase(of_path);
     tasks_.erase(task);

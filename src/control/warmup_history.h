@@ -21,6 +21,7 @@ class WarmupHistory {
   // Of those that ended.
   static constexpr size_t kEndedMax = 10'000;
   static constexpr int64_t kEndedMicrosMax = int64_t{7} * 24 * 3600 * 1'000'000;
+  static constexpr uint64_t kEndedTextBytesMax = uint64_t{32} << 20;
 
   // A new task that runs. Ids rise, and are never less than `first_id`.
   uint64_t Begin(std::string path, std::string pattern, int64_t now_unix_micros);
@@ -40,6 +41,8 @@ class WarmupHistory {
   // The oldest first.
   [[nodiscard]] std::vector<uint64_t> All() const;
   [[nodiscard]] size_t running_count() const { return running_.size(); }
+  // Of the paths and patterns of those that run.
+  [[nodiscard]] uint64_t running_text_bytes() const { return running_text_bytes_; }
 
   // Those that are too many, or too old; which are no more.
   std::vector<uint64_t> Forget(int64_t now_unix_micros);
@@ -50,6 +53,8 @@ class WarmupHistory {
   std::map<std::pair<std::string, std::string>, uint64_t> running_;  // by path and pattern
   std::set<std::pair<int64_t, uint64_t>> ended_;                     // when, and which
   uint64_t next_id_ = 1;
+  uint64_t running_text_bytes_ = 0;
+  uint64_t ended_text_bytes_ = 0;
 };
 
 }  // namespace shoal

@@ -57,6 +57,18 @@ TEST(WarmupHistory, ForgetsWhatEndedFirstOfTooManyAndNeverWhatRuns) {
   EXPECT_THAT(history.All(), ElementsAre(running));
 }
 
+TEST(WarmupHistory, ForgetsEarlierWhenPathsAndPatternsAreLong) {
+  WarmupHistory history;
+  const std::string pattern(WarmupHistory::kEndedTextBytesMax / 4, 'x');
+  for (int i = 0; i < 4; ++i) history.Begin("n" + std::to_string(i), pattern, kNow);
+  EXPECT_EQ(history.running_text_bytes(), WarmupHistory::kEndedTextBytesMax + 8);
+  for (uint64_t id = 1; id <= 4; ++id)
+    history.End(*history.Find(id), Status::kCompleted, kNow + static_cast<int64_t>(id));
+  EXPECT_EQ(history.running_text_bytes(), 0U);
+  EXPECT_THAT(history.Forget(kNow + 5), ElementsAre(1));
+  EXPECT_THAT(history.All(), ElementsAre(2, 3, 4));
+}
+
 TEST(WarmupHistory, IdsGoOnAfterThoseOfEarlierProcesses) {
   WarmupHistory history;
   WarmupTask earlier;

@@ -239,7 +239,9 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
   std::optional<Error> error;
   {
     const std::scoped_lock lock(mutex_);
-    progress_.completed_bytes -= std::exchange(object->credited_bytes, 0);
+    // What arrived is credited as a whole instead, at the same moment.
+    if (arrival != Delivery::Arrival::kWhole)
+      progress_.completed_bytes -= std::exchange(object->credited_bytes, 0);
     error = std::exchange(object->error, std::nullopt);
   }
   if (arrival == Delivery::Arrival::kWhole) return OnArrived(*object);
@@ -253,6 +255,7 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
 void WarmupRun::OnArrived(Object& object) {
   if (object.listed != nullptr) *object.listed = {.info = object.info, .arrived = true};
   const std::scoped_lock lock(mutex_);
+  progress_.completed_bytes -= std::exchange(object.credited_bytes, 0);
   progress_.completed_bytes += object.size_bytes();
   ++progress_.completed_object_count;
 }
@@ -261,6 +264,7 @@ void WarmupRun::OnArrived(Object& object) {
 void WarmupRun::OnChanged(const std::shared_ptr<Object>& object) {
   Result<ObjectInfo> now = [&]() -> Result<ObjectInfo> {
     const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
+    if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
     return means_.store.Head(object->info.version.key, RequestDeadline());
   }();
   if (!now && now.error().code == Errc::kNotFound) return OnGone(*object);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 #include "control/warmup_gate.h"
@@ -27,7 +28,9 @@ using Status = WarmupTask::Status;
 
 constexpr size_t kRunsMax = 64;
 constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
-constexpr int kNiceness = 10;            // readers come first
+// Each is in memory several times.
+constexpr uint64_t kRunningTextBytesMax = 32 * kMiB;
+constexpr int kNiceness = 10;  // readers come first
 
 void Take(const WarmupSums& progress, WarmupTask& task) {
   if (!progress.is_listed) return;
@@ -187,6 +190,10 @@ class WarmupService final : public WarmupTasks {
     if (history_.running_count() >= kRunningMax)
       return Fail(Errc::kBusy, std::to_string(kRunningMax) +
                                    " warm-up tasks are running, which is as many as there may be");
+    if (history_.running_text_bytes() + normal.size() + pattern.size() > kRunningTextBytesMax)
+      return Fail(Errc::kBusy, "the paths and patterns of running warm-up tasks are " +
+                                   std::to_string(kRunningTextBytesMax / kMiB) +
+                                   " MiB, which is as much as there may be");
     const uint64_t id = history_.Begin(std::move(normal), std::move(pattern), clock_.UnixMicros());
     waiting_.insert(id);
     changed_.insert(id);

@@ -35,8 +35,12 @@ Result<std::optional<std::vector<ObjectInfo>>> WarmupSurvey::NextPage(WarmupList
 }
 
 Result<> WarmupSurvey::Run() {
-  uint64_t capacity_bytes = 0;
-  for (const auto& volume : means_.tier.volumes()) capacity_bytes += volume->capacity_bytes();
+  // As it is now: it may change while a bucket is listed.
+  const auto capacity_bytes = [this] {
+    uint64_t bytes = 0;
+    for (const auto& volume : means_.tier.volumes()) bytes += volume->capacity_bytes();
+    return bytes;
+  };
   WarmupListing listing = listing_;
   uint64_t needed_in_all = 0;
   for (int pages_past_room = 0; pages_past_room < kPagesPastRoom;) {
@@ -46,7 +50,7 @@ Result<> WarmupSurvey::Run() {
     if (is_all_) break;
     Keep(*page, std::move(before));
     for (const ObjectInfo& info : *page) needed_in_all += Count(info);
-    if (needed_in_all > capacity_bytes) ++pages_past_room;
+    if (needed_in_all > capacity_bytes()) ++pages_past_room;
   }
   is_directory_ = listing.is_directory();
   return {};
@@ -93,7 +97,11 @@ Result<> WarmupSurvey::CheckRoom() const {
       crowded = "; " + InMiB(needed_bytes_[i]) + " of them are for " + volume.name() +
                 ", which has room for " + InMiB(room_bytes);
   }
-  if (fits) return {};
+  if (fits && is_all_) return {};
+  if (fits)
+    return Fail(Errc::kBusy,
+                "the cache became larger while the files were counted; nothing was loaded, and "
+                "another try may do");
   return Fail(Errc::kNoSpace, "the files need " + std::string(is_all_ ? "" : "more than ") +
                                   InMiB(needed_in_all) + " of the cache, which has room for " +
                                   InMiB(room_in_all) + crowded + "; nothing was loaded");

@@ -37,6 +37,7 @@ class WarmupSurvey {
   [[nodiscard]] uint64_t total_bytes() const { return total_bytes_; }
   [[nodiscard]] uint64_t total_object_count() const { return total_object_count_; }
   // kNoSpace, with both figures: not all of it can be in the cache at one time.
+  // kBusy: the cache has grown since Run() saw that and stopped listing.
   [[nodiscard]] Result<> CheckRoom() const;
 
   // Their places in memory stay.

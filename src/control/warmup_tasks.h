@@ -3,7 +3,8 @@
 //
 // A task is one path below the mount's root, a file or a directory with all that is below it,
 // perhaps filtered by a pattern. It is running until it is completed, canceled or failed, and
-// then it stays in the history: the last 10,000, for seven days.
+// then it stays in the history: the last 10,000, for seven days, or fewer if their paths and
+// patterns are long.
 //
 // All methods are safe from any thread, and none waits for the store unless it says so.
 #pragma once
@@ -58,7 +59,7 @@ class WarmupTasks {
   // Starts a task, which is on disk when this returns; or answers the running one that has
   // the same path and pattern. kInvalid: the path (absolute, "." or ".." in it, NUL, too
   // long) or the pattern (RE2's reason). kUnsupported: no cache is configured. kBusy: too
-  // many tasks are running; with the limit.
+  // many tasks are running, or their paths and patterns are too long in sum; with the limit.
   virtual Result<WarmupTask> Load(std::string_view path, std::string_view pattern) = 0;
 
   // The same for each of many paths, with one wait for the disk; the answers are in the order

@@ -147,6 +147,7 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
       static_cast<long>(std::chrono::ceil<std::chrono::seconds>(options.stall_timeout).count()));
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, options.verify_certificate ? 1L : 0L);
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options.verify_certificate ? 2L : 0L);
+  if (!options.use_proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
   curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &Answer::OnHeader);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Answer::OnBody);

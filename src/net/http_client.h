@@ -1,8 +1,8 @@
 // HttpClient: blocking HTTP/1.1 over kept-alive connections. Thread-safe.
 //
 // HTTP and HTTPS, IPv4 and IPv6, through the proxies that the environment names
-// (http_proxy, https_proxy, no_proxy). Follows no redirect, keeps no cookie, decodes no
-// Content-Encoding. Nothing it returns or logs holds a header of the request.
+// (http_proxy, https_proxy, no_proxy) unless told not to. Follows no redirect, keeps no cookie,
+// decodes no Content-Encoding. Nothing it returns or logs holds a header of the request.
 #pragma once
 
 #include <memory>
@@ -21,6 +21,7 @@ struct HttpClientOptions {
   Duration stall_timeout = std::chrono::seconds(10);
   std::string ca_file{};  // PEM; empty: the system's authorities
   bool verify_certificate = true;
+  bool use_proxy = true;  // one that the environment names
 };
 
 class CurlHandles;

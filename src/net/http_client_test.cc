@@ -50,6 +50,25 @@ TEST_F(HttpClientTest, GivesStatusHeadersAndBody) {
   EXPECT_EQ(server.requests()[0].headers.count("accept-encoding"), 0u);
 }
 
+TEST_F(HttpClientTest, UsesTheProxyOfTheEnvironmentUnlessToldNotTo) {
+  ScriptedHttpServer proxy([](const auto&) { return Answer("200 OK", "", "proxy"); });
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "server"); });
+  const char* const before = std::getenv("no_proxy");
+  const std::string no_proxy = before == nullptr ? "" : before;
+  setenv("http_proxy", proxy.origin().c_str(), 1);
+  setenv("no_proxy", "", 1);
+  Keep direct;
+  const auto sent = Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
+  const auto sent_directly = Client({.use_proxy = false})
+                                 ->Send({.origin = server.origin(), .target = "/"}, direct, Soon());
+  unsetenv("http_proxy");
+  setenv("no_proxy", no_proxy.c_str(), 1);
+  ASSERT_TRUE(sent && sent_directly);
+  EXPECT_EQ(kept_.body.text(), "proxy");
+  EXPECT_EQ(direct.body.text(), "server");
+  EXPECT_EQ(proxy.requests().size(), 1u);
+}
+
 TEST_F(HttpClientTest, SendsThePathAsItIs) {
   ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", ""); });
   ASSERT_TRUE(Client()->Send({.origin = server.origin(), .target = "/a/../b//./%2e%00?x=%2F"},

@@ -8,7 +8,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/status.hpp>
 #include <cassert>
+#include <exception>
 #include <utility>
+
+#include "base/log.h"
 
 namespace shoal {
 namespace {
@@ -48,6 +51,17 @@ void LowerPriority() {
   thread_local const int done =
       setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kHandlerNiceness);
   static_cast<void>(done);
+}
+
+// Null: there is none. Libraries throw, and an answer less is better than a mount less.
+std::shared_ptr<HttpAnswer> Ask(const HttpHandler& handler, const HttpCall& call) {
+  try {
+    return std::make_shared<HttpAnswer>(handler(call));
+  } catch (const std::exception& fault) {
+    log::Error("answering {} {} failed: {}", log::Printable(call.method),
+               log::Printable(call.target), log::Printable(fault.what()));
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -162,11 +176,12 @@ void HttpConnection::Dispatch() {
   call.secure = !parts_.options.certificate_file.empty();
   parts_.handlers.Run([self = shared_from_this(), &call]() mutable {
     LowerPriority();
-    auto answer = std::make_shared<HttpAnswer>(self->parts_.handler(call));
+    const std::shared_ptr<HttpAnswer> answer = Ask(self->parts_.handler, call);
     asio::io_context& io = self->parts_.io;
     // Moved: the connection must not end on this thread.
     asio::post(io, [self = std::move(self), answer] {
       if (self->step_ != Step::kAnswering) return;
+      if (answer == nullptr) return self->Refuse(500, "internal error; the log says more");
       self->Write(std::move(*answer), self->parser_->keep_alive());
     });
   });

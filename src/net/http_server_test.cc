@@ -5,8 +5,10 @@
 #include <atomic>
 #include <deque>
 #include <future>
+#include <stdexcept>
 #include <thread>
 
+#include "base/log.h"
 #include "testing/adjustable_clock.h"
 #include "testing/raw_http_client.h"
 
@@ -163,6 +165,18 @@ TEST_F(HttpServerTest, RefusesWhatIsBeyondABoundAndCloses) {
     EXPECT_TRUE(client.IsClosed()) << bytes.substr(0, 80);
   }
   EXPECT_EQ(Connect().Get("/still").status, 200);
+}
+
+TEST_F(HttpServerTest, AHandlerThatThrowsCostsItsAnswerAlone) {
+  Start([](const HttpCall& call) -> HttpAnswer {
+    if (call.target == "/bad") throw std::runtime_error("no answer today");
+    return Echo(call);
+  });
+  auto client = Connect();
+  EXPECT_EQ(client.Get("/bad").status, 500);
+  EXPECT_EQ(log::RecentTrouble().back().text, "answering GET /bad failed: no answer today");
+  auto another = Connect();
+  EXPECT_EQ(another.Get("/good").status, 200);
 }
 
 TEST_F(HttpServerTest, TellsAClientThatGoesOnSendingWhyItWasRefused) {

@@ -16,6 +16,7 @@ bool IsAnswer(Errc code) {
     case Errc::kArchived:
     case Errc::kUnsupported:
     case Errc::kInterrupted:
+    case Errc::kInvalid:
       return true;
     default:
       return false;
@@ -37,7 +38,7 @@ class CountingSink final : public ByteSink {
 
 }  // namespace
 
-void StoreMetrics::Ended(Kind kind, Duration took, const Error* error) {
+void StoreMetrics::Ended(Kind kind, Duration took, const Error* error, std::string_view key) {
   const auto index = static_cast<size_t>(kind);
   latencies_[index].Observe(took);
   const bool is_trouble = error != nullptr && !IsAnswer(error->code);
@@ -45,10 +46,17 @@ void StoreMetrics::Ended(Kind kind, Duration took, const Error* error) {
   // What an account may not ask of the bucket's use is no trouble for its objects.
   if (kind == Kind::kUsage || (error != nullptr && error->code == Errc::kInterrupted)) return;
   const MutexLock lock(mutex_);
-  if (is_trouble)
-    trouble_ = *error;
-  else
+  if (!is_trouble) {
     trouble_.reset();
+    refused_key_.clear();
+    return;
+  }
+  if (error->code == Errc::kDenied && !key.empty() &&
+      (refused_key_.empty() || refused_key_ == key)) {
+    refused_key_ = key;
+    return;
+  }
+  trouble_ = *error;
 }
 
 void StoreMetrics::ReportTo(MetricReport& report) const {
@@ -65,30 +73,30 @@ std::optional<Error> StoreMetrics::trouble() const {
 }
 
 template <class Call>
-auto MeasuredStore::Measure(StoreMetrics::Kind kind, Call call) {
+auto MeasuredStore::Measure(StoreMetrics::Kind kind, std::string_view key, Call call) {
   const Instant began = clock_.Now();
   auto outcome = call();
-  metrics_.Ended(kind, clock_.Now() - began, outcome ? nullptr : &outcome.error());
+  metrics_.Ended(kind, clock_.Now() - began, outcome ? nullptr : &outcome.error(), key);
   return outcome;
 }
 
 Result<ObjectInfo> MeasuredStore::Head(std::string_view key, Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kHead, [&] { return next_->Head(key, deadline); });
+  return Measure(StoreMetrics::Kind::kHead, key, [&] { return next_->Head(key, deadline); });
 }
 
 Result<> MeasuredStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
                             Deadline deadline) {
   CountingSink counting(sink, metrics_);
-  return Measure(StoreMetrics::Kind::kGet,
+  return Measure(StoreMetrics::Kind::kGet, version.key,
                  [&] { return next_->Get(version, range, counting, deadline); });
 }
 
 Result<ListPage> MeasuredStore::List(const ListQuery& query, Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kList, [&] { return next_->List(query, deadline); });
+  return Measure(StoreMetrics::Kind::kList, {}, [&] { return next_->List(query, deadline); });
 }
 
 Result<BucketUsage> MeasuredStore::Usage(Deadline deadline) {
-  return Measure(StoreMetrics::Kind::kUsage, [&] { return next_->Usage(deadline); });
+  return Measure(StoreMetrics::Kind::kUsage, {}, [&] { return next_->Usage(deadline); });
 }
 
 }  // namespace shoal

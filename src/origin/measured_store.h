@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -21,7 +22,8 @@ class StoreMetrics {
   static constexpr size_t kKindCount = 4;
 
   // `error`: null for success. kNotFound and kChanged are answers, kInterrupted is the caller's.
-  void Ended(Kind kind, Duration took, const Error* error);
+  // `key`: of one object, or empty.
+  void Ended(Kind kind, Duration took, const Error* error, std::string_view key);
   // Of an object, as they come.
   void Received(uint64_t bytes) { received_bytes_.Add(bytes); }
 
@@ -34,7 +36,8 @@ class StoreMetrics {
     return errors_[static_cast<size_t>(kind)].Value();
   }
   // What the store, or nobody, last answered, if that is a reason to fear for the next
-  // request; empty when it answers as it should, or was never asked.
+  // request; empty when it answers as it should, or was never asked. One object that is
+  // refused is its own affair; two different ones in a row, or a listing, are not.
   [[nodiscard]] std::optional<Error> trouble() const EXCLUDES(mutex_);
 
  private:
@@ -50,6 +53,7 @@ class StoreMetrics {
   Counter received_bytes_{"shoal_origin_received_bytes_total", "Bytes of objects from the store"};
   mutable Mutex mutex_;
   std::optional<Error> trouble_ GUARDED_BY(mutex_);
+  std::string refused_key_ GUARDED_BY(mutex_);  // since the last answer; empty: none
 };
 
 class MeasuredStore final : public ObjectStore {
@@ -66,7 +70,7 @@ class MeasuredStore final : public ObjectStore {
 
  private:
   template <class Call>
-  auto Measure(StoreMetrics::Kind kind, Call call);
+  auto Measure(StoreMetrics::Kind kind, std::string_view key, Call call);
 
   const std::unique_ptr<ObjectStore> next_;
   StoreMetrics& metrics_;

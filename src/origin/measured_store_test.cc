@@ -53,15 +53,47 @@ TEST_F(MeasuredStoreTest, CountsCallsAndTheBytesOfObjects) {
 }
 
 TEST_F(MeasuredStoreTest, IsInTroubleUntilTheStoreAnswersAgain) {
-  bucket_->FailWith(Error{Errc::kDenied, "HeadObject: HTTP 403"});
+  bucket_->FailWith(Error{Errc::kUnreachable, "HeadObject: HTTP 500"});
   EXPECT_FALSE(store_->Head("key", {}));
   ASSERT_TRUE(metrics_.trouble());
-  EXPECT_EQ(metrics_.trouble()->detail, "HeadObject: HTTP 403");
+  EXPECT_EQ(metrics_.trouble()->detail, "HeadObject: HTTP 500");
   EXPECT_EQ(metrics_.error_count(StoreMetrics::Kind::kHead), 1U);
   bucket_->FailWith(std::nullopt);
   EXPECT_FALSE(store_->Head("no such key", {}));  // an answer
   EXPECT_FALSE(metrics_.trouble());
   EXPECT_EQ(metrics_.error_count(StoreMetrics::Kind::kHead), 1U);
+}
+
+TEST_F(MeasuredStoreTest, OneObjectThatIsRefusedIsNoTroubleAndTwoAre) {
+  bucket_->FailWith(Error{Errc::kDenied, "HTTP 403"});
+  EXPECT_FALSE(store_->Head("key", {}));
+  EXPECT_FALSE(store_->Head("key", {}));
+  EXPECT_FALSE(metrics_.trouble());
+  EXPECT_EQ(metrics_.error_count(StoreMetrics::Kind::kHead), 2U);
+  EXPECT_FALSE(store_->Head("another", {}));
+  EXPECT_TRUE(metrics_.trouble());
+}
+
+TEST_F(MeasuredStoreTest, AnAnswerBetweenTwoRefusalsSaysThatAllIsWell) {
+  for (const char* key : {"key", "another"}) {
+    bucket_->FailWith(Error{Errc::kDenied, "HTTP 403"});
+    EXPECT_FALSE(store_->Head(key, {}));
+    EXPECT_FALSE(metrics_.trouble());
+    bucket_->FailWith(std::nullopt);
+    EXPECT_TRUE(store_->Head("key", {}));
+  }
+}
+
+TEST_F(MeasuredStoreTest, AListingThatIsRefusedIsTrouble) {
+  bucket_->FailWith(Error{Errc::kDenied, "HTTP 403"});
+  EXPECT_FALSE(store_->List({}, {}));
+  EXPECT_TRUE(metrics_.trouble());
+}
+
+TEST_F(MeasuredStoreTest, ARequestThatMakesNoSenseIsAnswered) {
+  bucket_->FailWith(Error{Errc::kInvalid, "HTTP 400"});
+  EXPECT_FALSE(store_->Head("key", {}));
+  EXPECT_FALSE(metrics_.trouble());
 }
 
 TEST_F(MeasuredStoreTest, LearnsNothingFromAReaderThatLeaves) {

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 import unittest
 import urllib.parse
 
@@ -244,6 +245,19 @@ class AdminTest(MountTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(self.ask("/readyz?warm=model")[::2],
                          (200, "model: 2 of 2 objects and 1355776 of 1355776 bytes are cached\n"))
+
+    def test_a_node_that_was_in_trouble_is_ready_again_without_being_used(self):
+        origin, mount = self.node("request_deadline=1")
+        origin.configure(faults=[{"match": {}, "kind": "status503", "probability": 1.0}])
+        self.assertRaises(OSError, os.stat, mount / "another")
+        status, _, reason = self.ask("/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("503", reason)
+        origin.configure(faults=[])
+        end = time.monotonic() + WAIT_SECONDS
+        while self.ask("/readyz")[0] != 200:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.2)
 
     def test_the_port_ends_with_the_mount_and_is_free_for_the_next(self):
         _, mount = self.node()
