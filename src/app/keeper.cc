@@ -190,7 +190,7 @@ class Keeper {
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
           recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
-      if (!pause) return Abandon(fmt::format("no worker came back within {} s", limit.count()));
+      if (!pause) return Abandon(pause.error().detail);
       const Deadline until = Deadline::After(clock_, *pause);
       while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
         Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");

@@ -133,6 +133,8 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
 
   state.mount_point = *std::move(mount_point);
   state.binary = PathOfThisProgram(name.program);
+  if (const auto checked = CheckMountState(state); !checked)
+    return fail(kExitUsage, checked.error());
   const MountPlan plan{.source = state.source,
                        .subtype = state.subtype,
                        .mount_point = state.mount_point,

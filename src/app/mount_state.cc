@@ -86,6 +86,19 @@ Result<MountState> ParseMountState(std::string_view text) {
   return state;
 }
 
+Result<> CheckMountState(const MountState& state) {
+  const auto read = ParseMountState(ToJson(state));
+  if (!read) return tl::unexpected(read.error());
+  if (*read == state) return {};
+  const char* const what = read->mount_point != state.mount_point ? "the mount point"
+                           : read->source != state.source         ? "the source"
+                           : read->options != state.options       ? "an option"
+                                                                  : "the path of this program";
+  return Fail(Errc::kInvalid, fmt::format("{} has bytes that are not UTF-8: such a mount cannot "
+                                          "be kept",
+                                          what));
+}
+
 Result<> WriteMountState(const std::string& path, const MountState& state) {
   const std::string temporary = path + ".new";
   auto written = WriteWhole(temporary, ToJson(state));

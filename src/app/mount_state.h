@@ -40,6 +40,10 @@ struct MountState {
 std::string ToJson(const MountState& state);
 Result<MountState> ParseMountState(std::string_view json);
 
+// Whether it is the same when it is read again. kInvalid, for people: JSON takes UTF-8 only, and
+// paths and options may have any bytes.
+Result<> CheckMountState(const MountState& state);
+
 // Replaces the file at once, by way of PATH.new: who reads it sees the old or the new. One at a
 // time writes to the same path.
 Result<> WriteMountState(const std::string& path, const MountState& state);

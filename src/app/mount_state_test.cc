@@ -25,6 +25,25 @@ MountState Example() {
           .worker_pid = 18};
 }
 
+TEST(MountState, WhatIsNotUtf8IsRefusedByName) {
+  EXPECT_TRUE(CheckMountState(Example()));
+  const auto refusal = [](auto&& spoil) {
+    MountState state = Example();
+    spoil(state);
+    const auto checked = CheckMountState(state);
+    return checked ? "" : checked.error().detail;
+  };
+  using ::testing::StartsWith;
+  EXPECT_EQ(refusal([](auto& state) { state.mount_point = "/mnt/\u00e4"; }), "");
+  EXPECT_THAT(refusal([](auto& state) { state.mount_point += '\xe4'; }),
+              StartsWith("the mount point has bytes that are not UTF-8"));
+  EXPECT_THAT(refusal([](auto& state) { state.source += '\xe4'; }), StartsWith("the source has"));
+  EXPECT_THAT(refusal([](auto& state) { state.options[1] += '\xe4'; }),
+              StartsWith("an option has"));
+  EXPECT_THAT(refusal([](auto& state) { state.binary += '\xe4'; }),
+              StartsWith("the path of this program has"));
+}
+
 TEST(MountState, MountPointsAreEscapedAsSystemdDoes) {
   EXPECT_EQ(EscapeMountPoint("/mnt/oss_data"), "mnt-oss_data");
   EXPECT_EQ(EscapeMountPoint("/mnt/oss-data/"), "mnt-oss\\x2ddata");

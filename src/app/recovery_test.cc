@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
 #include <vector>
 
 namespace shoal {
@@ -11,14 +12,27 @@ using namespace std::chrono_literals;
 
 constexpr Instant kStart{1000s};
 
-TEST(Recovery, AWorkerThatServedIsStartedAgainAtOnceHoweverOften) {
+TEST(Recovery, AWorkerThatServedIsStartedAgainAtOnce) {
   Recovery recovery;
   Instant now = kStart;
   for (int i = 0; i < 1000; ++i) {
     const Instant since = now;
-    now += 2s;
+    now += 3s;
     EXPECT_EQ(recovery.AfterDeath(now, since, 60s), Duration::zero()) << i;
   }
+}
+
+TEST(Recovery, WorkersThatServeAndDieAgainAndAgainAreGivenUpWithinAMinute) {
+  Recovery recovery;
+  Instant now = kStart;
+  for (int i = 0; i < 20; ++i) {
+    const Instant since = now;
+    now += 2s;
+    EXPECT_EQ(recovery.AfterDeath(now, since, 600s), Duration::zero()) << i;
+  }
+  const auto pause = recovery.AfterDeath(now + 2s, now, 600s);
+  ASSERT_FALSE(pause);
+  EXPECT_EQ(pause.error().detail, "21 workers died within a minute");
 }
 
 TEST(Recovery, OneThatDiesAgainAndAgainIsStartedMoreAndMoreSeldomAndThenNoMore) {
@@ -45,15 +59,16 @@ TEST(Recovery, OneThatDiesAgainAndAgainIsStartedMoreAndMoreSeldomAndThenNoMore) 
 
 TEST(Recovery, TheLimitCountsFromTheFirstDeath) {
   Recovery recovery;
-  recovery.AfterDeath(kStart, std::nullopt, 10s);
-  recovery.AfterDeath(kStart + 3s, std::nullopt, 10s);
+  std::ignore = recovery.AfterDeath(kStart, std::nullopt, 10s);
+  std::ignore = recovery.AfterDeath(kStart + 3s, std::nullopt, 10s);
   EXPECT_EQ(recovery.deadline(10s).at, kStart + 10s);
-  EXPECT_EQ(recovery.AfterDeath(kStart + 10s, std::nullopt, 10s), std::nullopt);
+  EXPECT_EQ(recovery.AfterDeath(kStart + 10s, std::nullopt, 10s).error().detail,
+            "no worker came back within 10 s");
 }
 
 TEST(Recovery, AWorkerThatServedForGoodForgivesWhatWasBefore) {
   Recovery recovery;
-  for (int i = 0; i < 5; ++i) recovery.AfterDeath(kStart + 1s * i, std::nullopt, 60s);
+  for (int i = 0; i < 5; ++i) std::ignore = recovery.AfterDeath(kStart + 1s * i, std::nullopt, 60s);
   EXPECT_EQ(recovery.AfterDeath(kStart + 59s, kStart + 58s, 60s), Duration::zero());
   EXPECT_EQ(recovery.deadline(60s).at, kStart + 119s);
 }

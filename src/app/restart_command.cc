@@ -111,6 +111,7 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options)
   if (!state) return {kExitFailure, state.error().detail};
   const auto next = WithOptions(*state, options);
   if (!next) return Failed(next.error());
+  if (const auto checked = CheckMountState(*next); !checked) return Failed(checked.error());
   const auto plan = PlanOf(*next);
   if (!plan) return Failed(plan.error());
   Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");

@@ -73,10 +73,10 @@ class KnownNames {
   void ClearDirectories();
   void ClearMetadata();
 
-  // Whether opens of known names ask nothing.
   // What g_readdircache_* say, from now on.
   void SetLimits(const DirectoryCacheLimits& limits) { directories_.SetLimits(limits); }
 
+  // Whether opens of known names ask nothing.
   [[nodiscard]] bool believes() const { return believes_; }
 
  private:

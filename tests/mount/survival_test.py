@@ -34,8 +34,9 @@ class Survival(SurvivalTest):
         origin, mount = self.loaded_mount("transport=dev")
         readers = self.readers(mount, origin, seed)
         for _ in range(KILLS):
-            # Longer than it takes for a worker to count as one that came back for good.
-            time.sleep(1.01 + 0.2 * chance.random())
+            # Longer than it takes for a worker to count as one that came back for good; and of more
+            # than 20 a minute the keeper makes an end.
+            time.sleep((1.01 if KILLS <= 20 else 3.01) + 0.2 * chance.random())
             self.kill_worker(mount)
         self.assert_unharmed(readers.finish(), KILLS)
         pauses = pauses_in(mount.log())
