@@ -452,20 +452,20 @@ TEST_F(TierTest, AMemoryCacheOutlivesTheProcessWhenSomebodyKeepsItsMedium) {
 }
 
 TEST_F(TierTest, AMemoryCacheThatWasMadeSmallerGrowsWhileWhatItHadIsInUse) {
-  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 64 * kMiB);
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 256 * kMiB);
   ASSERT_TRUE(storage) << storage.error().detail;
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(
-      VolumeOptions{.capacity_bytes = 64 * kMiB, .free_bytes_min = 0, .may_wait = false},
+      VolumeOptions{.capacity_bytes = 256 * kMiB, .free_bytes_min = 0, .may_wait = false},
       *std::move(storage), clock_));
   CacheVolume& volume = *volumes.front();
   tier_ =
       std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes), origin_);
-  const ObjectVersion object = Object(32 * kMiB);
+  const ObjectVersion object = Object(160 * kMiB);
   const auto used = tier_->Open(object);
   ASSERT_TRUE(Reads(*used, object, {0, object.size_bytes}));
   ASSERT_TRUE(volume.SetCapacity(8 * kMiB));
-  const Result<> grown = volume.SetCapacity(16 * kMiB);  // and it holds 32 MiB
+  const Result<> grown = volume.SetCapacity(16 * kMiB);  // and it holds 160 MiB
   EXPECT_TRUE(grown) << grown.error().detail;
   EXPECT_EQ(volume.capacity_bytes(), 16 * kMiB);
 }
