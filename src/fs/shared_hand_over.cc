@@ -163,7 +163,8 @@ HandOver::Token SharedHandOver::Keep(const HandOverRecord& record) {
   if (record.text.size() > kTextBytesMax || record.more_text.size() > kTextBytesMax) return kNone;
   const uint64_t length = Aligned(sizeof(Record) + record.text.size() + record.more_text.size());
   const MutexLock lock(mutex_);
-  if (end_ + length > move_at_bytes_) MoveToOtherArea();
+  // In vain, at each Keep, if all of it is in use.
+  if (end_ + length > move_at_bytes_ && live_bytes_ + length <= area_bytes_) MoveToOtherArea();
   if (end_ + length > area_bytes_) {
     if (!said_full_)
       log::Warn(

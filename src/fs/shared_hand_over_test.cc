@@ -125,6 +125,16 @@ TEST(SharedHandOver, WithoutRoomNothingIsKeptAndWhatWasIsThereStill) {
             HandOver::kNone);
 }
 
+TEST(SharedHandOver, WithoutRoomNothingIsMovedInVain) {
+  Memory memory(16 * kKiB);
+  const auto hand_over = memory.Attach();
+  while (hand_over->Keep({.kind = Kind::kOpenFile}) != HandOver::kNone) {
+  }
+  const std::vector<std::byte> before(memory.bytes().begin(), memory.bytes().end());
+  EXPECT_EQ(hand_over->Keep({.kind = Kind::kOpenFile}), HandOver::kNone);
+  EXPECT_THAT(memory.bytes(), testing::ElementsAreArray(before));
+}
+
 TEST(SharedHandOver, MemoryOfAnotherVersionIsAsGoodAsEmpty) {
   Memory memory(kMiB);
   memory.Attach()->Keep({.kind = Kind::kDirectory, .number = 7});
