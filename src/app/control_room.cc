@@ -1,5 +1,9 @@
 #include "app/control_room.h"
 
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <climits>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -17,6 +21,8 @@
 namespace shoal {
 namespace {
 
+constexpr size_t kNameRoomBytes = 24;
+
 // Of this mount of this bucket alone. "" when there is no place for it, which costs the tasks
 // their memory, and nothing else.
 std::string WarmupStateFile(const MountPlan& plan) {
@@ -33,7 +39,11 @@ std::string WarmupStateFile(const MountPlan& plan) {
   }
   const std::string bucket =
       "/" + origin.endpoint + "/" + origin.bucket + "/" + plan.options.file_system.prefix;
-  return directory / (EscapeMountPoint(bucket) + ".warmup");
+  std::string name = EscapeMountPoint(bucket);
+  // SQLite puts files beside it whose names are longer.
+  if (name.size() + kNameRoomBytes > NAME_MAX)
+    name = fmt::format("long-{:016x}", XXH3_64bits(bucket.data(), bucket.size()));
+  return directory / (name + ".warmup");
 }
 
 AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {

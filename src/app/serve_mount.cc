@@ -195,8 +195,10 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   });
   // After the session before this one has ended, so that its port is free.
   auto control_room = ControlRoom::Open(plan, *node, **session, clock);
-  if (!control_room && !seat.recovers)
+  if (!control_room && !seat.recovers) {
+    signals.Finish();  // they use the session
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+  }
   if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
   signals.ChangeOn(
       [&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.next.json"] {
@@ -206,8 +208,11 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
                      .exit_status = kExitFailure,
                      .text = changed ? "" : changed.error().detail});
       });
-  if (const auto announced = Announce(plan, state, state_path, memory, **session, seat); !announced)
+  if (const auto announced = Announce(plan, state, state_path, memory, **session, seat);
+      !announced) {
+    signals.Finish();
     return Refuse(seat, kExitFailure, announced.error());
+  }
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
