@@ -234,6 +234,8 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
       idle_.erase(object.idle_since);
       kept = std::move(known->second);
       objects_.erase(known);
+    } else if (scanned_ && !index_.Contains(object.name)) {
+      return;  // a reader and the upkeep found the same, and the other was first
     }
     block_count = index_.block_count(object.name);
     RemoveFromIndex(object.name);

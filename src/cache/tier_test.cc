@@ -278,7 +278,10 @@ TEST_F(TierTest, AByteThatChangedOnTheDiskIsFetchedAgainAndItsFilePutAside) {
     Unmount();
     for (const fs::path& file : Files(".data")) fs::remove(file);
   }
-  EXPECT_EQ(origin_.fetch_count(), 6);
+  // Twice an object, and once more where the upkeep found the damage in the same moment and took
+  // what was kept anew for it.
+  EXPECT_GE(origin_.fetch_count(), 6);
+  EXPECT_LE(origin_.fetch_count(), 9);
 }
 
 TEST_F(TierTest, NoTamperingWithTheFilesIsEverRead) {
