@@ -5,18 +5,13 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 import unittest
 import urllib.parse
 
+from admin import free_port
+from caching import wait_until
 from harness import (KEY_ID, KEY_SECRET, MountTest, SHOAL, WAIT_SECONDS, mounted, pattern,
                      wait_for_mount_table)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def curl(*arguments):
@@ -254,10 +249,7 @@ class AdminTest(MountTest):
         self.assertEqual(status, 503)
         self.assertIn("503", reason)
         origin.configure(faults=[])
-        end = time.monotonic() + WAIT_SECONDS
-        while self.ask("/readyz")[0] != 200:
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.2)
+        wait_until(lambda: self.ask("/readyz")[0] == 200)
 
     def test_the_port_ends_with_the_mount_and_is_free_for_the_next(self):
         _, mount = self.node()

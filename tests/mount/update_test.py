@@ -27,6 +27,15 @@ class Updates(SurvivalTest):
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         self.assertFalse((state_directory(mount.point) / "state.next.json").exists())
 
+    def mount_of_a_program_of_its_own(self):
+        """(mount, the file that serves it): one that may be replaced."""
+        binary = self.directory() / "shoal"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        binary.chmod(0o755)
+        origin = self.origin()
+        origin.put("file", b"contents")
+        return self.mount(origin, shoal=binary), binary
+
     def small_mount(self, *options):
         origin = self.origin()
         origin.put("file", b"contents")
@@ -92,13 +101,8 @@ class Updates(SurvivalTest):
         self.assertIsNotNone(mounted(other.point))
 
     def test_a_worker_that_cannot_even_start_is_said_before_anything_is_touched(self):
-        directory = self.directory()
-        binary = directory / "shoal"
-        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
-        binary.chmod(0o755)
-        origin = self.origin()
-        origin.put("file", b"contents")
-        mount = self.mount(origin, shoal=binary)
+        mount, binary = self.mount_of_a_program_of_its_own()
+        directory = binary.parent
         broken = directory / "broken"
         broken.write_text("#!/bin/false\n")
         broken.chmod(0o755)
@@ -110,13 +114,8 @@ class Updates(SurvivalTest):
         self.assert_untouched(mount, before)
 
     def test_a_restart_runs_what_an_upgrade_put_in_the_place_of_the_program(self):
-        directory = self.directory()
-        binary = directory / "shoal"
-        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
-        binary.chmod(0o755)
-        origin = self.origin()
-        origin.put("file", b"contents")
-        mount = self.mount(origin, shoal=binary)
+        mount, binary = self.mount_of_a_program_of_its_own()
+        directory = binary.parent
         new = directory / "new"
         new.write_bytes(pathlib.Path(SHOAL).read_bytes())
         new.chmod(0o755)
