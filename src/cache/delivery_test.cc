@@ -13,6 +13,7 @@
 #include "cache/cache_directory.h"
 #include "cache/tier.h"
 #include "testing/adjustable_clock.h"
+#include "testing/collecting_sink.h"
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"
@@ -22,15 +23,6 @@ namespace {
 
 using Arrival = Delivery::Arrival;
 using Data = std::vector<std::byte>;
-
-class CollectingSink final : public ByteSink {
- public:
-  bool Append(std::span<const std::byte> bytes) override {
-    data.insert(data.end(), bytes.begin(), bytes.end());
-    return true;
-  }
-  Data data;
-};
 
 class Watcher final : public ByteSink {
  public:

@@ -19,6 +19,7 @@
 
 #include "cache/cache_directory.h"
 #include "testing/adjustable_clock.h"
+#include "testing/collecting_sink.h"
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"
@@ -29,15 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using Data = std::vector<std::byte>;
-
-class CollectingSink final : public ByteSink {
- public:
-  bool Append(std::span<const std::byte> bytes) override {
-    data.insert(data.end(), bytes.begin(), bytes.end());
-    return true;
-  }
-  Data data;
-};
 
 ObjectVersion Object(uint64_t size_bytes, std::string key = "key", std::string etag = "\"1\"") {
   return {std::move(key), std::move(etag), size_bytes};
