@@ -1,8 +1,8 @@
 // Whatever lies in a cache directory, what is read from it are the object's bytes, or nothing.
 //
 // The first byte of the input says what the rest is: a header for DecodeMeta; the two files of
-// an object; changes to files that are right; or the fields of a header that is valid, over
-// files that do not suit it.
+// an object; changes to files that are right; the fields of a header that is valid, over files
+// that do not suit it; the index of a shelf; or changes to a shelf that is right.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +25,7 @@
 #include "cache/cache_directory.h"
 #include "cache/cache_volume.h"
 #include "cache/object_meta.h"
+#include "cache/shelf_log.h"
 
 namespace {
 
@@ -105,6 +106,19 @@ class Directory {
     // A file may be longer than what was ever written to it.
     truncate((folder / (hex + ".data")).c_str(), static_cast<off_t>(data_bytes));
   }
+  // To the shelf on which the object would be.
+  void WriteShelf(const Bytes& index, const Bytes& shelf) const {
+    const std::filesystem::path folder = path_ + "shoal-cache/shelves";
+    std::filesystem::create_directories(folder);
+    const uint64_t number = shoal::ObjectDigest::Of(kIdentity).words[0] % 64;
+    constexpr char kDigits[] = "0123456789abcdef";
+    const std::string name = {kDigits[number / 16], kDigits[number % 16]};
+    for (const auto& [suffix, bytes] : {std::pair{".index", &index}, std::pair{".bytes", &shelf}}) {
+      std::ofstream file(folder / (name + suffix), std::ios::binary | std::ios::trunc);
+      file.write(reinterpret_cast<const char*>(bytes->data()),
+                 static_cast<std::streamsize>(bytes->size()));
+    }
+  }
 
  private:
   std::string path_;
@@ -121,10 +135,10 @@ void CheckRead(shoal::CacheVolume& volume, const shoal::CacheVolume::Use& use,
 }
 
 // Reads what there is in every way, then keeps the object again, and reads that.
-void UseDirectory(const Directory& directory, const Bytes& content) {
+void UseDirectory(const Directory& directory, const Bytes& content, uint64_t shelved_below) {
   const shoal::SystemClock clock;
   const auto deadline = shoal::Deadline::After(clock, std::chrono::seconds(10));
-  auto storage = shoal::OpenCacheDirectory(directory.path());
+  auto storage = shoal::OpenCacheDirectory(directory.path(), shelved_below);
   Require(storage.has_value());
   shoal::CacheVolume volume(
       {.capacity_bytes = shoal::kMiB, .page_bytes = kPageBytes, .free_bytes_min = 0},
@@ -181,14 +195,49 @@ void ReadFiles(std::span<const uint8_t> input, uint8_t kind) {
     meta = MetaFile(fields, content);
   }
   directory.Write(meta, data, std::min<uint64_t>(data_bytes, INT64_MAX));
-  UseDirectory(directory, content);
+  UseDirectory(directory, content, 0);
+}
+
+// Three objects, of which the middle one is the object.
+void ReadShelf(std::span<const uint8_t> input, bool is_index) {
+  static const Directory directory;
+  static const Bytes content = ObjectContent();
+  static const Bytes meta = MetaFile(
+      {.identity = kIdentity, .size_bytes = kObjectBytes, .page_bytes = kPageBytes}, content);
+  Bytes shelf(12 * kPageBytes + kObjectBytes);
+  std::ranges::copy(meta, shelf.begin() + 2 * kPageBytes);
+  std::ranges::copy(content, shelf.begin() + 3 * kPageBytes);
+  Bytes index;
+  for (const auto& [name, place] :
+       {std::pair{"before", shoal::ShelfPlace{0, 10}},
+        std::pair{kIdentity.c_str(), shoal::ShelfPlace{2, kObjectBytes}},
+        std::pair{"behind", shoal::ShelfPlace{9, 10}}}) {
+    const auto entry =
+        shoal::EncodeShelfEntry({.name = shoal::ObjectDigest::Of(name), .place = place});
+    index.insert(index.end(), entry.begin(), entry.end());
+  }
+  if (is_index) {
+    const auto bytes = AsBytes(input);
+    index.insert(index.end(), bytes.begin(), bytes.end());
+  }
+  while (!is_index && !input.empty()) {
+    const auto place = Take<uint16_t>(input);
+    Bytes& file = place % 2 == 0 ? index : shelf;
+    file[place / 2 % file.size()] ^= static_cast<std::byte>(Take<uint8_t>(input));
+  }
+  directory.WriteShelf(index, shelf);
+  UseDirectory(directory, content, shoal::kShelvedBytesMax);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   std::span<const uint8_t> input(bytes, size);
-  const auto kind = static_cast<uint8_t>(Take<uint8_t>(input) % 4);
+  const auto kind = static_cast<uint8_t>(Take<uint8_t>(input) % 6);
+  if (kind >= 4) {
+    ReadShelf(input, kind == 4);
+    return 0;
+  }
   if (kind != 0) {
     ReadFiles(input, kind);
     return 0;

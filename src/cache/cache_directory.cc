@@ -1,13 +1,10 @@
 #include "cache/cache_directory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,7 +24,9 @@
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
-#include "cache/object_meta.h"
+#include "cache/guarded_files.h"
+#include "cache/quarantine_folder.h"
+#include "cache/shelved_storage.h"
 #include "cache/stored_files.h"
 
 namespace shoal {
@@ -36,86 +35,13 @@ namespace {
 constexpr std::string_view kDataSuffix = ".data";
 constexpr std::string_view kMetaSuffix = ".meta";
 constexpr char kQuarantine[] = "quarantine";
+constexpr char kShelves[] = "shelves";
+// Version 1 had no shelves; what it left is used as it is.
+constexpr std::string_view kFormat = "shoal cache 2\n";
+constexpr std::string_view kOlderFormat = "shoal cache 1\n";
 constexpr size_t kFolderCount = 256;
-constexpr size_t kQuarantinedMax = 8;
-constexpr uint64_t kQuarantineBlocksMax = 16384;  // 64 MiB: the cache needs the room
-constexpr uint64_t kFormatBlocks = 1;             // the file FORMAT
+constexpr uint64_t kFormatBlocks = 1;  // the file FORMAT
 constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
-
-auto FailSystem(const std::string& what) {
-  const int error = errno;
-  Errc code = Errc::kUnreachable;
-  if (error == ENOENT) code = Errc::kNotFound;
-  if (error == EEXIST) code = Errc::kBusy;
-  if (error == EFBIG) code = Errc::kInvalid;
-  if (error == ELOOP || error == ENXIO) code = Errc::kInvalid;  // a link or a socket
-  if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
-  return Fail(code, what + ": " + std::strerror(error));
-}
-
-uint64_t BlocksOf(const struct stat& file) {
-  return (static_cast<uint64_t>(file.st_blocks) * 512 + kCacheBlockBytes - 1) / kCacheBlockBytes;
-}
-
-// Never through a link, nor out of the directory.
-FileDescriptor OpenBelow(int directory_fd, const char* path, int flags, mode_t mode = 0) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-  how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-  return FileDescriptor(
-      static_cast<int>(syscall(SYS_openat2, directory_fd, path, &how, sizeof(how))));
-}
-
-// A directory of ours below `parent_fd`, made if it is not there and `make` says so.
-Result<FileDescriptor> OpenFolder(int parent_fd, const char* name, const std::string& shown,
-                                  bool make = true) {
-  if (make && faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
-      mkdirat(parent_fd, name, 0700) != 0 && errno != EEXIST)
-    return FailSystem("making " + shown);
-  FileDescriptor folder = OpenBelow(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!folder.valid()) {
-    const bool foreign = errno == ELOOP || errno == ENOTDIR || errno == EXDEV;
-    if (foreign) return Fail(Errc::kInvalid, shown + " is not a plain directory");
-    return FailSystem("opening " + shown);
-  }
-  struct stat folder_stat {};
-  if (fstat(folder.get(), &folder_stat) != 0) return FailSystem("looking at " + shown);
-  if (folder_stat.st_uid != geteuid())
-    return Fail(Errc::kDenied, shown + " belongs to another user: remove it, or name another path");
-  if ((folder_stat.st_mode & 0777) != 0700 && fchmod(folder.get(), 0700) != 0)
-    return FailSystem("closing " + shown + " to others");
-  return folder;
-}
-
-// Calls visit(name) for what is in the folder, but for "." and "..".
-template <class Visit>
-Result<> ForEachName(int folder_fd, const std::string& shown, Visit&& visit) {
-  const int own_fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const directory = own_fd < 0 ? nullptr : fdopendir(own_fd);
-  if (directory == nullptr) {
-    Result<> failed = FailSystem("reading " + shown);
-    if (own_fd >= 0) close(own_fd);
-    return failed;
-  }
-  errno = 0;
-  while (const dirent* const entry = readdir(directory)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") visit(std::string(name));
-    errno = 0;
-  }
-  Result<> outcome;
-  if (errno != 0) outcome = FailSystem("reading " + shown);
-  closedir(directory);
-  return outcome;
-}
-
-// Whether a file is one that this class made. Opened non-blocking, so that a pipe planted
-// in its place does not wait for a writer.
-bool IsOurs(int fd, struct stat& file) {
-  return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
-         file.st_nlink == 1;
-}
 
 // The volume keeps to its capacity by itself; what this leaves beyond is for directories.
 std::string TmpfsSize(uint64_t capacity_bytes) {
@@ -132,9 +58,13 @@ class CacheDirectory final : public CacheStorage {
         lock_(std::move(lock)) {}
 
   Result<> Prepare() {
-    ASSIGN_OR_RETURN(quarantine_, OpenFolder(root_.get(), kQuarantine, name_ + "/quarantine"));
-    return CountQuarantine();
+    const std::string shown = name_ + "/quarantine";
+    ASSIGN_OR_RETURN(FileDescriptor folder, OpenFolder(root_.get(), kQuarantine, shown));
+    ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown));
+    return {};
   }
+  // After Prepare; it lives as long as this.
+  [[nodiscard]] QuarantineFolder& quarantine() { return *quarantine_; }
 
   Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override {
     const std::string hex = name.Hex();
@@ -204,13 +134,12 @@ class CacheDirectory final : public CacheStorage {
 
   Result<> Quarantine(const ObjectDigest& name) override {
     const std::string hex = name.Hex();
-    ASSIGN_OR_RETURN(const int folder, Folder(hex, /*make=*/false));
-    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix}) {
-      const std::string file = hex + std::string(suffix);
-      if (renameat(folder, file.c_str(), quarantine_.get(), file.c_str()) != 0 && errno != ENOENT)
-        return FailSystem("putting aside " + hex);
-    }
-    return CountQuarantine();
+    const Result<int> opened = Folder(hex, /*make=*/false);
+    if (!opened && opened.error().code == Errc::kNotFound) return {};
+    ASSIGN_OR_RETURN(const int folder, opened);
+    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix})
+      RETURN_IF_ERROR(quarantine_->MoveHere(folder, hex + std::string(suffix)));
+    return quarantine_->LetOldestGo();
   }
 
   Result<> Scan(const std::function<bool(const Found&)>& visit) override {
@@ -232,11 +161,9 @@ class CacheDirectory final : public CacheStorage {
   Result<Room> GetRoom() override {
     struct statvfs file_system {};
     if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);
-    uint64_t own = quarantine_block_count_.load(std::memory_order_relaxed) + kFormatBlocks;
-    for (const int fd : {root_.get(), quarantine_.get()}) {
-      struct stat folder {};
-      if (fstat(fd, &folder) == 0) own += BlocksOf(folder);
-    }
+    uint64_t own = quarantine_->block_count() + kFormatBlocks;
+    struct stat root {};
+    if (fstat(root_.get(), &root) == 0) own += BlocksOf(root);
     for (const std::atomic<uint32_t>& folder : folder_block_counts_)
       own += folder.load(std::memory_order_relaxed);
     return Room{.total_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize,
@@ -360,35 +287,15 @@ class CacheDirectory final : public CacheStorage {
     return true;
   }
 
-  // Also lets the oldest go.
-  Result<> CountQuarantine() {
-    std::map<std::pair<int64_t, std::string>, uint64_t> files;  // oldest first
-    RETURN_IF_ERROR(ForEachName(quarantine_.get(), name_ + "/quarantine", [&](std::string file) {
-      struct stat found {};
-      if (fstatat(quarantine_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
-        files[{found.st_ctim.tv_sec, std::move(file)}] = BlocksOf(found);
-    }));
-    uint64_t blocks = 0;
-    for (const auto& [file, block_count] : files) blocks += block_count;
-    for (; files.size() > 2 * kQuarantinedMax || blocks > kQuarantineBlocksMax;
-         files.erase(files.begin())) {
-      unlinkat(quarantine_.get(), files.begin()->first.second.c_str(), 0);
-      blocks -= files.begin()->second;
-    }
-    quarantine_block_count_.store(blocks, std::memory_order_relaxed);
-    return {};
-  }
-
   const std::string name_;
   const bool in_memory_;
   const FileDescriptor root_;
   const FileDescriptor lock_;
-  FileDescriptor quarantine_;
+  std::unique_ptr<QuarantineFolder> quarantine_;  // constant after Prepare
 
   std::mutex folders_mutex_;
   std::array<FileDescriptor, kFolderCount> folders_;  // guarded by folders_mutex_; never closed
   std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
-  std::atomic<uint64_t> quarantine_block_count_{0};
 };
 
 // One process at a time. The lock goes with the process, however it ends.
@@ -412,7 +319,6 @@ Result<FileDescriptor> Lock(int root_fd, const std::string& name, Duration wait)
 
 // Writes which format this is, or refuses another.
 Result<> CheckFormat(int root_fd, const std::string& name) {
-  const std::string expected = "shoal cache " + std::to_string(kCacheFormatVersion) + "\n";
   const FileDescriptor file =
       OpenBelow(root_fd, "FORMAT", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
   struct stat file_stat {};
@@ -422,22 +328,21 @@ Result<> CheckFormat(int root_fd, const std::string& name) {
   std::array<char, 64> found{};
   const ssize_t count = pread(file.get(), found.data(), found.size(), 0);
   if (count < 0) return FailSystem("reading " + name + "/FORMAT");
-  if (count == 0) {
-    if (pwrite(file.get(), expected.data(), expected.size(), 0) !=
-        static_cast<ssize_t>(expected.size()))
-      return FailSystem("writing " + name + "/FORMAT");
-    return {};
-  }
-  if (std::string_view(found.data(), static_cast<size_t>(count)) != expected)
+  const std::string_view text(found.data(), static_cast<size_t>(count));
+  if (text == kFormat) return {};
+  if (!text.empty() && text != kOlderFormat)
     return Fail(Errc::kInvalid, name +
                                     " holds a cache of another version: remove it, or name another "
                                     "path");
+  if (pwrite(file.get(), kFormat.data(), kFormat.size(), 0) != static_cast<ssize_t>(kFormat.size()))
+    return FailSystem("writing " + name + "/FORMAT");
   return {};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
+                                                         uint64_t shelved_below_bytes,
                                                          Duration wait_for_other) {
   const FileDescriptor parent(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid()) {
@@ -449,10 +354,13 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   ASSIGN_OR_RETURN(FileDescriptor root, OpenFolder(parent.get(), "shoal-cache", name));
   ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name, wait_for_other));
   RETURN_IF_ERROR(CheckFormat(root.get(), name));
+  ASSIGN_OR_RETURN(FileDescriptor shelves, OpenFolder(root.get(), kShelves, name + "/shelves"));
   auto directory =
       std::make_unique<CacheDirectory>(name, /*in_memory=*/false, std::move(root), std::move(lock));
   RETURN_IF_ERROR(directory->Prepare());
-  return directory;
+  QuarantineFolder& quarantine = directory->quarantine();
+  return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
+                                          shelved_below_bytes);
 }
 
 Result<FileDescriptor> MakeMemoryMedium() {

@@ -17,12 +17,14 @@
 
 namespace shoal {
 
-// `path` is a directory that exists; `shoal-cache` is made in it. One process may have it at
-// a time. kBusy: another one has, and did not let go in time; kDenied: it
-// belongs to somebody else; kInvalid: it is no directory, or of a format of another version;
-// kUnreachable, kNoSpace: the medium.
+// `path` is a directory that exists; `shoal-cache` is made in it. Objects of fewer bytes than
+// `shelved_below_bytes` share files, so that no file is just one's bytes; one that is never asked
+// for as a WholeFile is better kept so. One process may have the directory at a time. kBusy:
+// another one has, and did not let go in time; kDenied: it belongs to somebody else; kInvalid: it
+// is no directory, or of a format of another version; kUnreachable, kNoSpace: the medium.
 Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(
-    const std::string& path, Duration wait_for_other = std::chrono::seconds(5));
+    const std::string& path, uint64_t shelved_below_bytes,
+    Duration wait_for_other = std::chrono::seconds(5));
 
 // A tmpfs that no path leads to. It lives as long as its descriptor, or a file of it that is
 // open; so a process that outlives this one may keep it for the next. Needs CAP_SYS_ADMIN.

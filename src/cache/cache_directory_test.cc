@@ -29,7 +29,7 @@ std::span<const std::byte> BytesOf(std::string_view text) {
 class CacheDirectoryTest : public ::testing::Test {
  protected:
   std::unique_ptr<CacheStorage> Open() {
-    auto storage = OpenCacheDirectory(outside_.path(), Duration::zero());
+    auto storage = OpenCacheDirectory(outside_.path(), 0, Duration::zero());
     EXPECT_TRUE(storage) << storage.error().detail;
     return *std::move(storage);
   }
@@ -98,19 +98,19 @@ TEST_F(CacheDirectoryTest, BelongsToItsUserAlone) {
 TEST_F(CacheDirectoryTest, OfAnotherUserIsRefused) {
   fs::create_directory(Root());
   ASSERT_EQ(chown(Root().c_str(), 65534, 65534), 0);
-  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kDenied);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kDenied);
 }
 
 TEST_F(CacheDirectoryTest, IsNeverALinkToSomewhereElse) {
   TemporaryDirectory elsewhere;
   fs::create_directory_symlink(elsewhere.path(), Root());
-  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kInvalid);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kInvalid);
   EXPECT_TRUE(fs::is_empty(elsewhere.path()));
 }
 
 TEST_F(CacheDirectoryTest, IsOneMountsAtATime) {
   const auto storage = Open();
-  const auto second = OpenCacheDirectory(outside_.path(), Duration::zero());
+  const auto second = OpenCacheDirectory(outside_.path(), 0, Duration::zero());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::kBusy);
   EXPECT_THAT(second.error().detail, HasSubstr("another mount"));
@@ -118,8 +118,8 @@ TEST_F(CacheDirectoryTest, IsOneMountsAtATime) {
 
 TEST_F(CacheDirectoryTest, OfAnotherVersionIsRefusedAndLeftAlone) {
   CreateSample(*Open());
-  std::ofstream(Root() / "FORMAT") << "shoal cache 2\n";
-  EXPECT_EQ(OpenCacheDirectory(outside_.path()).error().code, Errc::kInvalid);
+  std::ofstream(Root() / "FORMAT") << "shoal cache 3\n";
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kInvalid);
   EXPECT_TRUE(fs::exists(File(".data")));
 }
 

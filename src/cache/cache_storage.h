@@ -1,9 +1,9 @@
 // Where a volume of the cache keeps its files: a directory, or in tests one with trouble.
 //
-// An object has two files: its bytes, sparse until they are all there, and its meta
-// (object_meta.h). Nothing is ever written where something else was: an object that is
-// made anew, or evicted, gets new files, because whoever has the old ones open may still read
-// them.
+// An object has its bytes, sparse until they are all there, and its meta (object_meta.h), as
+// two files or in a place on a shelf. Nothing is ever written where something else was: an
+// object that is made anew gets new files or a new place, because whoever has the old ones open
+// may still read them.
 //
 // All calls but ReadDataNow may wait for the medium, for ever if it hangs.
 #pragma once
@@ -22,7 +22,7 @@ namespace shoal {
 
 inline constexpr uint64_t kCacheBlockBytes = 4096;
 
-// An object's files, open. Reads from any thread; writes from one at a time. Errors:
+// An object's bytes and meta, open. Reads from any thread; writes from one at a time. Errors:
 // kNoSpace; kUnreachable for a medium that fails.
 class StoredObject {
  public:
@@ -36,14 +36,15 @@ class StoredObject {
   // Past the end there are zeros.
   virtual Result<> ReadMeta(uint64_t offset, std::span<std::byte> out) = 0;
   virtual Result<> WriteMeta(uint64_t offset, std::span<const std::byte> bytes) = 0;
-  // The next place in the meta file, from `offset`, that may not be zeros; its size if none.
+  // The next place in the meta, from `offset`, that may not be zeros; its size if none.
   virtual Result<uint64_t> NextMetaData(uint64_t offset) = 0;
 
   virtual Result<uint64_t> DataBytes() = 0;
-  // What both files take, in blocks of kCacheBlockBytes.
+  // What both take, in blocks of kCacheBlockBytes.
   virtual Result<uint64_t> BlockCount() = 0;
 
-  // Of the bytes, for reading, valid while this lives.
+  // Of a file that is just the bytes, for reading, valid while this lives; negative if there
+  // is none.
   [[nodiscard]] virtual int data_fd() const = 0;
 };
 
@@ -54,12 +55,13 @@ class CacheStorage {
 
   // kNotFound: not here, or not as this class makes it.
   virtual Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) = 0;
-  // New files, in the place of any that are there. The bytes are zeros.
+  // Made anew, in place of one that is there. The bytes are zeros.
   virtual Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
                                                        uint64_t size_bytes) = 0;
   // Nothing there is no error.
   virtual Result<> Remove(const ObjectDigest& name) = 0;
-  // Puts it aside, for somebody to look at; the oldest of more than a few goes.
+  // Puts it aside, for somebody to look at; the oldest of more than a few goes. Nothing there
+  // is no error.
   virtual Result<> Quarantine(const ObjectDigest& name) = 0;
 
   struct Found {
@@ -78,7 +80,7 @@ class CacheStorage {
   struct Room {
     uint64_t total_bytes;  // of the file system
     uint64_t free_bytes;
-    uint64_t own_block_count;  // of directories and what is put aside
+    uint64_t own_block_count;  // of directories, indexes and what is put aside
   };
   virtual Result<Room> GetRoom() = 0;
 
@@ -87,6 +89,9 @@ class CacheStorage {
     (void)capacity_bytes;
     return {};
   }
+
+  // What it remembers of objects that are here.
+  [[nodiscard]] virtual size_t memory_bytes() { return 0; }
 
   // For messages.
   [[nodiscard]] virtual const std::string& name() const = 0;

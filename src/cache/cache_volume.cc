@@ -295,6 +295,7 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   if (object.state() == CachedObject::State::kUnknown) return std::nullopt;
   const std::scoped_lock lock(mutex_);
   if (object.state() != CachedObject::State::kHere || !object.complete()) return nullptr;
+  if (object.stored()->data_fd() < 0) return nullptr;
   if (!object.checked.full()) {
     if (!object.to_be_checked && to_check_.size() < kToCheckMax) {
       object.to_be_checked = true;
@@ -332,7 +333,7 @@ CacheVolume::Usage CacheVolume::usage() {
       index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
   return {.used_bytes = blocks * kCacheBlockBytes,
           .object_count = index_.object_count(),
-          .index_bytes = index_.memory_bytes(),
+          .index_bytes = index_.memory_bytes() + storage_->memory_bytes(),
           .scanned = scanned_};
 }
 

@@ -61,7 +61,8 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
                    SplitDirectories(options.disk_directories));
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   for (const std::string& directory : directories) {
-    Result<std::unique_ptr<CacheStorage>> storage = OpenCacheDirectory(directory);
+    Result<std::unique_ptr<CacheStorage>> storage =
+        OpenCacheDirectory(directory, options.whole_bytes_min);
     if (!storage)
       return Fail(storage.error().code, "g_tier_DadiDiskCachePath: " + storage.error().detail);
     volumes.push_back(std::make_unique<CacheVolume>(VolumeOf(options, options.disk_capacity_mib),

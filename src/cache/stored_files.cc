@@ -1,61 +1,17 @@
 #include "cache/stored_files.h"
 
 #include <sys/stat.h>
-#include <sys/uio.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include "cache/guarded_files.h"
 
 namespace shoal {
-namespace {
-
-auto FailSystem(const std::string& what) {
-  const int error = errno;
-  return Fail(error == ENOSPC || error == EDQUOT ? Errc::kNoSpace : Errc::kUnreachable,
-              what + ": " + std::strerror(error));
-}
-
-// Zeros past the end.
-Result<> ReadAt(int fd, uint64_t offset, std::span<std::byte> out, const std::string& name) {
-  while (!out.empty()) {
-    const ssize_t count = pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FailSystem("reading " + name);
-    if (count == 0) {
-      std::ranges::fill(out, std::byte{0});
-      return {};
-    }
-    out = out.subspan(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
-  return {};
-}
-
-Result<> WriteAt(int fd, uint64_t offset, std::span<const std::byte> bytes,
-                 const std::string& name) {
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FailSystem("writing " + name);
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<> StoredFiles::ReadData(uint64_t offset, std::span<std::byte> out) {
   return ReadAt(data_.get(), offset, out, name_);
 }
 
 bool StoredFiles::ReadDataNow(uint64_t offset, std::span<std::byte> out) {
-  const iovec part{out.data(), out.size()};
-  // tmpfs does not know the flag, and need not.
-  const int flags = in_memory_ ? 0 : RWF_NOWAIT;
-  const ssize_t count = preadv2(data_.get(), &part, 1, static_cast<off_t>(offset), flags);
-  return count == static_cast<ssize_t>(out.size());
+  return ReadAtNow(data_.get(), offset, out, in_memory_);
 }
 
 Result<> StoredFiles::MakeWritable() {
@@ -106,8 +62,7 @@ Result<uint64_t> StoredFiles::BlockCount() {
   for (const FileDescriptor* fd : {&data_, &meta_}) {
     struct stat file {};
     if (fstat(fd->get(), &file) != 0) return FailSystem("looking at " + name_);
-    blocks +=
-        (static_cast<uint64_t>(file.st_blocks) * 512 + kCacheBlockBytes - 1) / kCacheBlockBytes;
+    blocks += BlocksOf(file);
   }
   return blocks;
 }

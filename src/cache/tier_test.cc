@@ -52,7 +52,7 @@ class TierTest : public ::testing::Test {
     for (size_t i = 0; i < directory_count; ++i) {
       const fs::path path = outside_.path() / std::to_string(i);
       fs::create_directories(path);
-      auto storage = OpenCacheDirectory(path, Duration::zero());
+      auto storage = OpenCacheDirectory(path, 0, Duration::zero());
       ASSERT_TRUE(storage) << storage.error().detail;
       troubles_.push_back(std::make_shared<StorageTrouble>());
       volumes.push_back(std::make_unique<CacheVolume>(

@@ -130,7 +130,9 @@ class Tampering(CacheTest):
     def tamper(self, directory, target, chance):
         """One random deed, described."""
         def pick(suffix="*"):  # never what an earlier deed made lead to the target
-            plain = [path for path in files_of(directory, suffix) if path.is_file()
+            shelves = (directory / "shoal-cache/shelves").glob(
+                {"data": "*.bytes", "meta": "*.index"}.get(suffix, "*"))
+            plain = [path for path in files_of(directory, suffix) + list(shelves) if path.is_file()
                      and not path.is_symlink() and path.stat().st_nlink == 1]
             return chance.choice(plain or [pathlib.Path("/nothing left")])
 
@@ -180,8 +182,8 @@ class Tampering(CacheTest):
         chance = random.Random(seed)
         origin, directory, elsewhere = self.origin(), self.directory(), self.directory()
         target = elsewhere / "precious"
-        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(chance.randrange(3 * MIB), i)))
-                   for i in range(16)}
+        written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(chance.randrange(size_max), i)))
+                   for i, size_max in enumerate([3 * MIB] * 16 + [100_000] * 40)}
         for round_ in range(8):
             mount = self.mount(origin, cache_options(directory))
             try:

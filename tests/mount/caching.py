@@ -2,6 +2,7 @@
 
 Places end with the test whatever happens. Needs losetup and mkfs.ext4.
 """
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -46,14 +47,35 @@ def files_of(directory, suffix):
     return sorted(pathlib.Path(directory).glob(f"shoal-cache/??/*.{suffix}"))
 
 
-def cached_bytes(directory):
-    """Bytes in pages that have their checksum: see docs/disk_format.md."""
-    total = 0
+def shelved(directory):
+    """(shelf, offset of its meta) of each object on a shelf: see docs/disk_format.md."""
+    for index in sorted(pathlib.Path(directory).glob("shoal-cache/shelves/*.index")):
+        here, log = {}, index.read_bytes()
+        for at in range(0, len(log) - 31, 32):
+            kind, block = log[at + 23], int.from_bytes(log[at + 16:at + 20], "little")
+            if kind == 1:
+                here[log[at:at + 16]] = block
+            elif kind == 3 and here.get(log[at:at + 16]) == block:
+                del here[log[at:at + 16]]
+        for block in here.values():
+            yield index.with_suffix(".bytes"), block * 4096
+
+
+def metas(directory):
+    """The meta of each object that is cached, as it is just now."""
     for path in files_of(directory, "meta"):
-        try:
-            meta = path.read_bytes()
-        except FileNotFoundError:  # evicted
-            continue
+        with contextlib.suppress(FileNotFoundError):  # evicted
+            yield path.read_bytes()
+    for path, offset in shelved(directory):
+        with open(path, "rb") as shelf:
+            shelf.seek(offset)
+            yield shelf.read(4096)
+
+
+def cached_bytes(directory):
+    """Bytes in pages that have their checksum."""
+    total = 0
+    for meta in metas(directory):
         page_bytes, size_bytes = (int.from_bytes(meta[20:24], "little"),
                                   int.from_bytes(meta[24:32], "little"))
         for page, offset in enumerate(range(2048, len(meta), 8)):

@@ -1,0 +1,121 @@
+// Small objects side by side in one file: a shelf. No inode an object, and none to look for
+// when one is made, which is most of what a file of a few pages costs.
+//
+// An object has a place of its own: a block for its meta and behind it its bytes. Places are
+// taken one behind the other and never twice; what an object that goes had is given back to
+// the file system as a hole. The kernel is never given a shelf to read by itself, so nobody but
+// this process reads a place, and it makes the hole when the last reader has let go.
+//
+// Two files: NAME.bytes, and NAME.index, the log of what is where (shelf_log.h). Neither is
+// synced: what a power loss took does not compare with its checksum. The log is read when the
+// shelf is first asked for something, so that opening a cache takes no longer for what is in it.
+//
+// Thread-safe. Errors are CacheStorage's.
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "cache/cache_storage.h"
+#include "cache/shelf_log.h"
+
+namespace shoal {
+
+class Shelf {
+ public:
+  // The files are in the folder, which outlives this; `shown` names the shelf in messages.
+  Shelf(int folder_fd, std::string name, std::string shown);
+  // Every object has been closed.
+  ~Shelf() = default;
+  Shelf(const Shelf&) = delete;
+  Shelf& operator=(const Shelf&) = delete;
+
+  // kNotFound: not here. The shelf outlives what it returns.
+  Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name);
+  // In place of one that is here. kBusy: the shelf takes no more, or the file system cannot
+  // give back parts of a file. REQUIRES: 0 < size_bytes <= kShelvedBytesMax.
+  Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name, uint64_t size_bytes);
+  // False: it was not here.
+  Result<bool> Remove(const ObjectDigest& name);
+  Result<bool> MarkUsed(const ObjectDigest& name);
+  // False: `visit` wanted no more. `clean` also gives back what belongs to no object; nothing
+  // may be created meanwhile.
+  Result<bool> Scan(bool clean, const std::function<bool(const CacheStorage::Found&)>& visit);
+
+  // What the files take beyond the places of the objects that are here.
+  [[nodiscard]] uint64_t own_block_count() const {
+    return own_block_count_.load(std::memory_order_relaxed);
+  }
+  // Of what it remembers.
+  [[nodiscard]] size_t memory_bytes() EXCLUDES(mutex_);
+
+ private:
+  class Slot;
+  // Half of an object's digest. Two objects with one tag would displace each other.
+  using Tag = uint64_t;
+  static Tag TagOf(const ObjectDigest& name) { return name.words[1]; }
+  struct HashOfTag {
+    using is_avalanching = void;  // it is a hash already
+    size_t operator()(Tag tag) const { return tag; }
+  };
+  struct Users {
+    uint32_t count = 0;
+    bool removed = false;  // the last one makes the hole
+    ShelfPlace place;
+  };
+
+  [[nodiscard]] std::optional<ShelfPlace> Find(const ObjectDigest& name) EXCLUDES(mutex_);
+  void EndUse(const ShelfPlace& place) EXCLUDES(mutex_);
+  Result<> MakeHole(uint64_t first_block, uint64_t end_block);
+  Result<> GiveBackTheRest(uint64_t file_blocks) EXCLUDES(mutex_);
+  void CountBlocks() EXCLUDES(mutex_);
+
+  Result<> Load() EXCLUDES(file_mutex_) EXCLUDES(mutex_);
+  Result<> LoadNow() REQUIRES(file_mutex_) EXCLUDES(mutex_);
+  Result<> StartOver() REQUIRES(file_mutex_);
+  // kBusy: the file system has no holes.
+  Result<> PrepareToWrite() EXCLUDES(file_mutex_);
+  Result<> MakeWritable() REQUIRES(file_mutex_);
+  Result<> Append(const ShelfEntry& entry) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
+  Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
+  Result<std::vector<std::byte>> ReadLog();
+  [[nodiscard]] std::string FileName(const char* suffix) const { return name_ + suffix; }
+
+  const int folder_fd_;
+  const std::string name_;
+  const std::string shown_;
+
+  // Held across I/O, on purpose: the log is read once, and written by one thread at a time.
+  // Who reads an object does not take it once the log was read.
+  Mutex file_mutex_;
+  FileDescriptor log_ GUARDED_BY(file_mutex_);    // to append; opened when first needed, because
+  FileDescriptor bytes_ GUARDED_BY(file_mutex_);  // opening to write waits where all is frozen
+  FileDescriptor bytes_to_read_ GUARDED_BY(file_mutex_);
+  uint64_t log_entry_count_ GUARDED_BY(file_mutex_) = 0;
+  bool log_is_ragged_ GUARDED_BY(file_mutex_) = false;  // it ends within an entry
+  bool has_no_holes_ GUARDED_BY(file_mutex_) = false;
+  std::atomic<bool> loaded_{false};
+  // The descriptors above, for who holds no lock. Negative: not open yet.
+  std::atomic<int> read_fd_{-1};
+  std::atomic<int> write_fd_{-1};
+
+  Mutex mutex_;
+  boost::unordered_flat_map<Tag, ShelfPlace, HashOfTag> places_ GUARDED_BY(mutex_);
+  std::map<uint32_t, Users> users_ GUARDED_BY(mutex_);  // by first block
+  uint64_t end_block_ GUARDED_BY(mutex_) = 0;           // where the next place begins
+  uint64_t placed_block_count_ GUARDED_BY(mutex_) = 0;
+
+  std::atomic<uint64_t> own_block_count_{0};
+};
+
+}  // namespace shoal

@@ -1,0 +1,56 @@
+// A CacheStorage that keeps small objects on shelves (shelf.h), and the others in files of
+// their own, in the storage that it wraps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/file_descriptor.h"
+#include "cache/cache_storage.h"
+#include "cache/quarantine_folder.h"
+#include "cache/shelf.h"
+
+namespace shoal {
+
+class ShelvedStorage final : public CacheStorage {
+ public:
+  // `folder` is where the shelves are, a directory of ours; `quarantine` lives as long as
+  // `files`. Objects of fewer bytes than
+  // `below_bytes`, which is at most kShelvedBytesMax, go on them.
+  ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescriptor folder,
+                 QuarantineFolder& quarantine, uint64_t below_bytes);
+
+  Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override;
+  Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
+                                               uint64_t size_bytes) override;
+  Result<> Remove(const ObjectDigest& name) override;
+  Result<> Quarantine(const ObjectDigest& name) override;
+  Result<> Scan(const std::function<bool(const Found&)>& visit) override;
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override;
+  Result<> MarkUsed(const ObjectDigest& name) override;
+  Result<Room> GetRoom() override;
+  Result<> Resize(uint64_t capacity_bytes) override { return files_->Resize(capacity_bytes); }
+  [[nodiscard]] size_t memory_bytes() override;
+  [[nodiscard]] const std::string& name() const override { return files_->name(); }
+
+ private:
+  // Each has its log read when it is first asked for something: more of them make that
+  // shorter, and take two descriptors each.
+  static constexpr size_t kShelfCount = 64;
+
+  // False: `visit` wanted no more.
+  Result<bool> ScanShelves(bool clean, const std::function<bool(const Found&)>& visit);
+  [[nodiscard]] Shelf& ShelfOf(const ObjectDigest& name) {
+    return *shelves_[name.words[0] % kShelfCount];
+  }
+
+  const std::unique_ptr<CacheStorage> files_;
+  const FileDescriptor folder_;
+  QuarantineFolder& quarantine_;
+  const uint64_t below_bytes_;
+  std::array<std::unique_ptr<Shelf>, kShelfCount> shelves_;
+};
+
+}  // namespace shoal
