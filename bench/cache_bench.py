@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 from measure import (Figure, GIB, MIB, ROOT, at_least, interleaved, make_object, mb_per_second,
                      operations_per_second)
+from admin import Admin, free_port
+from caching import wait_until
 from harness import KEY_ID, KEY_SECRET, SHOAL, Mount, Origin
 from peers import Rclone, S3fs
 
@@ -51,14 +54,15 @@ def cached_mount(origin, *options, memory_mib=0, disk_mib=0):
             yield mount
 
 
-def make_small_files(origin, count):
+def make_small_files(origin, count, size=SMALL_FILE_BYTES):
     """`count` files in the bucket's directory "small"; each has other bytes."""
     folder = origin.bucket / "small"
     folder.mkdir()
-    chance = os.urandom(16 * MIB)
+    chance = os.urandom(16 * MIB + size)
     for i in range(count):
-        at = i * 4099 % (len(chance) - SMALL_FILE_BYTES)
-        (folder / f"{i:06}").write_bytes(chance[at:at + SMALL_FILE_BYTES])
+        at = i * 4099 % (16 * MIB)
+        (folder / f"{i:06}").write_bytes(chance[at:at + size])
+    os.sync()  # writing them out is not what is measured
     return folder
 
 
@@ -179,12 +183,19 @@ def stat_tree(repeat):
 
 
 def start_up(repeat):
-    """From the command to a mount that answers. An object is two files of its name."""
+    """From the command to a mount that answers. Half of the objects have files of their own."""
     count = 200_000
     with closing(Origin()) as origin, scratch() as full, scratch() as empty:
         origin.put("file", b"x")
+        folder = origin.bucket / "tiny"
+        folder.mkdir()
+        for i in range(count // 2):
+            (folder / f"{i:06}").write_bytes(b"%06d" % i)
+        with closing(Mount(origin, *cache_in(full))) as mount:
+            for i in range(count // 2):
+                (mount / f"tiny/{i:06}").read_bytes()
         chance = random.Random(1)
-        for _ in range(count):
+        for _ in range(count // 2):
             name = f"{chance.getrandbits(128):032x}"
             folder = full / "shoal-cache" / name[:2]
             folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -198,9 +209,8 @@ def start_up(repeat):
 
         def mount_seconds(directory):
             """The command returns when the mount answers."""
-            options = (f"endpoint={origin.endpoint},passwd_file={password},"
-                       "g_tier_DadiIsDistributed=false,g_tier_DadiDiskCacheCapacityMB=65536,"
-                       f"g_tier_DadiDiskCachePath={directory}/")
+            options = ",".join((f"endpoint={origin.endpoint},passwd_file={password}",
+                                *cache_in(directory)))
             begun = time.monotonic()
             subprocess.run([SHOAL, "mount", "data:/", point, "-o", options], check=True)
             seconds = time.monotonic() - begun
@@ -212,6 +222,32 @@ def start_up(repeat):
                                   lambda: mount_seconds(empty))
     return [Figure("start-up with 200,000 cached objects", ours * 1e3, "ms", least * 1e3,
                    "ms, an empty cache", ours / least, "<= 1.2", ours / least <= 1.2)]
+
+
+def cache_in(directory, disk_mib=65536):
+    return ("g_metadata_CacheEnable=true", "g_tier_DadiIsDistributed=false",
+            f"g_tier_DadiDiskCacheCapacityMB={disk_mib}",
+            f"g_tier_DadiDiskCachePath={directory}/")
+
+
+def index_memory(_):
+    """What the daemon remembers of what is cached, for objects of several sizes."""
+    for size, count, shown in ((SMALL_FILE_BYTES, 20_000, "110 KiB"), (MIB, 4096, "1 MiB"),
+                               (8 * MIB, 512, "8 MiB")):
+        port = free_port()
+        with closing(Origin()) as origin, cached_mount(origin, f"g_server_Port={port}",
+                                                       disk_mib=8192):
+            make_small_files(origin, count, size)
+            admin = Admin(port)
+            wait_until(admin.answers)
+            admin.run("small")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                index_bytes = sum(float(line.split()[-1]) for line in answer.read().decode().split("\n")
+                                  if line.startswith("shoal_cache_index_bytes"))
+            cached_mib = count * size / MIB
+            yield Figure(f"memory of the index, {count:,} objects of {shown}", index_bytes, "bytes",
+                         cached_mib, "MiB cached", index_bytes / cached_mib,
+                         "<= 32 bytes for each", index_bytes / cached_mib <= 32)
 
 
 def against_peers(rows, repeat, mounts, name, unit_name, measure):
@@ -262,4 +298,5 @@ def peers(repeat):
 
 FIGURES = dict(memory_tier=memory_tier, disk_tier=disk_tier, incomplete=incomplete,
                small_files=small_files, stat_tree=stat_tree, start_up=start_up,
+               index_memory=index_memory,
                peers=peers)

@@ -34,19 +34,26 @@ rm -rf "$prefix"
 mkdir -p "$prefix/apt/lists/partial" "$prefix/apt/cache/archives/partial" "$prefix/source"
 echo "deb-src [signed-by=$keyring] $mirror $suite main" > "$prefix/apt/sources.list"
 : > "$prefix/apt/status"
+# A mirror that is days behind is as good for a source package, whose signature is checked.
 options="-o Dir::Etc::SourceList=$prefix/apt/sources.list -o Dir::Etc::SourceParts=/dev/null
   -o Dir::State::Lists=$prefix/apt/lists -o Dir::State::status=$prefix/apt/status
-  -o Dir::Cache=$prefix/apt/cache -o APT::Sandbox::User=root -q"
-# shellcheck disable=SC2086  # $options is a list of words
-{
-  apt-get $options update
-  cd "$prefix/source"
-  apt-get $options source fuse3
-  cd fuse3-*/
-  meson setup build --prefix "$prefix" --libdir lib --default-library static --buildtype release \
-    -Dexamples=false -Dtests=false -Dutils=false -Denable-custom-io=true
-  ninja -C build install
-} > "$prefix/log" 2>&1 || { tail -n 30 "$prefix/log" >&2; exit 1; }
+  -o Dir::Cache=$prefix/apt/cache -o APT::Sandbox::User=root
+  -o Acquire::Check-Valid-Until=false -q"
+build() {
+  # shellcheck disable=SC2086  # $options is a list of words
+  apt-get $options update &&
+    cd "$prefix/source" &&
+    apt-get $options source fuse3 &&
+    cd fuse3-*/ &&
+    meson setup build --prefix "$prefix" --libdir lib --default-library static \
+      --buildtype release -Dexamples=false -Dtests=false -Dutils=false -Denable-custom-io=true &&
+    ninja -C build install
+}
+build > "$prefix/log" 2>&1 || {
+  tail -n 30 "$prefix/log" >&2
+  echo "libfuse could not be built: the log is $prefix/log" >&2
+  exit 1
+}
 rm -rf "$prefix/apt" "$prefix/source"
 touch "$prefix/done"
 echo "$prefix/lib/pkgconfig"
