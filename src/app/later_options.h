@@ -6,7 +6,6 @@
 #include <string>
 #include <tuple>
 
-#include "base/bytes.h"
 #include "base/option.h"
 
 namespace shoal {
@@ -18,7 +17,6 @@ struct LaterOptions {
   uint64_t node_role = 0;
   uint64_t peer_port = 17980;
   uint64_t block_bytes = 1048576;
-  uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
 };
 
 inline constexpr auto kLaterOptions = std::tuple{
@@ -32,8 +30,6 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Size of the blocks that the cache fetches"},
     Option{"g_tier_DadiP2PPort", &LaterOptions::peer_port, Unit::kPort,
            "Port that the nodes of the cluster speak on"},
-    Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,
-           Unit::kBytes, "Most bytes read from the cache in a second"},
 };
 
 }  // namespace shoal

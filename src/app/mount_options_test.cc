@@ -124,6 +124,8 @@ TEST(MountOptions, ABadValueNamesItsOption) {
   EXPECT_EQ(Refusal("read_memory_mb=1"), "read_memory_mb: 1 is not from 8 to 1048576");
   EXPECT_EQ(Refusal("read_memory_mb=18446744073709551615"),
             "read_memory_mb: 18446744073709551615 is not from 8 to 1048576");
+  EXPECT_EQ(Refusal("g_tier_DadiSdkGetTrafficLimit=100"),
+            "g_tier_DadiSdkGetTrafficLimit: 100 is neither 0 nor 1048576 or more");
   EXPECT_EQ(Refusal("g_server_Port=65536"), "g_server_Port: not a port from 0 to 65535");
   EXPECT_EQ(Refusal("region=\"x"), "-o: a double quote does not end");
   EXPECT_EQ(Refusal("admin_address=node7"),
