@@ -16,7 +16,6 @@ struct LaterOptions {
   std::string root_list_file;
   uint64_t node_role = 0;
   uint64_t peer_port = 17980;
-  uint64_t block_bytes = 1048576;
 };
 
 inline constexpr auto kLaterOptions = std::tuple{
@@ -26,8 +25,6 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Root list: the nodes of the cluster"},
     Option{"g_tier_DadiRootClientType", &LaterOptions::node_role, Unit::kNone,
            "Role of the node: 0 gives and takes cached data, 1 only gives, 2 only takes"},
-    Option{"g_tier_BlockSize", &LaterOptions::block_bytes, Unit::kBytes,
-           "Size of the blocks that the cache fetches"},
     Option{"g_tier_DadiP2PPort", &LaterOptions::peer_port, Unit::kPort,
            "Port that the nodes of the cluster speak on"},
 };
