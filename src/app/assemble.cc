@@ -1,5 +1,6 @@
 #include "app/assemble.h"
 
+#include "cache/limited_source.h"
 #include "fs/object_file_system.h"
 #include "origin/open_store.h"
 #include "read/origin_source.h"
@@ -18,11 +19,13 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   node.demand = std::make_unique<DemandGauge>(clock);
   node.origin = std::make_unique<OriginSource>(*node.store, *node.warmup_store, node.demand.get());
   node.counted_origin = std::make_unique<CountedSource>(*node.origin, *node.fetches);
+  node.traffic = std::make_unique<TrafficLimit>(options.cache.fetch_rate_max, clock);
+  node.limited_origin = std::make_unique<LimitedSource>(*node.counted_origin, *node.traffic);
   CacheOptions cache = options.cache;
   cache.bucket_identity = options.origin.endpoint + " " + options.origin.bucket;
   ASSIGN_OR_RETURN(node.tiers,
-                   OpenTiers(cache, std::move(memory_medium), *node.counted_origin, clock));
-  RangeSource* source = node.counted_origin.get();
+                   OpenTiers(cache, std::move(memory_medium), *node.limited_origin, clock));
+  RangeSource* source = node.limited_origin.get();
   if (node.tiers.disk) source = node.tiers.disk.get();
   if (node.tiers.memory) source = node.tiers.memory.get();
   node.counted_tiers = std::make_unique<CountedSource>(*source, *node.reads);

@@ -12,6 +12,7 @@
 #include "cache/demand_gauge.h"
 #include "cache/open_tiers.h"
 #include "cache/range_source.h"
+#include "cache/traffic_limit.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
 #include "origin/measured_store.h"
@@ -29,6 +30,8 @@ struct Node {
   std::unique_ptr<RangeSource> origin;
   std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();
   std::unique_ptr<RangeSource> counted_origin;
+  std::unique_ptr<TrafficLimit> traffic;
+  std::unique_ptr<RangeSource> limited_origin;
   Tiers tiers;
   std::unique_ptr<PlaceCounters> reads = std::make_unique<PlaceCounters>();
   std::unique_ptr<RangeSource> counted_tiers;

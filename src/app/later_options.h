@@ -6,7 +6,6 @@
 #include <string>
 #include <tuple>
 
-#include "base/bytes.h"
 #include "base/option.h"
 
 namespace shoal {
@@ -17,8 +16,6 @@ struct LaterOptions {
   std::string root_list_file;
   uint64_t node_role = 0;
   uint64_t peer_port = 17980;
-  uint64_t block_bytes = 1048576;
-  uint64_t cache_read_bytes_per_second_max = 3072 * kMiB;
 };
 
 inline constexpr auto kLaterOptions = std::tuple{
@@ -28,12 +25,8 @@ inline constexpr auto kLaterOptions = std::tuple{
            "Root list: the nodes of the cluster"},
     Option{"g_tier_DadiRootClientType", &LaterOptions::node_role, Unit::kNone,
            "Role of the node: 0 gives and takes cached data, 1 only gives, 2 only takes"},
-    Option{"g_tier_BlockSize", &LaterOptions::block_bytes, Unit::kBytes,
-           "Size of the blocks that the cache fetches"},
     Option{"g_tier_DadiP2PPort", &LaterOptions::peer_port, Unit::kPort,
            "Port that the nodes of the cluster speak on"},
-    Option{"g_tier_DadiSdkGetTrafficLimit", &LaterOptions::cache_read_bytes_per_second_max,
-           Unit::kBytes, "Most bytes read from the cache in a second"},
 };
 
 }  // namespace shoal

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <string_view>
 
@@ -113,6 +114,9 @@ Result<> Apply(const ListedOption& given, bool sloppy, MountOptions& options) {
   return {};
 }
 
+// Less would not bring one block in the time that a request may take.
+constexpr uint64_t kFetchRateMin = kMiB;
+
 // Beyond these, sums of sizes and times would overflow, or nothing could work.
 Result<> CheckBounds(const MountOptions& options) {
   constexpr uint64_t kYearSeconds = 366 * 86400;
@@ -134,6 +138,14 @@ Result<> CheckBounds(const MountOptions& options) {
     if (bound.value < bound.min || bound.value > bound.max)
       return Wrong(bound.name,
                    fmt::format("{} is not from {} to {}", bound.value, bound.min, bound.max));
+  const uint64_t block = options.read.segment_bytes;
+  if (!std::has_single_bit(block) || block < kSegmentBytesMin || block > kSegmentBytesMax)
+    return Wrong("g_tier_BlockSize", fmt::format("{} is not a power of two from {} to {}", block,
+                                                 kSegmentBytesMin, kSegmentBytesMax));
+  const uint64_t fetch_rate = options.cache.fetch_rate_max;
+  if (fetch_rate != 0 && fetch_rate < kFetchRateMin)
+    return Wrong("g_tier_DadiSdkGetTrafficLimit",
+                 fmt::format("{} is neither 0 nor {} or more", fetch_rate, kFetchRateMin));
   return {};
 }
 

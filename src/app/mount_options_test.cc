@@ -124,6 +124,11 @@ TEST(MountOptions, ABadValueNamesItsOption) {
   EXPECT_EQ(Refusal("read_memory_mb=1"), "read_memory_mb: 1 is not from 8 to 1048576");
   EXPECT_EQ(Refusal("read_memory_mb=18446744073709551615"),
             "read_memory_mb: 18446744073709551615 is not from 8 to 1048576");
+  EXPECT_EQ(Refusal("g_tier_DadiSdkGetTrafficLimit=100"),
+            "g_tier_DadiSdkGetTrafficLimit: 100 is neither 0 nor 1048576 or more");
+  for (const std::string size : {"0", "32768", "100000", "16777216", "18446744073709551615"})
+    EXPECT_EQ(Refusal("g_tier_BlockSize=" + size),
+              "g_tier_BlockSize: " + size + " is not a power of two from 65536 to 8388608");
   EXPECT_EQ(Refusal("g_server_Port=65536"), "g_server_Port: not a port from 0 to 65535");
   EXPECT_EQ(Refusal("region=\"x"), "-o: a double quote does not end");
   EXPECT_EQ(Refusal("admin_address=node7"),

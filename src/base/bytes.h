@@ -25,7 +25,7 @@ class ByteSink {
  public:
   virtual ~ByteSink() = default;
   // `bytes` is valid during the call only. False: the receiver wants no more,
-  // and the sender ends with Errc::kInterrupted.
+  // and the sender ends with Errc::kInterrupted. With no bytes, that is all it asks.
   virtual bool Append(std::span<const std::byte> bytes) = 0;
 };
 

@@ -18,6 +18,7 @@ struct CacheOptions {
   std::string disk_directories;
   uint64_t page_kib = 16;
   uint64_t free_mib_min = 1024;
+  uint64_t fetch_rate_max = 3072 * kMiB;  // bytes a second
   // Not options of a mount.
   std::string bucket_identity;  // endpoint and bucket
   // Smaller files are as quick from the kernel's own page cache, where opening one again costs
@@ -39,6 +40,9 @@ inline constexpr auto kCacheOptions = std::tuple{
     Option{"cache_min_free_mb", &CacheOptions::free_mib_min, Unit::kMebibytes,
            "Room on each disk that the cache leaves free, or a twentieth of the disk if that is "
            "less"},
+    Option{"g_tier_DadiSdkGetTrafficLimit", &CacheOptions::fetch_rate_max, Unit::kBytes,
+           "Most bytes of objects fetched in a second, for readers and warm-up together; at least "
+           "1048576, or 0 for no limit. What is read from a cache does not count"},
 };
 
 }  // namespace shoal

@@ -6,6 +6,8 @@
 namespace shoal {
 
 bool FetchSink::Append(std::span<const std::byte> bytes) {
+  if (bytes.empty() && segment_index_ < fetch_.segments.size())
+    return listener_.OnFilled(fetch_, segment_index_, filled_bytes_);
   while (!bytes.empty()) {
     if (segment_index_ == fetch_.segments.size()) return false;  // more than was asked for
     const Segment& segment = *fetch_.segments[segment_index_];

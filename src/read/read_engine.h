@@ -25,8 +25,14 @@
 
 namespace shoal {
 
+inline constexpr uint64_t kSegmentBytesMin = 64 * kKiB;
+inline constexpr uint64_t kSegmentBytesMax = 8 * kMiB;
+
 struct ReadOptions {
   uint64_t memory_mib = 256;
+  // A power of two from kSegmentBytesMin to kSegmentBytesMax; an eighth of the memory at most is
+  // used.
+  uint64_t segment_bytes = 1 * kMiB;
   uint64_t fetch_count_max = 64;    // GETs under way at once; from max_connections
   uint32_t page_bytes = 16 * kKiB;  // what a random read is rounded out to
   uint64_t deadline_seconds = 30;   // of one fetch; from request_deadline
@@ -35,6 +41,10 @@ struct ReadOptions {
 inline constexpr auto kReadOptions = std::tuple{
     Option{"read_memory_mb", &ReadOptions::memory_mib, Unit::kMebibytes,
            "Most memory for bytes on their way to readers, over all open files"},
+    Option{"g_tier_BlockSize", &ReadOptions::segment_bytes, Unit::kBytes,
+           "Block of sequential reading, which fetches one or several whole ones at a time and "
+           "lets each go when it was read: a power of two from 65536 to 8388608, of which an "
+           "eighth of read_memory_mb at most is used"},
 };
 
 // The bytes of a read, as consecutive pieces, valid during the callback only. Fewer than

@@ -1,6 +1,7 @@
 #include "read/segment_engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <span>
 
@@ -18,11 +19,12 @@ uint64_t BudgetBytes(const ReadOptions& options) {
   return std::max(options.memory_mib * kMiB, kBudgetBytesMin);
 }
 
-using enum FetchExecutor::Urgency;
-
-uint64_t SegmentEnd(uint64_t offset, uint64_t limit) {
-  return std::min(offset / kSegmentBytes * kSegmentBytes + kSegmentBytes, limit);
+// Smaller where so few would fit that none could be fetched while another is read.
+uint64_t SegmentBytes(const ReadOptions& options) {
+  return std::bit_floor(std::min(options.segment_bytes, BudgetBytes(options) / 8));
 }
+
+using enum FetchExecutor::Urgency;
 
 }  // namespace
 
@@ -59,10 +61,11 @@ class SegmentEngine::Reader final : public ObjectReader {
 
 SegmentEngine::SegmentEngine(const ReadOptions& options, RangeSource& source, const Clock& clock)
     : page_bytes_(std::max(options.page_bytes / kPageBytesMin, 1U) * kPageBytesMin),
+      segment_bytes_(SegmentBytes(options)),
       fetch_deadline_(std::chrono::seconds(options.deadline_seconds)),
       source_(source),
       clock_(clock),
-      store_(BudgetBytes(options), kSegmentBytes),
+      store_(BudgetBytes(options), segment_bytes_),
       executor_(options.fetch_count_max) {}
 
 std::shared_ptr<ObjectReader> SegmentEngine::Open(const ObjectVersion& version) {
@@ -135,7 +138,8 @@ void SegmentEngine::Observe(PendingRead& read) {
   }
   if (finding.stream == kNoStream) return;
   std::shared_ptr<FollowedStream>& followed = object.streams[finding.stream];
-  if (followed == nullptr) followed = std::make_shared<FollowedStream>(finding.frontier);
+  if (followed == nullptr)
+    followed = std::make_shared<FollowedStream>(finding.frontier, segment_bytes_);
   read.stream = followed;
   followed->stream.ReadUpTo(finding.frontier);
   object.places.Set(finding.stream, finding.frontier);
@@ -169,6 +173,10 @@ bool SegmentEngine::Start(const ReadPointer& read, bool first_in_line, Answers& 
   }
   if (admitted) Await(read, answers);
   return admitted;
+}
+
+uint64_t SegmentEngine::SegmentEnd(uint64_t offset, uint64_t limit) const {
+  return std::min(offset / segment_bytes_ * segment_bytes_ + segment_bytes_, limit);
 }
 
 void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& gaps) {

@@ -33,7 +33,7 @@ namespace shoal {
 
 // A stream and what it has in memory. Guarded by the engine's lock.
 struct FollowedStream : StreamAccount {
-  explicit FollowedStream(uint64_t frontier) : stream(frontier) {}
+  FollowedStream(uint64_t frontier, uint64_t segment_bytes) : stream(frontier, segment_bytes) {}
 
   Stream stream;
 };
@@ -115,7 +115,11 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   void AdmitFromLine(Answers& answers) REQUIRES(mutex_);
   void TrimIfIdle() REQUIRES(mutex_);
 
+  // Where the segment that holds the byte at `offset` ends, if not at `limit`.
+  [[nodiscard]] uint64_t SegmentEnd(uint64_t offset, uint64_t limit) const;
+
   const uint32_t page_bytes_;
+  const uint64_t segment_bytes_;
   const Duration fetch_deadline_;
   RangeSource& source_;
   const Clock& clock_;

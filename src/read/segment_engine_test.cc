@@ -109,6 +109,32 @@ TEST_F(SegmentEngineTest, SequentialPassFetchesEveryByteOnce) {
   }
 }
 
+TEST_F(SegmentEngineTest, ASequentialPassIsFetchedByWholeBlocksOfTheSizeGiven) {
+  for (const uint64_t block_bytes : {64 * kKiB, 256 * kKiB, kMiB, 8 * kMiB}) {
+    MemoryRangeSource source;
+    SegmentEngine engine({.segment_bytes = block_bytes}, source, clock_);
+    const ObjectVersion object = Object(40 * kMiB + 12'345);
+    ReadThrough(*engine.Open(object), object, 64 * kKiB);
+    uint64_t least_bytes = object.size_bytes;
+    for (const auto& [range, purpose] : source.requests()) {
+      EXPECT_EQ(range.offset % block_bytes, 0U) << "blocks of " << block_bytes;
+      if (range.end() == object.size_bytes) continue;
+      EXPECT_EQ(range.end() % block_bytes, 0U) << "blocks of " << block_bytes;
+      least_bytes = std::min(least_bytes, range.length);
+    }
+    EXPECT_EQ(least_bytes, block_bytes);  // the first, before anything is known
+    EXPECT_EQ(source.asked_bytes(), object.size_bytes);
+  }
+}
+
+TEST_F(SegmentEngineTest, BlocksAreNoMoreThanAnEighthOfTheMemory) {
+  SegmentEngine engine({.memory_mib = 20, .segment_bytes = 8 * kMiB}, source_, clock_);
+  const ObjectVersion object = Object(16 * kMiB);
+  ReadThrough(*engine.Open(object), object, kMiB);
+  EXPECT_EQ(source_.requests().front().range, (ByteRange{0, 2 * kMiB}));
+  EXPECT_EQ(source_.asked_bytes(), object.size_bytes);
+}
+
 TEST_F(SegmentEngineTest, KernelReadAheadInAnyOrderFetchesEveryByteOnce) {
   const ObjectVersion object = Object(32 * kMiB);
   const auto reader = Engine().Open(object);

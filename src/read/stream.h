@@ -9,13 +9,11 @@
 
 namespace shoal {
 
-// Segments begin and end at multiples of this, but for the edges of what was asked.
-inline constexpr uint64_t kSegmentBytes = 1 * kMiB;
-
 class Stream {
  public:
-  explicit Stream(uint64_t frontier)
-      : began_(frontier), frontier_(frontier), asked_until_(frontier) {}
+  // What it asks for begins and ends at multiples of `segment_bytes`, a power of two, but for the
+  // edges of what was asked by others.
+  Stream(uint64_t frontier, uint64_t segment_bytes);
 
   // It has read up to `frontier`; going back is ignored.
   void ReadUpTo(uint64_t frontier);
@@ -35,6 +33,11 @@ class Stream {
   WindowController& window() { return window_; }
 
  private:
+  [[nodiscard]] uint64_t AlignDown(uint64_t offset) const {
+    return offset / segment_bytes_ * segment_bytes_;
+  }
+
+  const uint64_t segment_bytes_;
   const uint64_t began_;
   uint64_t frontier_;
   uint64_t asked_until_;

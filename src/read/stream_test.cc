@@ -11,8 +11,10 @@
 namespace shoal {
 namespace {
 
+constexpr uint64_t kSegmentBytes = kMiB;
+
 TEST(Stream, AsksForWholeSegmentsUpToItsWindow) {
-  Stream stream(128 * kKiB);
+  Stream stream(128 * kKiB, kSegmentBytes);
   stream.AskedUpTo(kMiB);  // the read's own fetch went on to the segment's end
   EXPECT_EQ(stream.NextFetch(100 * kMiB, 64 * kMiB).length, 0);
   stream.ReadUpTo(kMiB);
@@ -22,26 +24,41 @@ TEST(Stream, AsksForWholeSegmentsUpToItsWindow) {
 }
 
 TEST(Stream, EndsAtTheObjectsEnd) {
-  Stream stream(kMiB);
+  Stream stream(kMiB, kSegmentBytes);
   EXPECT_EQ(stream.NextFetch(kMiB + 100, 64 * kMiB), (ByteRange{kMiB, 100}));
   stream.AskedUpTo(kMiB + 100);
   EXPECT_EQ(stream.NextFetch(kMiB + 100, 64 * kMiB).length, 0);
 }
 
 TEST(Stream, AsksForNothingWithoutMemory) {
-  const Stream stream(kMiB);
+  const Stream stream(kMiB, kSegmentBytes);
   EXPECT_EQ(stream.NextFetch(100 * kMiB, 0).length, 0);
   EXPECT_EQ(stream.NextFetch(100 * kMiB, 100 * kKiB).length, 0);
 }
 
 TEST(Stream, NamesWhatItLeftBehindOnce) {
-  Stream stream(0);
+  Stream stream(0, kSegmentBytes);
   EXPECT_EQ(stream.TakeLeftBehind().length, 0);
   stream.ReadUpTo(10 * kMiB);
   EXPECT_EQ(stream.TakeLeftBehind().end(), 2 * kMiB);
   EXPECT_EQ(stream.TakeLeftBehind().length, 0);
   stream.ReadUpTo(15 * kMiB);
   EXPECT_EQ(stream.TakeLeftBehind(), (ByteRange{2 * kMiB, 5 * kMiB}));
+}
+
+TEST(Stream, AsksForWholeSegmentsOfWhateverSize) {
+  for (const uint64_t segment_bytes : {64 * kKiB, kMiB, 8 * kMiB}) {
+    Stream stream(segment_bytes, segment_bytes);
+    for (uint64_t offset = segment_bytes; offset < 100 * kMiB;) {
+      const ByteRange next = stream.NextFetch(200 * kMiB, 192 * kMiB);
+      ASSERT_EQ(next.offset, offset) << "segments of " << segment_bytes;
+      ASSERT_GE(next.length, segment_bytes);
+      ASSERT_EQ(next.length % segment_bytes, 0U);
+      offset = next.end();
+      stream.AskedUpTo(offset);
+      stream.ReadUpTo(offset);
+    }
+  }
 }
 
 // --- A link and a reader in virtual time, with the real decisions.
@@ -57,6 +74,7 @@ struct Reader {
   double bytes_per_second = 4e9;  // between two reads
   uint64_t read_bytes = kMiB;
   size_t reads_at_once = 1;  // the kernel's read-ahead sends several
+  uint64_t segment_bytes = kSegmentBytes;
 };
 
 struct Transit {
@@ -106,7 +124,7 @@ class Simulation {
       next_read_ = range.end();
       const auto finding = detector_.OnRead(range);
       ASSERT_NE(finding.stream, kNoStream);
-      if (!stream_) stream_.emplace(finding.frontier);
+      if (!stream_) stream_.emplace(finding.frontier, reader_.segment_bytes);
       stream_->ReadUpTo(finding.frontier);
       if (asked_until_ < range.end()) Ask({asked_until_, range.end() - asked_until_});
       for (ByteRange next = stream_->NextFetch(object_bytes_, memory_bytes_); next.length > 0;
@@ -259,6 +277,17 @@ TEST(StreamOnALink, StaysSmallWhereTheOriginIsNear) {
   EXPECT_GE(Efficiency("loopback", link, {}, 4096 * kMiB, &run), 0.92);
   EXPECT_LE(run.fetch_count_max, 6);
   EXPECT_LE(run.window_bytes_max, 12 * kMiB);
+}
+
+TEST(StreamOnALink, IsFilledByBlocksOfWhateverSize) {
+  for (const uint64_t segment_bytes : {64 * kKiB, 256 * kKiB, 4 * kMiB, 8 * kMiB}) {
+    const Reader reader{.segment_bytes = segment_bytes};
+    EXPECT_GE(Efficiency("20 ms, 80 MB/s each, 500 MB/s", {}, reader, 1024 * kMiB), 0.90)
+        << "blocks of " << segment_bytes;
+    const Link far{.first_byte_seconds = 0.1};
+    EXPECT_GE(Efficiency("100 ms, 80 MB/s each, 500 MB/s", far, reader, 8192 * kMiB), 0.90)
+        << "blocks of " << segment_bytes;
+  }
 }
 
 TEST(StreamOnALink, SlowReaderTakesLittleMemory) {

@@ -70,7 +70,9 @@ uint64_t WindowController::fetch_bytes() const {
 }
 
 uint64_t WindowController::OneOfManyBytes() const {
-  return std::clamp(window_bytes_ / kFetchCountWanted / kMiB, uint64_t{2}, uint64_t{8}) * kMiB;
+  const uint64_t bytes =
+      std::clamp(window_bytes_ / kFetchCountWanted / kMiB, uint64_t{2}, uint64_t{8}) * kMiB;
+  return std::max(bytes, options_.fetch_bytes_min);
 }
 
 double WindowController::FetchSeconds() const {

@@ -29,6 +29,7 @@ struct WindowOptions {
   uint64_t start_bytes = 1 * kMiB;
   uint64_t unproven_bytes = 8 * kMiB;
   uint64_t max_bytes = 256 * kMiB;
+  uint64_t fetch_bytes_min = 1 * kMiB;  // no GET will be smaller, whatever fetch_bytes() says
 };
 
 class WindowController {

@@ -1,6 +1,7 @@
 """What a reader of the mount sees: whole trees, whole contents."""
 import concurrent.futures
 import errno
+import hashlib
 import mmap
 import os
 import random
@@ -147,6 +148,20 @@ class Requests(MountTest):
         origin.reset_stats()
         sha256(mount / "once")
         self.assertEqual(origin.control("stats")["bytes"]["Get"], 64 * MIB)
+
+    def test_the_smallest_and_the_largest_blocks_bring_each_byte_once_as_well(self):
+        origin = self.origin()
+        body = pattern(40 * MIB + 12345)
+        origin.put("once", body)
+        for block_bytes in (1 << 16, 8 * MIB):
+            mount = self.mount(origin, f"g_tier_BlockSize={block_bytes}")
+            origin.reset_stats()
+            self.assertEqual(sha256(mount / "once"), hashlib.sha256(body).hexdigest())
+            stats = origin.control("stats")
+            self.assertEqual(stats["bytes"]["Get"], len(body))
+            if block_bytes == 8 * MIB:
+                self.assertEqual(stats["requests"]["Get"], 6)
+            mount.close()
 
     def test_64_readers_of_one_cold_file_fetch_it_once(self):
         origin = self.origin()
