@@ -9,15 +9,13 @@
 
 #include "cache/fill_sink.h"
 #include "cache/object_meta.h"
+#include "cache/object_places.h"
 
 namespace shoal {
 namespace {
 
 // What is read from a volume at once.
 constexpr uint64_t kReadBytesMax = kMiB;
-// Pages that are here are fetched all the same if they lie between others that are not and
-// are so few: one request costs less than two.
-constexpr uint64_t kBridgedBytesMax = 128 * kKiB;
 constexpr size_t kPromoterThreads = 1;
 // Each holds a file that cannot be evicted meanwhile.
 constexpr uint32_t kPromotionsMax = 16;
@@ -97,10 +95,10 @@ class Tier::Bytes final : public ObjectBytes,
 
   bool Has(ByteRange range, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
-    const Place* const place = PlaceToComplete();
+    const Place* const place = PlaceToComplete(places_);
     if (place == nullptr) return false;
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = PresentRun(offset, range.end(), std::span(place, 1));
+      const Run run = PresentRun(offset, range.end(), Places(place, 1));
       if (run.place == nullptr) return false;
       offset = run.end;
     }
@@ -109,11 +107,11 @@ class Tier::Bytes final : public ObjectBytes,
 
   Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
-    const Place* const place = PlaceToComplete();
+    const Place* const place = PlaceToComplete(places_);
     if (place == nullptr)
       return Fail(Errc::kBusy, "no directory of the cache can be written to at the moment");
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = NextRun(offset, range.end(), std::span(place, 1));
+      const Run run = NextRun(offset, range.end(), Places(place, 1));
       if (run.place == nullptr) {
         const ByteRange missing{offset, run.end - offset};
         RETURN_IF_ERROR(BringMissing(*place, missing, watcher, deadline));
@@ -135,46 +133,6 @@ class Tier::Bytes final : public ObjectBytes,
   }
 
  private:
-  struct Place {
-    CacheVolume* volume;
-    CacheVolume::Use use;
-  };
-  struct Run {
-    const Place* place;  // null: it is to be fetched
-    uint64_t end;
-  };
-
-  // Where the bytes from `offset` are, and how far that holds.
-  [[nodiscard]] static Run PresentRun(uint64_t offset, uint64_t end,
-                                      std::span<const Place> places) {
-    uint64_t missing_until = end;
-    for (const Place& place : places) {
-      const CachedObject& object = *place.use;
-      const auto pending = object.PendingFrom(offset);
-      if (pending.pending) return {&place, std::min(end, pending.end)};
-      missing_until = std::min(missing_until, pending.end);
-      if (object.state() != CachedObject::State::kHere) continue;
-      const uint64_t page = offset / object.page_bytes;
-      const uint64_t page_end = (end + object.page_bytes - 1) / object.page_bytes;
-      const uint64_t without = object.present.NextWithout(page, page_end);
-      if (without > page) return {&place, std::min(end, without * object.page_bytes)};
-      const uint64_t with = object.present.NextWith(page + 1, page_end);
-      missing_until = std::min(missing_until, with * object.page_bytes);
-    }
-    return {nullptr, std::min(end, missing_until)};
-  }
-
-  // One that is to be fetched goes on over a few pages that are here.
-  [[nodiscard]] static Run NextRun(uint64_t offset, uint64_t end, std::span<const Place> places) {
-    Run run = PresentRun(offset, end, places);
-    while (run.place == nullptr && run.end < end) {
-      const Run island = PresentRun(run.end, end, places);
-      if (island.end == end || island.end - run.end > kBridgedBytesMax) break;
-      run.end = PresentRun(island.end, end, places).end;
-    }
-    return run;
-  }
-
   // Answers how far it came: to range.offset when it cannot be read there.
   Result<uint64_t> ReadFrom(const Place& place, ByteRange range, Deadline deadline,
                             ByteSink& sink) {
@@ -190,7 +148,7 @@ class Tier::Bytes final : public ObjectBytes,
   }
 
   Result<ServedBy> ReadNext(const RangeRequest& request, ByteSink& sink) {
-    const Place* const place = keep_ ? PlaceToKeep() : nullptr;
+    const Place* const place = keep_ ? PlaceToKeep(places_) : nullptr;
     if (place == nullptr) return next_->Read(request, sink);
     FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(),
                   sink,
@@ -212,36 +170,9 @@ class Tier::Bytes final : public ObjectBytes,
     return {};
   }
 
-  // The volume that has some of it already, or else the first that works.
-  [[nodiscard]] const Place* PlaceToKeep() const {
-    for (const Place& place : places_)
-      if (place.use->state() == CachedObject::State::kHere) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
-        return &place;
-    return nullptr;
-  }
-
-  // The one in which all of it is to be: parts in several never make a whole.
-  [[nodiscard]] const Place* PlaceToComplete() const {
-    for (const Place& place : places_)
-      if (IsWholeIn(place)) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kHere) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
-        return &place;
-    return nullptr;
-  }
-
-  static bool IsWholeIn(const Place& place) {
-    return place.use->state() == CachedObject::State::kHere && place.use->complete() &&
-           place.volume->usable();
-  }
-
   // `whole` is the next tier's. One that is opened again is copied from there.
   std::shared_ptr<const WholeFile> OrPromote(std::shared_ptr<const WholeFile> whole) {
-    const Place* const place = whole != nullptr && keep_ ? PlaceToKeep() : nullptr;
+    const Place* const place = whole != nullptr && keep_ ? PlaceToKeep(places_) : nullptr;
     if (place == nullptr || size_bytes_ > place->volume->capacity_bytes() / 2 ||
         promoting_.exchange(true))
       return whole;
