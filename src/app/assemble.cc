@@ -20,8 +20,8 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   node.counted_origin = std::make_unique<CountedSource>(*node.origin, *node.fetches);
   CacheOptions cache = options.cache;
   cache.bucket_identity = options.origin.endpoint + " " + options.origin.bucket;
-  ASSIGN_OR_RETURN(node.tiers,
-                   OpenTiers(cache, std::move(memory_medium), *node.counted_origin, clock));
+  ASSIGN_OR_RETURN(node.tiers, OpenTiers(cache, std::move(memory_medium), *node.counted_origin,
+                                         node.demand.get(), clock));
   RangeSource* source = node.counted_origin.get();
   if (node.tiers.disk) source = node.tiers.disk.get();
   if (node.tiers.memory) source = node.tiers.memory.get();
