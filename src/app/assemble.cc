@@ -23,8 +23,8 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   node.limited_origin = std::make_unique<LimitedSource>(*node.counted_origin, *node.traffic);
   CacheOptions cache = options.cache;
   cache.bucket_identity = options.origin.endpoint + " " + options.origin.bucket;
-  ASSIGN_OR_RETURN(node.tiers,
-                   OpenTiers(cache, std::move(memory_medium), *node.limited_origin, clock));
+  ASSIGN_OR_RETURN(node.tiers, OpenTiers(cache, std::move(memory_medium), *node.limited_origin,
+                                         node.demand.get(), clock));
   RangeSource* source = node.limited_origin.get();
   if (node.tiers.disk) source = node.tiers.disk.get();
   if (node.tiers.memory) source = node.tiers.memory.get();

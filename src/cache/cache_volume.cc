@@ -87,7 +87,8 @@ CacheVolume::Use CacheVolume::StartUse(const ObjectDigest& name, const std::stri
       object->SetState(CachedObject::State::kGone);
       displaced = std::move(object);
     }
-    object = std::make_shared<CachedObject>(name, identity, size_bytes, options_.page_bytes);
+    object =
+        std::make_shared<CachedObject>(name, identity, size_bytes, options_.page_bytes, clock_);
     if (scanned_ && !index_.Contains(name)) object->SetState(CachedObject::State::kAbsent);
   }
   if (object->user_count++ == 0) idle_.erase(object->idle_since);

@@ -145,6 +145,7 @@ class CacheVolume {
   Result<> SetCapacity(uint64_t capacity_bytes);
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
   [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] bool is_memory() const { return !options_.may_wait; }
 
   struct Usage {

@@ -117,7 +117,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   if (!stored) return true;  // evicted meanwhile, or its reader will see
   const Result<ObjectMeta> meta = ReadMeta(**stored);
   if (!meta || PageCount(meta->size_bytes, meta->page_bytes) > kScrubbedPagesMax) return true;
-  CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes);
+  CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes, clock_);
   object.SetStored(*std::move(stored));
   ReadTable(object);
   if (!CheckAll(object, kScrubBytesPerSecond)) return object.state() == CachedObject::State::kGone;

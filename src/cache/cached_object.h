@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "cache/cache_storage.h"
 #include "cache/chunk_pool.h"
+#include "cache/flight_table.h"
 #include "cache/object_meta.h"
 #include "cache/page_set.h"
 
@@ -44,15 +45,17 @@ class CachedObject {
     kGone,
   };
 
+  // `clock` outlives it.
   CachedObject(const ObjectDigest& name_, std::string identity_, uint64_t size_bytes_,
-               uint32_t page_bytes_)
+               uint32_t page_bytes_, const Clock& clock)
       : name(name_),
         identity(std::move(identity_)),
         size_bytes(size_bytes_),
         page_bytes(page_bytes_),
         page_count(PageCount(size_bytes_, page_bytes_)),
         present(page_count),
-        checked(page_count) {}
+        checked(page_count),
+        flights(size_bytes_, page_bytes_, clock) {}
 
   // Of the object; its last page is cut at its end.
   [[nodiscard]] ByteRange RangeOfPages(uint64_t first, uint64_t end) const {
@@ -102,8 +105,9 @@ class CachedObject {
   const uint64_t page_count;
 
   // Their own synchronization.
-  PageSet present;  // with a checksum
-  PageSet checked;  // of those, written by this process or compared with their checksum
+  PageSet present;      // with a checksum
+  PageSet checked;      // of those, written by this process or compared with their checksum
+  FlightTable flights;  // what is on its way here
 
   // Held across I/O, on purpose: one thread at a time loads or writes an object's files, and
   // who reads does not take it.

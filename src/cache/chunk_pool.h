@@ -31,7 +31,7 @@ class ChunkPool {
       }
     }
   };
-  using Memory = std::unique_ptr<std::byte[], GiveBack>;
+  using Memory = std::shared_ptr<std::byte[]>;
 
   // Its bytes may hold anything.
   Memory Take(uint64_t size_bytes) EXCLUDES(mutex_) {

@@ -7,12 +7,13 @@
 namespace shoal {
 
 FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
-                   ByteSink& reader, Keep keep)
+                   ByteSink& reader, FlightTable::Flight* flight, Keep keep)
     : range_(range),
       object_bytes_(object_bytes),
       page_bytes_(page_bytes),
       pool_(pool),
       reader_(reader),
+      flight_(flight),
       keep_(std::move(keep)),
       offset_(range.offset),
       skip_until_((range.offset + page_bytes - 1) / page_bytes * page_bytes) {}
@@ -45,6 +46,7 @@ void FillSink::Collect(std::span<const std::byte> bytes) {
     chunk_.size_bytes += count;
     offset_ += count;
     bytes = bytes.subspan(count);
+    if (flight_ != nullptr) flight_->Arrived(chunk_.bytes, chunk_.offset, offset_);
     if (chunk_.size_bytes == capacity_bytes_) Finish();
   }
 }
@@ -52,10 +54,12 @@ void FillSink::Collect(std::span<const std::byte> bytes) {
 void FillSink::Finish() {
   if (chunk_.bytes == nullptr) return;
   CacheChunk chunk = std::exchange(chunk_, {});
+  const uint64_t until = chunk.offset + chunk.size_bytes;
+  if (flight_ != nullptr) flight_->Storing();
   // The object's last page is whole as it is.
-  if (chunk.offset + chunk.size_bytes != object_bytes_)
-    chunk.size_bytes -= chunk.size_bytes % page_bytes_;
+  if (until != object_bytes_) chunk.size_bytes -= chunk.size_bytes % page_bytes_;
   if (chunk.size_bytes > 0) keep_(std::move(chunk));
+  if (flight_ != nullptr) flight_->Stored(until);
 }
 
 }  // namespace shoal

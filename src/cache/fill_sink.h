@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "cache/cached_object.h"
+#include "cache/flight_table.h"
 
 namespace shoal {
 
@@ -18,9 +19,10 @@ class FillSink final : public ByteSink {
   using Keep = std::function<void(CacheChunk)>;
 
   // The bytes are those of `range` of an object. Pages that are only partly in it are not
-  // kept. `keep` is called for each chunk, of at most kChunkBytesMax.
+  // kept. `keep` is called for each chunk, of at most kChunkBytesMax. `flight`, unless null, is
+  // told how far it came, and outlives it.
   FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
-           ByteSink& reader, Keep keep);
+           ByteSink& reader, FlightTable::Flight* flight, Keep keep);
 
   // The reader first: keeping does not make it wait.
   bool Append(std::span<const std::byte> bytes) override;
@@ -35,6 +37,7 @@ class FillSink final : public ByteSink {
   const uint32_t page_bytes_;
   ChunkPool& pool_;
   ByteSink& reader_;
+  FlightTable::Flight* const flight_;
   const Keep keep_;
 
   uint64_t offset_;      // of the next byte to come

@@ -56,7 +56,7 @@ TierOptions TierOf(const CacheOptions& options, ServedBy kind) {
 }
 
 Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSource& next,
-                                           const Clock& clock) {
+                                           DemandGauge* demand, const Clock& clock) {
   ASSIGN_OR_RETURN(const std::vector<std::string> directories,
                    SplitDirectories(options.disk_directories));
   std::vector<std::unique_ptr<CacheVolume>> volumes;
@@ -68,12 +68,12 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
     volumes.push_back(std::make_unique<CacheVolume>(VolumeOf(options, options.disk_capacity_mib),
                                                     *std::move(storage), clock));
   }
-  return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next);
+  return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next, demand);
 }
 
 Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDescriptor medium,
                                              bool above_disk, RangeSource& next,
-                                             const Clock& clock) {
+                                             DemandGauge* demand, const Clock& clock) {
   if (!medium.valid()) {
     ASSIGN_OR_RETURN(medium, MakeMemoryMedium());
   }
@@ -86,13 +86,13 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDe
   tier.keep_at_first = !above_disk;
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(volume, std::move(storage), clock));
-  return std::make_unique<Tier>(tier, std::move(volumes), next);
+  return std::make_unique<Tier>(tier, std::move(volumes), next, demand);
 }
 
 }  // namespace
 
 Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
-                        RangeSource& origin, const Clock& clock) {
+                        RangeSource& origin, DemandGauge* demand, const Clock& clock) {
   Tiers tiers;
   // What a process with a memory cache left is of no use to one without.
   if (memory_medium.valid() && (!options.enabled || options.memory_capacity_mib == 0))
@@ -100,12 +100,12 @@ Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_mediu
   if (!options.enabled) return tiers;
   RETURN_IF_ERROR(Check(options));
   if (options.disk_capacity_mib > 0) {
-    ASSIGN_OR_RETURN(tiers.disk, OpenDiskTier(options, origin, clock));
+    ASSIGN_OR_RETURN(tiers.disk, OpenDiskTier(options, origin, demand, clock));
   }
   if (options.memory_capacity_mib > 0) {
     RangeSource& next = tiers.disk ? static_cast<RangeSource&>(*tiers.disk) : origin;
     ASSIGN_OR_RETURN(tiers.memory, OpenMemoryTier(options, std::move(memory_medium),
-                                                  tiers.disk != nullptr, next, clock));
+                                                  tiers.disk != nullptr, next, demand, clock));
   }
   return tiers;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "base/result.h"
+#include "cache/demand_gauge.h"
 #include "cache/options.h"
 #include "cache/range_source.h"
 #include "cache/tier.h"
@@ -17,11 +18,11 @@ struct Tiers {
   std::unique_ptr<Tier> memory;  // null: none; in front of the disk
 };
 
-// Makes what there is room for; `origin` and `clock` outlive it. `memory_medium` is of
-// MakeMemoryMedium, or none, and then the memory tier begins with a new one. kInvalid: the options
-// contradict each other, or ask for more than the machine has; kBusy: a directory is another
-// mount's. Other errors are OpenCacheDirectory's.
+// Makes what there is room for; `origin`, `demand` and `clock` outlive it; see Tier for `demand`.
+// `memory_medium` is of MakeMemoryMedium, or none, and then the memory tier begins with a new one.
+// kInvalid: the options contradict each other, or ask for more than the machine has; kBusy: a
+// directory is another mount's. Other errors are OpenCacheDirectory's.
 Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
-                        RangeSource& origin, const Clock& clock);
+                        RangeSource& origin, DemandGauge* demand, const Clock& clock);
 
 }  // namespace shoal

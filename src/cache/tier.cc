@@ -8,16 +8,15 @@
 #include <utility>
 
 #include "cache/fill_sink.h"
+#include "cache/flight_table.h"
 #include "cache/object_meta.h"
+#include "cache/object_places.h"
 
 namespace shoal {
 namespace {
 
 // What is read from a volume at once.
 constexpr uint64_t kReadBytesMax = kMiB;
-// Pages that are here are fetched all the same if they lie between others that are not and
-// are so few: one request costs less than two.
-constexpr uint64_t kBridgedBytesMax = 128 * kKiB;
 constexpr size_t kPromoterThreads = 1;
 // Each holds a file that cannot be evicted meanwhile.
 constexpr uint32_t kPromotionsMax = 16;
@@ -52,23 +51,27 @@ class Tier::Bytes final : public ObjectBytes,
 
   Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
     for (const Place& place : places_) place.volume->Load(place.use, request.deadline);
+    const Instant patient_until = PatientUntil(request.deadline, clock());
     ServedBy furthest = tier_.options_.kind;
     for (uint64_t offset = request.range.offset; offset < request.range.end();) {
       const Run run = NextRun(offset, request.range.end(), places_);
+      RangeRequest rest = request;
+      rest.range = {offset, run.end - offset};
       if (run.place != nullptr) {
-        const ByteRange range{offset, run.end - offset};
         ASSIGN_OR_RETURN(const uint64_t sent_until,
-                         ReadFrom(*run.place, range, request.deadline, sink));
+                         ReadFrom(*run.place, rest.range, request.deadline, sink));
         if (sent_until > offset) {
           offset = sent_until;
           continue;
         }
       }
-      RangeRequest rest = request;
-      rest.range = {offset, run.end - offset};
-      ASSIGN_OR_RETURN(const ServedBy by, ReadNext(rest, sink));
-      furthest = std::max(furthest, by);
-      offset = run.end;
+      // What a volume has and does not give in time is worth no more waiting.
+      const bool is_missing = run.place == nullptr;
+      ASSIGN_OR_RETURN(
+          const Progress got,
+          ReadNext(rest, is_missing, is_missing ? patient_until : Instant::min(), sink));
+      furthest = std::max(furthest, got.by);
+      offset = got.until;
     }
     return furthest;
   }
@@ -97,10 +100,10 @@ class Tier::Bytes final : public ObjectBytes,
 
   bool Has(ByteRange range, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
-    const Place* const place = PlaceToComplete();
+    const Place* const place = PlaceToComplete(places_);
     if (place == nullptr) return false;
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = PresentRun(offset, range.end(), std::span(place, 1));
+      const Run run = PresentRun(offset, range.end(), Places(place, 1));
       if (run.place == nullptr) return false;
       offset = run.end;
     }
@@ -109,16 +112,20 @@ class Tier::Bytes final : public ObjectBytes,
 
   Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
-    const Place* const place = PlaceToComplete();
+    const Place* const place = PlaceToComplete(places_);
     if (place == nullptr)
       return Fail(Errc::kBusy, "no directory of the cache can be written to at the moment");
+    const Instant patient_until = PatientUntil(deadline, clock());
     for (uint64_t offset = range.offset; offset < range.end();) {
-      const Run run = NextRun(offset, range.end(), std::span(place, 1));
+      const Run run = NextRun(offset, range.end(), Places(place, 1));
       if (run.place == nullptr) {
-        const ByteRange missing{offset, run.end - offset};
-        RETURN_IF_ERROR(BringMissing(*place, missing, watcher, deadline));
+        const Miss miss{.range = {offset, run.end - offset},
+                        .need = Miss::Need::kStored,
+                        .patient_until = patient_until};
+        ASSIGN_OR_RETURN(offset, BringMissing(*place, miss, watcher, deadline));
+      } else {
+        offset = run.end;
       }
-      offset = run.end;
     }
     return {};
   }
@@ -135,45 +142,10 @@ class Tier::Bytes final : public ObjectBytes,
   }
 
  private:
-  struct Place {
-    CacheVolume* volume;
-    CacheVolume::Use use;
+  struct Progress {
+    uint64_t until;
+    ServedBy by;
   };
-  struct Run {
-    const Place* place;  // null: it is to be fetched
-    uint64_t end;
-  };
-
-  // Where the bytes from `offset` are, and how far that holds.
-  [[nodiscard]] static Run PresentRun(uint64_t offset, uint64_t end,
-                                      std::span<const Place> places) {
-    uint64_t missing_until = end;
-    for (const Place& place : places) {
-      const CachedObject& object = *place.use;
-      const auto pending = object.PendingFrom(offset);
-      if (pending.pending) return {&place, std::min(end, pending.end)};
-      missing_until = std::min(missing_until, pending.end);
-      if (object.state() != CachedObject::State::kHere) continue;
-      const uint64_t page = offset / object.page_bytes;
-      const uint64_t page_end = (end + object.page_bytes - 1) / object.page_bytes;
-      const uint64_t without = object.present.NextWithout(page, page_end);
-      if (without > page) return {&place, std::min(end, without * object.page_bytes)};
-      const uint64_t with = object.present.NextWith(page + 1, page_end);
-      missing_until = std::min(missing_until, with * object.page_bytes);
-    }
-    return {nullptr, std::min(end, missing_until)};
-  }
-
-  // One that is to be fetched goes on over a few pages that are here.
-  [[nodiscard]] static Run NextRun(uint64_t offset, uint64_t end, std::span<const Place> places) {
-    Run run = PresentRun(offset, end, places);
-    while (run.place == nullptr && run.end < end) {
-      const Run island = PresentRun(run.end, end, places);
-      if (island.end == end || island.end - run.end > kBridgedBytesMax) break;
-      run.end = PresentRun(island.end, end, places).end;
-    }
-    return run;
-  }
 
   // Answers how far it came: to range.offset when it cannot be read there.
   Result<uint64_t> ReadFrom(const Place& place, ByteRange range, Deadline deadline,
@@ -189,59 +161,83 @@ class Tier::Bytes final : public ObjectBytes,
     return offset;
   }
 
-  Result<ServedBy> ReadNext(const RangeRequest& request, ByteSink& sink) {
-    const Place* const place = keep_ ? PlaceToKeep() : nullptr;
-    if (place == nullptr) return next_->Read(request, sink);
-    FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(),
-                  sink,
+  // From the next source, or from who is fetching it. It may come no further than it was: then
+  // the volumes have to be looked at again.
+  Result<Progress> ReadNext(const RangeRequest& request, bool is_missing, Instant patient_until,
+                            ByteSink& sink) {
+    const Place* const place = keep_ ? PlaceToKeep(places_) : nullptr;
+    if (place == nullptr) {
+      ASSIGN_OR_RETURN(const ServedBy by, next_->Read(request, sink));
+      return Progress{request.range.end(), by};
+    }
+    const Miss miss{
+        .range = request.range,
+        .need = request.purpose == Purpose::kRead ? Miss::Need::kNow : Miss::Need::kSoon,
+        .patient_until = patient_until};
+    const auto flight = place->use->flights.Claim(miss);
+    if (flight == nullptr) return ReadFromFlight(*place, miss, request.purpose, sink);
+    if (is_missing && !StillMissing(*flight, places_))
+      return Progress{request.range.offset, tier_.options_.kind};
+    FillSink fill(flight->range(), size_bytes_, tier_.options_.page_bytes, place->volume->pool(),
+                  sink, flight.get(),
                   [place](CacheChunk chunk) { place->volume->Fill(place->use, std::move(chunk)); });
-    const Result<ServedBy> read = next_->Read(request, fill);
+    RangeRequest claimed = request;
+    claimed.range = flight->range();
+    const Result<ServedBy> read = next_->Read(claimed, fill);
     fill.Finish();
-    return read;
+    if (!read) return tl::unexpected(read.error());
+    return Progress{claimed.range.end(), *read};
   }
 
-  Result<> BringMissing(const Place& place, ByteRange range, ByteSink& watcher, Deadline deadline) {
+  Result<Progress> ReadFromFlight(const Place& place, const Miss& miss, Purpose purpose,
+                                  ByteSink& sink) {
+    std::optional<DemandGauge::Fetch> demand;
+    if (tier_.demand_ != nullptr && purpose != Purpose::kWarmup) demand.emplace(*tier_.demand_);
+    const FlightTable::Part part = place.use->flights.AwaitBytes(miss);
+    if (part.bytes.empty()) return Progress{miss.range.offset, tier_.options_.kind};
+    if (!sink.Append(part.bytes)) return Fail(Errc::kInterrupted, "the reader wants no more");
+    // It was waited for as if this read had fetched it.
+    return Progress{miss.range.offset + part.bytes.size(), ServedBy::kOrigin};
+  }
+
+  // How far it came, as ReadNext.
+  Result<uint64_t> BringMissing(const Place& place, const Miss& miss, ByteSink& watcher,
+                                Deadline deadline) {
+    FlightTable& flights = place.use->flights;
+    const auto flight = flights.Claim(miss);
+    if (flight == nullptr) {
+      flights.AwaitStored(miss);
+      if (!watcher.Append({})) return Fail(Errc::kInterrupted, "nobody wants it any more");
+      return miss.range.offset;
+    }
+    if (!StillMissing(*flight, Places(&place, 1))) return miss.range.offset;
+    const ByteRange range = flight->range();
     FillSink fill(range, size_bytes_, tier_.options_.page_bytes, place.volume->pool(), watcher,
-                  [&](CacheChunk chunk) {
+                  flight.get(), [&](CacheChunk chunk) {
                     (void)place.volume->FillPatiently(place.use, std::move(chunk), deadline);
                   });
     const Result<ServedBy> read =
         next_->Read({.range = range, .purpose = Purpose::kWarmup, .deadline = deadline}, fill);
     fill.Finish();
     if (!read) return tl::unexpected(read.error());
-    return {};
+    return range.end();
   }
 
-  // The volume that has some of it already, or else the first that works.
-  [[nodiscard]] const Place* PlaceToKeep() const {
-    for (const Place& place : places_)
-      if (place.use->state() == CachedObject::State::kHere) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
-        return &place;
-    return nullptr;
+  // Others may have brought it between the look at the volumes and the claim. False: they did;
+  // and if they brought what is behind the beginning, the flight ends there.
+  static bool StillMissing(FlightTable::Flight& flight, Places places) {
+    const ByteRange range = flight.range();
+    const Run run = NextRun(range.offset, range.end(), places);
+    if (run.place != nullptr) return false;
+    if (run.end < range.end()) flight.Shorten(run.end);
+    return true;
   }
 
-  // The one in which all of it is to be: parts in several never make a whole.
-  [[nodiscard]] const Place* PlaceToComplete() const {
-    for (const Place& place : places_)
-      if (IsWholeIn(place)) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kHere) return &place;
-    for (const Place& place : places_)
-      if (place.volume->usable() && place.use->state() == CachedObject::State::kAbsent)
-        return &place;
-    return nullptr;
-  }
-
-  static bool IsWholeIn(const Place& place) {
-    return place.use->state() == CachedObject::State::kHere && place.use->complete() &&
-           place.volume->usable();
-  }
+  [[nodiscard]] const Clock& clock() const { return places_.front().volume->clock(); }
 
   // `whole` is the next tier's. One that is opened again is copied from there.
   std::shared_ptr<const WholeFile> OrPromote(std::shared_ptr<const WholeFile> whole) {
-    const Place* const place = whole != nullptr && keep_ ? PlaceToKeep() : nullptr;
+    const Place* const place = whole != nullptr && keep_ ? PlaceToKeep(places_) : nullptr;
     if (place == nullptr || size_bytes_ > place->volume->capacity_bytes() / 2 ||
         promoting_.exchange(true))
       return whole;
@@ -261,7 +257,7 @@ class Tier::Bytes final : public ObjectBytes,
   void Promote(const WholeFile& whole, const Place& place) {
     NoReader nobody;
     FillSink fill({0, size_bytes_}, size_bytes_, tier_.options_.page_bytes, place.volume->pool(),
-                  nobody,
+                  nobody, nullptr,
                   [&](CacheChunk chunk) { place.volume->Fill(place.use, std::move(chunk)); });
     std::vector<std::byte> buffer(std::min(kReadBytesMax, size_bytes_));
     for (uint64_t offset = 0; offset < size_bytes_;) {
@@ -285,10 +281,11 @@ class Tier::Bytes final : public ObjectBytes,
 };
 
 Tier::Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
-           RangeSource& next)
+           RangeSource& next, DemandGauge* demand)
     : options_(options),
       volumes_(std::move(volumes)),
       next_(next),
+      demand_(demand),
       promoter_("cache-promote", kPromoterThreads) {}
 
 std::shared_ptr<ObjectBytes> Tier::Open(const ObjectVersion& version) {

@@ -2,7 +2,8 @@
 // source for what is in none of them.
 //
 // An object is kept in the volume that a hash of its name and the volume's picks, among those
-// that work; it is found in whichever volume has it, so directories may come and go. Thread-safe.
+// that work; it is found in whichever volume has it, so directories may come and go. Who misses
+// what somebody else is fetching takes it from there (flight_table.h). Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "base/thread_pool.h"
 #include "cache/cache_volume.h"
 #include "cache/delivery.h"
+#include "cache/demand_gauge.h"
 #include "cache/object_digest.h"
 #include "cache/range_source.h"
 #include "cache/recent_names.h"
@@ -32,9 +34,10 @@ struct TierOptions {
 
 class Tier final : public RangeSource {
  public:
-  // `next` outlives it. At least one volume.
+  // `next` outlives it, and so does `demand`, which, unless null, shows when readers wait for what
+  // somebody else is fetching. At least one volume.
   Tier(const TierOptions& options, std::vector<std::unique_ptr<CacheVolume>> volumes,
-       RangeSource& next);
+       RangeSource& next, DemandGauge* demand = nullptr);
 
   std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
 
@@ -74,6 +77,7 @@ class Tier final : public RangeSource {
   const TierOptions options_;
   const std::vector<std::unique_ptr<CacheVolume>> volumes_;
   RangeSource& next_;
+  DemandGauge* const demand_;
   RecentNames opened_;
   std::atomic<uint32_t> promotion_count_{0};
   ThreadPool promoter_;  // last: its work uses the rest
