@@ -14,6 +14,7 @@
 #include "cache/range_source.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
+#include "origin/last_requests.h"
 #include "origin/measured_store.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
@@ -23,6 +24,7 @@ namespace shoal {
 // Each member uses those above it.
 struct Node {
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
+  std::unique_ptr<LastRequests> last_requests = std::make_unique<LastRequests>();
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
   std::unique_ptr<DemandGauge> demand;
