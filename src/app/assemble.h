@@ -27,6 +27,8 @@ struct Node {
   std::unique_ptr<LastRequests> last_requests = std::make_unique<LastRequests>();
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
+  // Again, for what people ask of it: that is not the last request for an object.
+  std::unique_ptr<ObjectStore> facts_store;
   std::unique_ptr<DemandGauge> demand;
   std::unique_ptr<RangeSource> origin;
   std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();
