@@ -299,6 +299,16 @@ TEST_F(AdminApiTest, ReadinessSaysWhyNot) {
   EXPECT_EQ(Get("/healthz").body, "ok\n");
 }
 
+TEST_F(AdminApiTest, HealthIsTheProcesssAndNotTheStores) {
+  report_.SetReady({.ready = false, .reason = "the store refused the credentials"});
+  EXPECT_EQ(Get("/healthz").status, 200);
+  report_.SetStuck("a thread has been in one request for 11 s");
+  EXPECT_EQ(Get("/healthz").status, 503);
+  EXPECT_EQ(Get("/healthz").body, "a thread has been in one request for 11 s\n");
+  report_.SetStuck(std::nullopt);
+  EXPECT_EQ(Get("/healthz").body, "ok\n");
+}
+
 TEST_F(AdminApiTest, ANodeInTroubleFindsOutByItselfWhenThatIsOver) {
   int trial_count = 0;
   bool is_well = false;
