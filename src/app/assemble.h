@@ -15,6 +15,7 @@
 #include "cache/traffic_limit.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
+#include "origin/last_requests.h"
 #include "origin/measured_store.h"
 #include "origin/object_store.h"
 #include "read/read_engine.h"
@@ -24,8 +25,11 @@ namespace shoal {
 // Each member uses those above it.
 struct Node {
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
+  std::unique_ptr<LastRequests> last_requests = std::make_unique<LastRequests>();
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
+  // Again, for what people ask of it: that is not the last request for an object.
+  std::unique_ptr<ObjectStore> facts_store;
   std::unique_ptr<DemandGauge> demand;
   std::unique_ptr<RangeSource> origin;
   std::unique_ptr<PlaceCounters> fetches = std::make_unique<PlaceCounters>();

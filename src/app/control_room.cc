@@ -111,7 +111,8 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                          .describe_path =
                                              [&node, prefix = options.file_system.prefix](
                                                  std::string_view path, Deadline deadline) {
-                                               return DescribePath(*node.warmup_store, prefix,
+                                               return DescribePath(*node.facts_store,
+                                                                   *node.last_requests, prefix,
                                                                    node.tiers, path, deadline);
                                              },
                                          .clock = clock}));

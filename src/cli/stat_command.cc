@@ -1,14 +1,16 @@
 #include "cli/stat_command.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <string>
 
 #include "base/exit_status.h"
 #include "base/log.h"
-#include "cli/admin_client.h"
 #include "cli/humane.h"
 
 namespace shoal {
@@ -20,7 +22,8 @@ class StatCommand final : public Command {
 
   void Declare(CLI::App& app) override {
     app.description(
-        "Says how much of a file or directory is cached, and which version the bucket has now.");
+        "Says how much of a file or directory is cached, which version of it the bucket has now, "
+        "and by which id the store knows the last request for it.");
     app.add_option("PATH", path_, "A path in a mount; it may be missing from the bucket")
         ->required();
     app.add_flag("--json", json_, "Print what the admin port answers");
@@ -63,6 +66,7 @@ class StatCommand final : public Command {
       print("ETag", answer.at("ETag"));
       print("storage class", answer.at("StorageClass"));
       print("served", answer.at("Served"));
+      print("last request", DescribeLastRequest(answer.value("LastRequest", Json())));
     }
     return kExitSuccess;
   }
@@ -72,6 +76,18 @@ class StatCommand final : public Command {
 };
 
 }  // namespace
+
+std::string DescribeLastRequest(const Json& last_request) {
+  if (last_request.is_null()) return "none that is remembered";
+  const std::string id = last_request.at("Id");
+  const std::string failure = last_request.at("Failure");
+  const int status = last_request.at("Status");
+  const int64_t ended_unix_micros = last_request.at("EndTime");
+  return fmt::format("{}, {} at {:%Y-%m-%d %H:%M:%S} UTC: {}", id.empty() ? "without an id" : id,
+                     last_request.at("Operation").get<std::string>(),
+                     fmt::gmtime(static_cast<std::time_t>(ended_unix_micros / 1'000'000)),
+                     failure.empty() ? fmt::format("HTTP {}", status) : failure);
+}
 
 std::unique_ptr<Command> MakeStatCommand() {
   return std::make_unique<StatCommand>();

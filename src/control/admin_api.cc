@@ -318,7 +318,8 @@ HttpAnswer AdminApi::Metrics(const Call&) {
 }
 
 HttpAnswer AdminApi::Health(const Call&) {
-  return TextAnswer(200, "ok");
+  const std::optional<std::string> stuck = node_.report.Stuck();
+  return stuck ? TextAnswer(503, *stuck) : TextAnswer(200, "ok");
 }
 
 void AdminApi::TryStore() {

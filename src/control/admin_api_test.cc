@@ -299,6 +299,16 @@ TEST_F(AdminApiTest, ReadinessSaysWhyNot) {
   EXPECT_EQ(Get("/healthz").body, "ok\n");
 }
 
+TEST_F(AdminApiTest, HealthIsTheProcesssAndNotTheStores) {
+  report_.SetReady({.ready = false, .reason = "the store refused the credentials"});
+  EXPECT_EQ(Get("/healthz").status, 200);
+  report_.SetStuck("a thread has been in one request for 11 s");
+  EXPECT_EQ(Get("/healthz").status, 503);
+  EXPECT_EQ(Get("/healthz").body, "a thread has been in one request for 11 s\n");
+  report_.SetStuck(std::nullopt);
+  EXPECT_EQ(Get("/healthz").body, "ok\n");
+}
+
 TEST_F(AdminApiTest, ANodeInTroubleFindsOutByItselfWhenThatIsOver) {
   int trial_count = 0;
   bool is_well = false;
@@ -360,14 +370,19 @@ TEST_F(AdminApiTest, StatTellsWhatTheCacheHasOfAPath) {
                      .key = "prefix/a",
                      .etag = "\"E\"",
                      .storage_class = "Standard",
-                     .served = "from the store"};
+                     .served = "from the store",
+                     .last_request = path == "a" ? std::nullopt
+                                                 : std::optional(LastRequest{"GetObject", "7F", 503,
+                                                                             "too busy", 5})};
   };
   EXPECT_EQ(Get("/v1/stat?target_path=a").body,
             R"({"ErrorCode":0,"ErrorMessage":"Request processed","Path":"a","IsDir":false,)"
             R"("TotalSize":100,"CachedSize":50,"ObjectCount":1,"CachedObjectCount":0,)"
             R"("Key":"prefix/a","ETag":"\"E\"","StorageClass":"Standard",)"
-            R"("Served":"from the store"})"
+            R"("Served":"from the store","LastRequest":null})"
             "\n");
+  EXPECT_EQ(AdminJson::parse(Get("/v1/stat?target_path=b").body)["LastRequest"].dump(),
+            R"({"Operation":"GetObject","Id":"7F","Status":503,"Failure":"too busy","EndTime":5})");
   EXPECT_EQ(Get("/v1/stat?target_path=gone").status, 404);
   EXPECT_EQ(Get("/v1/stat?target_path=gone").body,
             "{\"ErrorCode\":2,\"ErrorMessage\":\"nothing has the path 'gone'\"}\n");

@@ -103,6 +103,14 @@ AdminJson PathFactsAsJson(std::string_view path, const PathFacts& facts) {
   json["ETag"] = facts.etag;
   json["StorageClass"] = facts.storage_class;
   json["Served"] = facts.served;
+  if (facts.last_request)
+    json["LastRequest"] = {{"Operation", facts.last_request->operation},
+                           {"Id", facts.last_request->id},
+                           {"Status", facts.last_request->status},
+                           {"Failure", facts.last_request->failure},
+                           {"EndTime", facts.last_request->ended_unix_micros}};
+  else
+    json["LastRequest"] = nullptr;
   return json;
 }
 

@@ -44,8 +44,9 @@ std::string HowServed(const ObjectInfo& info, const Tier::Coverage& coverage) {
 
 }  // namespace
 
-Result<PathFacts> DescribePath(ObjectStore& store, const std::string& mount_prefix,
-                               const Tiers& tiers, std::string_view path, Deadline deadline) {
+Result<PathFacts> DescribePath(ObjectStore& store, const LastRequests& requests,
+                               const std::string& mount_prefix, const Tiers& tiers,
+                               std::string_view path, Deadline deadline) {
   ASSIGN_OR_RETURN(const std::string normal, NormalizeWarmupPath(path));
   WarmupListing listing(store, mount_prefix, normal, WarmupFilter());
   PathFacts facts;
@@ -64,6 +65,7 @@ Result<PathFacts> DescribePath(ObjectStore& store, const std::string& mount_pref
       facts.etag = info.version.etag;
       facts.storage_class = NameOf(info.storage_class);
       facts.served = HowServed(info, coverage);
+      facts.last_request = requests.Of(info.version.key);
     }
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,7 +57,10 @@ class NodeReport {
   // One JSON object: mount, version, tiers, rates over the last ten minutes, recent errors.
   // docs/operations.md names its members.
   virtual std::string StatusJson() = 0;
-  // Mounted, with credentials that were not refused and a store that answers.
+  // Why this process does not serve its mount as it should, for people; nothing if it does.
+  // Whatever the store does is no reason.
+  virtual std::optional<std::string> Stuck() = 0;
+  // Not stuck; mounted, with credentials that were not refused and a store that answers.
   virtual Readiness Ready() = 0;
 };
 

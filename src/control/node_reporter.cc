@@ -1,5 +1,6 @@
 #include "control/node_reporter.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <utility>
@@ -15,6 +16,10 @@ namespace {
 
 using RequestKind = RequestMetrics::Kind;
 using StoreKind = StoreMetrics::Kind;
+
+// A receiving thread takes microseconds for a request, and milliseconds for a long list of
+// forgotten inodes; one that has lost its core for a while is no reason to end a node.
+constexpr Duration kStuckAfter = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -99,7 +104,16 @@ void NodeReporter::ClearTier() {
   cleared_at_ = TierSinceStart();
 }
 
+std::optional<std::string> NodeReporter::Stuck() {
+  const Duration longest = parts_.session.longest_receipt();
+  if (longest < kStuckAfter) return std::nullopt;
+  return fmt::format("a thread that receives the kernel's requests has been in one for {} s",
+                     std::chrono::duration_cast<std::chrono::seconds>(longest).count());
+}
+
 Readiness NodeReporter::Ready() {
+  if (std::optional<std::string> stuck = Stuck())
+    return {.ready = false, .reason = *std::move(stuck)};
   if (const std::optional<Error> trouble = parts_.store.trouble())
     return {.ready = false, .reason = log::Printable(trouble->detail)};
   return {.ready = true, .reason = {}};

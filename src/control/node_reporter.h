@@ -26,6 +26,7 @@ class NodeReporter final : public NodeReport {
   void ClearTier() override;
   std::string PrometheusText() override;
   std::string StatusJson() override;
+  std::optional<std::string> Stuck() override;
   Readiness Ready() override;
 
  private:

@@ -78,13 +78,13 @@ Result<std::unique_ptr<Decoder>> Decoder::Make(const fuse_lowlevel_ops& operatio
   return decoder;
 }
 
-void Decoder::Feed(std::span<std::byte> message, ReplyPort* port) {
+void Decoder::Feed(std::span<std::byte> message, ReplyPort* port, Instant received) {
   auto* header = reinterpret_cast<fuse_in_header*>(message.data());
   current_port = port;
   if (port != nullptr) {
     port->unique = header->unique;
     port->opcode = header->opcode;
-    port->received = metrics_.Now();
+    port->received = received;
     port->metrics = &metrics_;
   }
   // libfuse hands this number back with the answer and does nothing else with it.

@@ -48,10 +48,10 @@ class Decoder {
   static Result<std::unique_ptr<Decoder>> Make(const fuse_lowlevel_ops& operations, void* userdata,
                                                int unused_fd, RequestMetrics& metrics);
 
-  // Calls the operation on this thread. `message` starts with a fuse_in_header, is whole, and
-  // is changed. `port` outlives the answer; nullptr for messages that get none. FUSE_INTERRUPT
-  // is not for libfuse, which keeps no account of requests here.
-  void Feed(std::span<std::byte> message, ReplyPort* port);
+  // Calls the operation on this thread. `received`: now, or a moment ago. `message` starts with a
+  // fuse_in_header, is whole, and is changed. `port` outlives the answer; nullptr for messages that
+  // get none. FUSE_INTERRUPT is not for libfuse, which keeps no account of requests here.
+  void Feed(std::span<std::byte> message, ReplyPort* port, Instant received);
 
   // The port of the request whose operation this thread is in, until it is answered: libfuse
   // does not tell.

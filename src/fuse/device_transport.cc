@@ -109,6 +109,7 @@ void DeviceTransport::Receive() {
       epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stop_.fd(), &stop) != 0)
     End(Fail(Errc::kUnreachable, std::string("epoll on /dev/fuse: ") + std::strerror(errno)));
 
+  ReceiverWatch::Seat& seat = sink_.AddSeat();
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
   const auto answer = std::make_unique_for_overwrite<std::byte[]>(answer_bytes_);
   while (!stop_.raised()) {
@@ -119,7 +120,7 @@ void DeviceTransport::Receive() {
       Reply* reply = nullptr;
       if (ExpectsReply(header->opcode))
         reply = new Reply(unanswered_, device_fd_, {answer.get(), answer_bytes_});
-      sink_.Receive(message, reply);
+      sink_.Receive(message, reply, seat);
     } else if (length == 0 || errno == ENODEV || errno == ECONNABORTED) {
       End({});  // unmounted
     } else if (errno == EAGAIN) {

@@ -93,10 +93,10 @@ std::vector<std::byte> InitExchange::Saved() const {
   return saved;
 }
 
-Result<> InitExchange::Complete(Decoder& decoder, bool io_uring) {
+Result<> InitExchange::Complete(Decoder& decoder, bool io_uring, Instant now) {
   io_uring_ = io_uring;
   std::vector<std::byte> message = message_;  // feeding changes it
-  decoder.Feed(message, this);
+  decoder.Feed(message, this, now);
   if (!answered_)
     return Fail(Errc::kUnsupported,
                 "FUSE_INIT: the kernel and libfuse do not agree on a protocol, or the kernel did "

@@ -33,7 +33,7 @@ class InitExchange final : private ReplyPort {
 
   // Feeds the message. The kernel gets the answer, unless it got one before. `io_uring`
   // must be what was agreed on before if this was restored.
-  Result<> Complete(Decoder& decoder, bool io_uring);
+  Result<> Complete(Decoder& decoder, bool io_uring, Instant now);
 
   // Only after Complete, or if restored.
   [[nodiscard]] uint64_t agreed_flags() const;

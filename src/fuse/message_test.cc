@@ -6,10 +6,12 @@
 #include <cstring>
 #include <future>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "fuse/kernel_abi.h"
 #include "fuse/session.h"
+#include "testing/adjustable_clock.h"
 #include "testing/fake_kernel.h"
 #include "testing/memory_file_system.h"
 
@@ -25,6 +27,9 @@ class MessageTest : public testing::Test {
     EXPECT_EQ(kernel_.Receive().unique, 1u);
   }
   void TearDown() override {
+    file_system_.lookup_gate.Open();
+    file_system_.attributes_gate.Open();
+    file_system_.ReleaseReads();
     kernel_.Unmount();
     if (outcome_.valid()) {
       EXPECT_TRUE(outcome_.get());
@@ -59,9 +64,16 @@ class MessageTest : public testing::Test {
   void SendInterrupt(uint64_t of, uint64_t unique) {
     kernel_.Send(FUSE_INTERRUPT, unique, 0, FakeKernel::BytesOf(fuse_interrupt_in{of}));
   }
+  // An answer may come a moment before its thread is done with the request.
+  [[nodiscard]] bool ReceiversAreDone() const {
+    const Deadline soon = Deadline::After(clock_, std::chrono::seconds(20));
+    while (session_->longest_receipt() > Duration::zero() && !soon.Passed(clock_))
+      std::this_thread::yield();
+    return session_->longest_receipt() == Duration::zero();
+  }
   void SendStatfs(uint64_t unique) { kernel_.Send(FUSE_STATFS, unique, 1, ""); }
 
-  SystemClock clock_;
+  AdjustableClock clock_;
   NoHandOver hand_over_;
   MemoryFileSystem file_system_;
   FakeKernel kernel_;
@@ -124,6 +136,35 @@ TEST_F(MessageTest, AnInterruptedLookupGivesItsReferenceBack) {
   EXPECT_TRUE(outcome_.get());
   session_.reset();  // waits for its pool
   EXPECT_EQ(file_system_.remembered_count(file_), 0u);
+}
+
+TEST_F(MessageTest, AReceivingThreadThatIsHeldInARequestIsSeen) {
+  file_system_.attributes_gate.Close();
+  kernel_.Send(FUSE_GETATTR, 200, file_, FakeKernel::BytesOf(fuse_getattr_in{}));
+  file_system_.attributes_gate.WaitUntilWaiting(1);
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_GE(session_->longest_receipt(), std::chrono::hours(1));
+  EXPECT_LT(session_->longest_receipt(), std::chrono::hours(2));
+  file_system_.attributes_gate.Open();
+  EXPECT_EQ(kernel_.Receive().unique, 200u);
+  EXPECT_TRUE(ReceiversAreDone());
+}
+
+TEST_F(MessageTest, CallsThatWaitForTheStoreHoldNoReceivingThread) {
+  const uint64_t handle = Open();
+  file_system_.ParkReads();
+  SendRead(200, handle);
+  file_system_.WaitUntilParked(1);
+  file_system_.lookup_gate.Close();
+  kernel_.Send(FUSE_LOOKUP, 202, kRootInode, std::string_view("file\0", 5));
+  file_system_.lookup_gate.WaitUntilWaiting(1);
+  EXPECT_TRUE(ReceiversAreDone());
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(session_->longest_receipt(), Duration::zero());
+  file_system_.ReleaseReads();
+  EXPECT_EQ(kernel_.Receive(), (Answer{200, 0, "contents"}));
+  file_system_.lookup_gate.Open();
+  EXPECT_EQ(kernel_.Receive().unique, 202u);
 }
 
 TEST_F(MessageTest, AnOperationNobodyKnowsGetsEnosys) {

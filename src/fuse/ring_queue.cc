@@ -154,6 +154,7 @@ Result<> RingQueue::MapMemory() {
 
 Result<> RingQueue::Serve(const std::function<void()>& registered) {
   thread_ = std::this_thread::get_id();
+  seat_ = &sink_.AddSeat();
   pthread_setname_np(pthread_self(), ("fuse-ring-" + std::to_string(options_.queue_id)).c_str());
   cpu_set_t cpu;
   CPU_ZERO(&cpu);
@@ -348,7 +349,7 @@ void RingQueue::ReceiveRequest(Entry& entry) {
   ++ours_count_;
   entry.commit_id_ = entry.header_->commit_id;
   const std::span<std::byte> message = entry.Message();
-  if (!message.empty()) return sink_.Receive(message, &entry);
+  if (!message.empty()) return sink_.Receive(message, &entry, *seat_);
   fuse_in_header in{};
   std::memcpy(&in, entry.header_->in_out, sizeof(in));
   log::Error("a request (operation {}) whose parts do not make up its length", in.opcode);

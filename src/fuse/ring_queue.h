@@ -94,6 +94,7 @@ class RingQueue {
   size_t memory_bytes_ = 0;
   std::vector<Entry> entries_;
   std::thread::id thread_;
+  ReceiverWatch::Seat* seat_ = nullptr;
   uint32_t kernel_count_ = 0;  // entries that the kernel has
   uint32_t ours_count_ = 0;
   uint64_t resident_bytes_ = 0;

@@ -21,6 +21,7 @@
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount_table.h"
 #include "fuse/operations.h"
+#include "fuse/receiver_watch.h"
 #include "fuse/ring_transport.h"
 #include "fuse/stop_event.h"
 
@@ -64,7 +65,7 @@ class SessionImpl final : public Session, private RequestSink {
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
     ASSIGN_OR_RETURN(decoder_,
                      Decoder::Make(Operations::Table(), &operations_, unused_fd, metrics_));
-    RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr));
+    RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr, metrics_.Now()));
     saved_init_ = init_.Saved();
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
     const size_t receiver_count =
@@ -95,6 +96,7 @@ class SessionImpl final : public Session, private RequestSink {
   }
 
   const RequestMetrics& metrics() const override { return metrics_; }
+  Duration longest_receipt() const override { return receivers_.Longest(metrics_.Now()); }
 
   Result<> Serve() override {
     if (init_.restored()) AskForUnanswered();
@@ -179,13 +181,22 @@ class SessionImpl final : public Session, private RequestSink {
     }
   }
 
-  void Receive(std::span<std::byte> message, ReplyPort* port) override {
+  ReceiverWatch::Seat& AddSeat() override { return receivers_.AddSeat(); }
+
+  void Receive(std::span<std::byte> message, ReplyPort* port, ReceiverWatch::Seat& seat) override {
+    const Instant now = metrics_.Now();
+    seat.Begin(now);
+    Handle(message, port, now);
+    seat.End();
+  }
+
+  void Handle(std::span<std::byte> message, ReplyPort* port, Instant received) {
     const auto* header = reinterpret_cast<const fuse_in_header*>(message.data());
     if (header->opcode == FUSE_INTERRUPT) {
       operations_.Interrupt(reinterpret_cast<const fuse_interrupt_in*>(header + 1)->unique);
       return;
     }
-    decoder_->Feed(message, port);
+    decoder_->Feed(message, port, received);
   }
 
   FileSystem& file_system_;
@@ -199,6 +210,7 @@ class SessionImpl final : public Session, private RequestSink {
   // before the decoder goes: an answer comes back through it.
   StopEvent stop_;
   RequestMetrics metrics_;
+  ReceiverWatch receivers_;
   std::unique_ptr<Decoder> decoder_;
   BackingFiles backing_files_;
   Operations operations_;

@@ -71,6 +71,10 @@ class Session {
   [[nodiscard]] virtual const std::vector<std::byte>& init_message() const = 0;
   [[nodiscard]] virtual SessionFacts facts() const = 0;
   [[nodiscard]] virtual const RequestMetrics& metrics() const = 0;
+  // For how long a thread that receives requests has been in one; of the one that has been
+  // longest, zero if none is in any. More than a moment: it is stuck, and what the kernel asks
+  // next may never be received. Calls that wait for the store are with other threads.
+  [[nodiscard]] virtual Duration longest_receipt() const = 0;
 
   // Makes the kernel ask for every name of the mount again when it is next used, whatever time
   // was left. Attributes and pages of inodes stay. From any thread. kUnsupported: not with this

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "fuse/decoder.h"
+#include "fuse/receiver_watch.h"
 
 namespace shoal {
 
@@ -17,8 +18,11 @@ namespace shoal {
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
-  // As Decoder::Feed.
-  virtual void Receive(std::span<std::byte> message, ReplyPort* port) = 0;
+  // For one thread that receives, before its first request. Lives as long as the sink.
+  virtual ReceiverWatch::Seat& AddSeat() = 0;
+  // As Decoder::Feed. `seat`: of the calling thread.
+  virtual void Receive(std::span<std::byte> message, ReplyPort* port,
+                       ReceiverWatch::Seat& seat) = 0;
 };
 
 class Transport {

@@ -149,13 +149,15 @@ struct HttpObjectStore::Call {
 HttpObjectStore::HttpObjectStore(BucketAddress address, SignatureScheme scheme,
                                  std::unique_ptr<CredentialSource> credentials,
                                  std::unique_ptr<HttpClient> client,
-                                 std::shared_ptr<QuietTime> quiet_time, const Clock& clock)
+                                 std::shared_ptr<QuietTime> quiet_time, LastRequests* requests,
+                                 const Clock& clock)
     : address_(std::move(address)),
       scheme_(scheme),
       oss_(scheme != SignatureScheme::kAwsV4),
       credentials_(std::move(credentials)),
       client_(std::move(client)),
       quiet_time_(std::move(quiet_time)),
+      requests_(requests),
       clock_(clock) {}
 
 Result<HttpRequest> HttpObjectStore::Signed(const Call& call) {
@@ -182,10 +184,12 @@ Result<HttpRequest> HttpObjectStore::Signed(const Call& call) {
   return request;
 }
 
-Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadline deadline) {
+Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadline deadline,
+                                   HttpHead& head) {
   ASSIGN_OR_RETURN(const HttpRequest request, Signed(call));
   StoreReceiver receiver(accept);
   const auto sent = client_->Send(request, receiver, deadline);
+  head = receiver.head();
   if (!receiver.wrong().empty())
     return Wrong(Describe(call.operation, "answered wrongly: " + log::Printable(receiver.wrong())));
   if (receiver.failed()) {  // whether or not its document came whole
@@ -198,13 +202,14 @@ Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadl
 
 Result<> HttpObjectStore::ExchangeDocument(const Call& call, ByteSink& document,
                                            Deadline deadline) {
+  HttpHead answered;
   Result<> outcome = Exchange(
       call,
       [&](const HttpHead& head) -> Result<ByteSink*> {
         if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
         return &document;
       },
-      deadline);
+      deadline, answered);
   // Only a document past its limit makes its sink refuse: no caller changed its mind.
   if (!outcome && outcome.error().code == Errc::kInterrupted)
     return Wrong(Describe(call.operation, "answered wrongly: a document too long"));
@@ -224,6 +229,15 @@ void HttpObjectStore::HearRetryAfter(const HttpHead& head) {
                             std::min<Duration>(kRetryAfterMax, std::chrono::seconds(seconds)));
 }
 
+void HttpObjectStore::Note(const Call& call, const HttpHead& head, const Result<>& outcome) {
+  if (requests_ == nullptr) return;
+  requests_->Note(call.key, {.operation = std::string(call.operation.name),
+                             .id = std::string(VendorHeader(head, "request-id")),
+                             .status = head.status,
+                             .failure = outcome ? "" : outcome.error().detail,
+                             .ended_unix_micros = clock_.UnixMicros()});
+}
+
 Result<ObjectInfo> HttpObjectStore::Head(std::string_view key, Deadline deadline) {
   const Call call{.operation = {.name = "HeadObject",
                                 .right = oss_ ? "oss:GetObject" : "s3:GetObject",
@@ -232,13 +246,16 @@ Result<ObjectInfo> HttpObjectStore::Head(std::string_view key, Deadline deadline
                   .key = std::string(key)};
   ObjectInfo info;
   DocumentSink nothing(0);
-  RETURN_IF_ERROR(Exchange(
+  HttpHead answered;
+  Result<> outcome = Exchange(
       call,
       [&](const HttpHead& head) -> Result<ByteSink*> {
         ASSIGN_OR_RETURN(info, InfoOf(key, head));
         return &nothing;
       },
-      deadline));
+      deadline, answered);
+  Note(call, answered, outcome);
+  RETURN_IF_ERROR(std::move(outcome));
   return info;
 }
 
@@ -255,17 +272,19 @@ Result<> HttpObjectStore::Get(const ObjectVersion& version, ByteRange range, Byt
   if (oss_) call.headers["x-oss-range-behavior"] = "standard";
 
   ExactSink exact(sink, range.length);
-  auto outcome = Exchange(
+  HttpHead answered;
+  Result<> outcome = Exchange(
       call,
       [&](const HttpHead& head) -> Result<ByteSink*> {
         RETURN_IF_ERROR(CheckRange(head, version, range));
         return &exact;
       },
-      deadline);
+      deadline, answered);
   if (exact.overflowed())
-    return Wrong(Describe(call.operation, "answered wrongly: too many bytes"));
-  if (outcome && exact.missing_bytes() > 0)
-    return Wrong(Describe(call.operation, "answered wrongly: too few bytes"));
+    outcome = Wrong(Describe(call.operation, "answered wrongly: too many bytes"));
+  else if (outcome && exact.missing_bytes() > 0)
+    outcome = Wrong(Describe(call.operation, "answered wrongly: too few bytes"));
+  Note(call, answered, outcome);
   return outcome;
 }
 

@@ -12,6 +12,7 @@
 #include "net/http_client.h"
 #include "origin/bucket_address.h"
 #include "origin/credentials.h"
+#include "origin/last_requests.h"
 #include "origin/object_store.h"
 #include "origin/quiet_time.h"
 #include "origin/signer.h"
@@ -20,11 +21,13 @@ namespace shoal {
 
 class HttpObjectStore final : public ObjectStore {
  public:
-  // kAwsV4 makes it speak S3, the others OSS. Tells `quiet_time` of each Retry-After.
-  // `clock` outlives the store.
+  // kAwsV4 makes it speak S3, the others OSS. Tells `quiet_time` of each Retry-After, and
+  // `requests`, which may be null, of each request for an object. `requests` and `clock` outlive
+  // the store.
   HttpObjectStore(BucketAddress address, SignatureScheme scheme,
                   std::unique_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
-                  std::shared_ptr<QuietTime> quiet_time, const Clock& clock);
+                  std::shared_ptr<QuietTime> quiet_time, LastRequests* requests,
+                  const Clock& clock);
 
   Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override;
   Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
@@ -38,10 +41,12 @@ class HttpObjectStore final : public ObjectStore {
   using Accept = std::function<Result<ByteSink*>(const HttpHead& head)>;
 
   Result<HttpRequest> Signed(const Call& call);
-  Result<> Exchange(const Call& call, const Accept& accept, Deadline deadline);
+  // `head`: of the answer, if one came.
+  Result<> Exchange(const Call& call, const Accept& accept, Deadline deadline, HttpHead& head);
   // For an answer that is a document, or an error.
   Result<> ExchangeDocument(const Call& call, ByteSink& document, Deadline deadline);
   void HearRetryAfter(const HttpHead& head);
+  void Note(const Call& call, const HttpHead& head, const Result<>& outcome);
 
   const BucketAddress address_;
   const SignatureScheme scheme_;
@@ -49,6 +54,7 @@ class HttpObjectStore final : public ObjectStore {
   const std::unique_ptr<CredentialSource> credentials_;
   const std::unique_ptr<HttpClient> client_;
   const std::shared_ptr<QuietTime> quiet_time_;
+  LastRequests* const requests_;
   const Clock& clock_;
 };
 

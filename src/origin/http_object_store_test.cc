@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "origin/text_values.h"
@@ -48,7 +49,7 @@ class HttpObjectStoreTest : public testing::Test {
     options.protocol = scheme == SignatureScheme::kAwsV4 ? "s3" : "oss";
     store_ = std::make_unique<HttpObjectStore>(
         AddressOf(options).value(), scheme, std::make_unique<FixedKeys>(),
-        HttpClient::Create({}, clock_).value(), quiet_time_, clock_);
+        HttpClient::Create({}, clock_).value(), quiet_time_, &requests_, clock_);
   }
   [[nodiscard]] Deadline Soon() const { return Deadline::After(clock_, std::chrono::seconds(20)); }
   Result<> Get(ByteRange range) { return store_->Get({"k", "\"e\"", 10}, range, sink_, Soon()); }
@@ -62,6 +63,7 @@ class HttpObjectStoreTest : public testing::Test {
 
   SystemClock clock_;
   std::shared_ptr<QuietTime> quiet_time_ = std::make_shared<QuietTime>();
+  LastRequests requests_;
   std::unique_ptr<ScriptedHttpServer> server_;
   std::unique_ptr<HttpObjectStore> store_;
   KeepBytes sink_;
@@ -357,6 +359,44 @@ TEST_F(HttpObjectStoreTest, UsageIsWhatOssCountedAndS3DoesNot) {
   EXPECT_EQ(server_->requests()[0].target, "/data/?stat");
   Serve(script, SignatureScheme::kAwsV4);
   EXPECT_EQ(store_->Usage(Soon()).error().code, Errc::kUnsupported);
+}
+
+TEST_F(HttpObjectStoreTest, TheLastRequestForAnObjectIsKeptWithItsIdHoweverItEnded) {
+  const auto partial = [](const std::string& id, const std::string& body) {
+    return Answer("206 Partial Content",
+                  "ETag: \"e\"\r\nContent-Range: bytes 2-5/10\r\nx-amz-request-id: " + id + "\r\n",
+                  body);
+  };
+  const std::vector<ScriptedReply> replies = {
+      Answer("200 OK", std::string("ETag: \"e\"\r\nx-oss-request-id: H1\r\n") + kDated, ""),
+      partial("G1", "2345"), partial("G2", "23"),
+      Answer("503 Slow", "x-oss-request-id: G3\r\n", ""), ScriptedReply{.then = Then::kClose}};
+  Serve([&, index = size_t{0}](const auto&) mutable {
+    return replies[std::min(index++, replies.size() - 1)];
+  });
+  EXPECT_EQ(requests_.Of("k"), std::nullopt);
+
+  const int64_t before = clock_.UnixMicros();
+  ASSERT_TRUE(store_->Head("k", Soon()));
+  EXPECT_GE(requests_.Of("k")->ended_unix_micros, before);
+  EXPECT_LE(requests_.Of("k")->ended_unix_micros, clock_.UnixMicros());
+  const auto expect_last = [&](const std::string& operation, const std::string& id, int status,
+                               const std::string& failure) {
+    const LastRequest last = requests_.Of("k").value();
+    EXPECT_EQ(last, (LastRequest{operation, id, status, failure, last.ended_unix_micros}));
+  };
+  expect_last("HeadObject", "H1", 200, "");
+  ASSERT_TRUE(Get({2, 4}));
+  expect_last("GetObject", "G1", 206, "");
+  const Result<> too_few = Get({2, 4});
+  ASSERT_FALSE(too_few);
+  expect_last("GetObject", "G2", 206, too_few.error().detail);
+  const Result<> refused = Get({2, 4});
+  ASSERT_FALSE(refused);
+  expect_last("GetObject", "G3", 503, refused.error().detail);
+  const Result<> unanswered = Get({2, 4});
+  ASSERT_FALSE(unanswered);
+  expect_last("GetObject", "", 0, unanswered.error().detail);
 }
 
 TEST_F(HttpObjectStoreTest, RetryAfterIsHeard) {

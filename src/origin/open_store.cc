@@ -43,7 +43,8 @@ double Chance() {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock) {
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, LastRequests* requests,
+                                               const Clock& clock) {
   ASSIGN_OR_RETURN(const SignatureScheme scheme, SchemeOf(options));
   ASSIGN_OR_RETURN(BucketAddress address, AddressOf(options));
   for (const auto& [name, value] : {std::pair{"connect_timeout", options.connect_timeout_seconds},
@@ -61,8 +62,9 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, con
                                        .verify_certificate = options.verify_certificate},
                                       clock));
   auto quiet_time = std::make_shared<QuietTime>();
-  auto bucket = std::make_unique<HttpObjectStore>(
-      std::move(address), scheme, std::move(credentials), std::move(client), quiet_time, clock);
+  auto bucket =
+      std::make_unique<HttpObjectStore>(std::move(address), scheme, std::move(credentials),
+                                        std::move(client), quiet_time, requests, clock);
   return std::make_unique<RetryingStore>(
       std::move(bucket),
       RetryPolicy{.call_max =

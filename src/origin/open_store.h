@@ -4,15 +4,18 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "origin/last_requests.h"
 #include "origin/object_store.h"
 #include "origin/options.h"
 
 namespace shoal {
 
 // The bucket that `options` names, with retries. Reads the credential file now (and
-// fails if it cannot be used) but makes no request. `clock` outlives the store.
-// Thread-safe. kInvalid for options that make no sense together, kDenied for a
-// credential file that is missing, unreadable or open to others.
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock);
+// fails if it cannot be used) but makes no request. `requests`, which may be null, is told
+// of each one for an object, and outlives the store, as does `clock`. Thread-safe. kInvalid for
+// options that make no sense together, kDenied for a credential file that is missing, unreadable or
+// open to others.
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, LastRequests* requests,
+                                               const Clock& clock);
 
 }  // namespace shoal

@@ -25,7 +25,7 @@ class OpenStoreTest : public testing::Test {
   ~OpenStoreTest() override { std::filesystem::remove_all(directory_); }
 
   Error Refusal() {
-    const auto store = OpenStore(options_, clock_);
+    const auto store = OpenStore(options_, nullptr, clock_);
     return store ? Error{Errc::kInvalid, "was accepted"} : store.error();
   }
 
@@ -43,7 +43,7 @@ TEST_F(OpenStoreTest, OpensAStoreThatTriesAgain) {
                                  "</BucketStat>");
   });
   options_.endpoint = server.origin();
-  const auto store = OpenStore(options_, clock_).value();
+  const auto store = OpenStore(options_, nullptr, clock_).value();
   EXPECT_EQ(store->Usage({}).value().object_count, 2u);
   EXPECT_EQ(server.requests().size(), 2u);
 }

@@ -70,6 +70,7 @@ class MemoryFileSystem final : public FileSystem {
 
   Gate lookup_gate;
   Gate open_gate;
+  Gate attributes_gate;  // GetAttributes is called by threads that receive
   // Closed: reads are kept, not waited for, until ReleaseReads.
   void ParkReads() {
     const std::scoped_lock lock(mutex_);
@@ -165,6 +166,7 @@ class MemoryFileSystem final : public FileSystem {
     remembered_[inode] -= count;
   }
   Result<Entry> GetAttributes(InodeId inode) override {
+    attributes_gate.Pass();
     const std::scoped_lock lock(mutex_);
     if (!nodes_.contains(inode)) return Fail(Errc::kChanged, "no such inode");
     return EntryOf(inode);

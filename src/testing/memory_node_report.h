@@ -1,6 +1,7 @@
 // A NodeReport that says what a test wrote into it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,6 +23,10 @@ class MemoryNodeReport final : public NodeReport {
     const MutexLock lock(mutex_);
     return status_json_;
   }
+  std::optional<std::string> Stuck() override {
+    const MutexLock lock(mutex_);
+    return stuck_;
+  }
   Readiness Ready() override {
     const MutexLock lock(mutex_);
     return readiness_;
@@ -35,6 +40,10 @@ class MemoryNodeReport final : public NodeReport {
     const MutexLock lock(mutex_);
     readiness_ = std::move(readiness);
   }
+  void SetStuck(std::optional<std::string> reason) {
+    const MutexLock lock(mutex_);
+    stuck_ = std::move(reason);
+  }
   void SetStatusJson(std::string json) {
     const MutexLock lock(mutex_);
     status_json_ = std::move(json);
@@ -44,6 +53,7 @@ class MemoryNodeReport final : public NodeReport {
   Mutex mutex_;
   TierCounters tier_ GUARDED_BY(mutex_);
   Readiness readiness_ GUARDED_BY(mutex_){.ready = true, .reason = ""};
+  std::optional<std::string> stuck_ GUARDED_BY(mutex_);
   std::string status_json_ GUARDED_BY(mutex_) = "{}";
 };
 

@@ -69,6 +69,7 @@ class MountedSessionTest : public testing::TestWithParam<std::string> {
     if (path_.empty()) return;
     file_system_.lookup_gate.Open();
     file_system_.open_gate.Open();
+    file_system_.attributes_gate.Open();
     file_system_.ReleaseReads();
     EXPECT_TRUE(Unmount(path_, /*lazy=*/true));
     if (outcome_.valid()) outcome_.wait();

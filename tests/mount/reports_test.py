@@ -1,4 +1,5 @@
 """What a mount says of itself: counters, metrics, state, and the commands that print them."""
+import errno
 import json
 import os
 import pathlib
@@ -176,12 +177,39 @@ class Reports(CacheTest):
         facts = run(SHOAL, "stat", mount / "dir/a_2")
         self.assertRegex(facts.stdout, r"cached  3\.0 MiB \(100%\)")
         self.assertRegex(facts.stdout, r"key  dir/a_2\n")
+        self.assertRegex(facts.stdout, r"last request  [0-9A-F]{24}, GetObject at "
+                                       r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: HTTP 206\n")
         missing = run(SHOAL, "stat", mount / "nothing")
         self.assertEqual(missing.returncode, 32)
         self.assertIn("nothing", missing.stderr)
         top = run(SHOAL, "top", mount.point, "-n", "1")
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
+
+    def test_the_last_request_for_a_file_is_told_by_the_stores_own_id(self):
+        origin, mount = self.node("request_deadline=2", objects=[("file", MIB), ("untouched", MIB)])
+
+        def last_request(name):
+            answer = run(SHOAL, "stat", "--json", mount / name)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            return json.loads(answer.stdout)["LastRequest"]
+
+        self.assertIsNone(last_request("untouched"))
+        self.read(mount, "file", MIB)
+        good = last_request("file")
+        self.assertEqual((good["Operation"], good["Status"], good["Failure"]), ("GetObject", 206, ""))
+        self.assertRegex(good["Id"], r"^[0-9A-F]{24}$")
+
+        descriptor = os.open(mount / "untouched", os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        origin.configure(faults=[{"kind": "status500", "match": {"op": "Get"}}])
+        self.assert_errno(errno.EIO, os.pread, descriptor, 4096, 0)
+        bad = last_request("untouched")
+        self.assertEqual((bad["Operation"], bad["Status"]), ("GetObject", 500))
+        self.assertIn(bad["Id"], bad["Failure"])
+        self.assertIn(bad["Id"], mount.log())
+        self.assertGreaterEqual(bad["EndTime"], good["EndTime"])
+        self.assertEqual(last_request("untouched"), bad, "asking for it is not what is told")
 
     def test_sizes_and_limits_change_without_another_process(self):
         _, mount = self.node(objects=[(f"f{i}", 2 * MIB) for i in range(8)])

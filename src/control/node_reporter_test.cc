@@ -1,0 +1,73 @@
+#include "control/node_reporter.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <vector>
+
+namespace shoal {
+namespace {
+
+// One that serves nothing, and has been in a request for as long as a test says.
+class IdleSession final : public Session {
+ public:
+  [[nodiscard]] const std::vector<std::byte>& init_message() const override { return init_; }
+  [[nodiscard]] SessionFacts facts() const override { return {}; }
+  [[nodiscard]] const RequestMetrics& metrics() const override { return metrics_; }
+  [[nodiscard]] Duration longest_receipt() const override { return longest; }
+  Result<> ForgetNames() override { return {}; }
+  Result<> Serve() override { return {}; }
+  void Stop() override {}
+
+  std::atomic<Duration> longest{};
+
+ private:
+  SystemClock clock_;
+  RequestMetrics metrics_{clock_};
+  std::vector<std::byte> init_;
+};
+
+class NodeReporterTest : public testing::Test {
+ protected:
+  SystemClock clock_;
+  Tiers tiers_;
+  PlaceCounters reads_;
+  PlaceCounters fetches_;
+  StoreMetrics store_;
+  IdleSession session_;
+  NodeReporter reporter_{{.version = "1",
+                          .source = "bucket:/",
+                          .mount_point = "/mnt/data",
+                          .type = "alinas",
+                          .tiers = tiers_,
+                          .reads = reads_,
+                          .fetches = fetches_,
+                          .store = store_,
+                          .session = session_,
+                          .clock = clock_}};
+};
+
+TEST_F(NodeReporterTest, AThreadThatIsInOneRequestForTenSecondsIsStuckAndTheNodeNotReady) {
+  session_.longest = std::chrono::milliseconds(9999);
+  EXPECT_EQ(reporter_.Stuck(), std::nullopt);
+  EXPECT_TRUE(reporter_.Ready().ready);
+  session_.longest = std::chrono::seconds(10);
+  const std::string reason =
+      "a thread that receives the kernel's requests has been in one for 10 s";
+  EXPECT_EQ(reporter_.Stuck(), reason);
+  EXPECT_FALSE(reporter_.Ready().ready);
+  EXPECT_EQ(reporter_.Ready().reason, reason);
+  session_.longest = Duration::zero();
+  EXPECT_EQ(reporter_.Stuck(), std::nullopt);
+  EXPECT_TRUE(reporter_.Ready().ready);
+}
+
+TEST_F(NodeReporterTest, AStoreThatDoesNotAnswerStopsReadinessAndMakesNobodyStuck) {
+  const Error no_route{Errc::kUnreachable, "no route"};
+  store_.Ended(StoreMetrics::Kind::kHead, std::chrono::seconds(30), &no_route, "key");
+  EXPECT_EQ(reporter_.Ready().reason, "no route");
+  EXPECT_EQ(reporter_.Stuck(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace shoal
