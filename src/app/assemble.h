@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 
 #include "app/mount_options.h"
 #include "base/clock.h"
@@ -24,6 +25,8 @@ namespace shoal {
 
 // Each member uses those above it.
 struct Node {
+  // For when all readers have been answered: ends what is asked of the store for nobody.
+  std::stop_source stop;
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
   std::unique_ptr<LastRequests> last_requests = std::make_unique<LastRequests>();
   std::unique_ptr<ObjectStore> store;

@@ -75,8 +75,8 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
   warmup.mount_prefix = options.file_system.prefix;
   warmup.state_file = WarmupStateFile(plan);
   Tier* const tier = node.tiers.disk ? node.tiers.disk.get() : node.tiers.memory.get();
-  ASSIGN_OR_RETURN(parts->warmup,
-                   StartWarmup(warmup, *node.warmup_store, tier, *node.demand, clock));
+  ASSIGN_OR_RETURN(parts->warmup, StartWarmup(warmup, *node.warmup_store, tier, *node.demand, clock,
+                                              node.stop.get_token()));
 
   parts->reporter = std::make_unique<NodeReporter>(NodeParts{.version = std::string(kVersion),
                                                              .source = plan.source,

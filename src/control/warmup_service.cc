@@ -44,8 +44,8 @@ void Take(const WarmupSums& progress, WarmupTask& task) {
 class WarmupService final : public WarmupTasks {
  public:
   WarmupService(const WarmupOptions& options, ObjectStore& store, Tier* tier,
-                const DemandGauge& demand, const Clock& clock)
-      : options_(options), store_(store), tier_(tier), clock_(clock) {
+                const DemandGauge& demand, const Clock& clock, std::stop_token stop)
+      : options_(options), store_(store), tier_(tier), clock_(clock), stop_(std::move(stop)) {
     if (tier == nullptr) return;
     const auto connection_count_max = static_cast<size_t>(options.connection_count_max);
     gate_.emplace(demand, connection_count_max, clock);
@@ -234,8 +234,10 @@ class WarmupService final : public WarmupTasks {
     return task;
   }
 
+  [[nodiscard]] bool stopping() const { return stopping_ || stop_.stop_requested(); }
+
   void StartRuns() {
-    while (!stopping_ && runs_.size() < kRunsMax && !waiting_.empty()) {
+    while (!stopping() && runs_.size() < kRunsMax && !waiting_.empty()) {
       const uint64_t id = *waiting_.begin();
       waiting_.erase(waiting_.begin());
       const WarmupTask& task = *history_.Find(id);
@@ -255,7 +257,7 @@ class WarmupService final : public WarmupTasks {
     const Result<> outcome = run.Run();
     const std::scoped_lock lock(mutex_);
     // One that was stopped only because this process ends goes on in the next.
-    if (!stopping_ && history_.Find(id) != nullptr &&
+    if (!stopping() && history_.Find(id) != nullptr &&
         history_.Find(id)->status == Status::kRunning) {
       Take(run.progress(), *history_.Find(id));
       EndTask(id, outcome);
@@ -336,6 +338,7 @@ class WarmupService final : public WarmupTasks {
   ObjectStore& store_;
   Tier* const tier_;  // null: no cache
   const Clock& clock_;
+  const std::stop_token stop_;
 
   std::mutex mutex_;  // guards what follows
   WarmupHistory history_;
@@ -357,10 +360,10 @@ class WarmupService final : public WarmupTasks {
 
 Result<std::unique_ptr<WarmupTasks>> StartWarmup(const WarmupOptions& options, ObjectStore& store,
                                                  Tier* tier, const DemandGauge& demand,
-                                                 const Clock& clock) {
+                                                 const Clock& clock, std::stop_token stop) {
   if (options.connection_count_max < 1 || options.connection_count_max > 10'000)
     return Fail(Errc::kInvalid, "warmup_connections: not from 1 to 10000");
-  return std::make_unique<WarmupService>(options, store, tier, demand, clock);
+  return std::make_unique<WarmupService>(options, store, tier, demand, clock, std::move(stop));
 }
 
 }  // namespace shoal

@@ -125,6 +125,12 @@ Errc CodeOf(CURLcode code) {
   }
 }
 
+// libcurl calls this about once a second while nothing comes, and more often else; an answer
+// other than 0 ends the transfer.
+int OnProgress(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
+}
+
 long Milliseconds(Duration wait) {
   return static_cast<long>(
       std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(wait).count()));
@@ -149,6 +155,9 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options.verify_certificate ? 2L : 0L);
   if (!options.use_proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &OnProgress);
+  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &options.stop);
   curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &Answer::OnHeader);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Answer::OnBody);
 }
@@ -175,6 +184,7 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   CURL* handle = lease.get();
   const Duration remaining = deadline.Remaining(clock_);
   if (remaining == Duration::zero()) return Fail(Errc::kTimedOut, "the deadline passed");
+  if (options_.stop.stop_requested()) return Fail(Errc::kInterrupted, "stopping");
 
   Answer answer(receiver);
   std::array<char, CURL_ERROR_SIZE> reason{};
@@ -193,6 +203,7 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   curl_easy_reset(handle);  // nothing of this call is pointed to any more
 
   if (answer.stopped()) return Fail(Errc::kInterrupted, "the receiver wanted no more");
+  if (code == CURLE_ABORTED_BY_CALLBACK) return Fail(Errc::kInterrupted, "stopping");
   if (answer.head_too_long())
     return Fail(Errc::kUnreachable, request.origin + ": the answer's head is too long");
   if (code != CURLE_OK)

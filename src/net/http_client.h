@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ struct HttpClientOptions {
   std::string ca_file{};  // PEM; empty: the system's authorities
   bool verify_certificate = true;
   bool use_proxy = true;  // one that the environment names
+  std::stop_token stop{};  // once asked for, calls end within a second or so
 };
 
 class CurlHandles;
@@ -38,7 +40,7 @@ class HttpClient {
   // Success: a whole answer came, of whatever status, and `receiver` has all of it. The
   // receiver is called on this thread, with no lock held.
   //
-  // kInterrupted the receiver wanted no more; kTimedOut no connection, no byte or no end in
+  // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection, no byte or no end in
   // time; kUnreachable no answer, or one cut short or not HTTP; kDenied the server's
   // certificate does not verify; kInvalid a header of the request holds a control byte.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);

@@ -1,8 +1,9 @@
 #include "origin/open_store.h"
 
+#include <condition_variable>
+#include <mutex>
 #include <random>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "net/http_client.h"
@@ -36,6 +37,13 @@ Result<std::unique_ptr<CredentialSource>> CredentialsOf(const OriginOptions& opt
              : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
 }
 
+void Sleep(Duration wait, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, wait, [] { return false; });
+}
+
 double Chance() {
   thread_local std::minstd_rand engine{std::random_device{}()};
   return std::uniform_real_distribution<double>(0, 1)(engine);
@@ -44,7 +52,7 @@ double Chance() {
 }  // namespace
 
 Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, LastRequests* requests,
-                                               const Clock& clock) {
+                                               const Clock& clock, const std::stop_token& stop) {
   ASSIGN_OR_RETURN(const SignatureScheme scheme, SchemeOf(options));
   ASSIGN_OR_RETURN(BucketAddress address, AddressOf(options));
   for (const auto& [name, value] : {std::pair{"connect_timeout", options.connect_timeout_seconds},
@@ -59,7 +67,8 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, Las
                                        .connect_timeout = std::chrono::seconds(
                                            static_cast<int64_t>(options.connect_timeout_seconds)),
                                        .ca_file = options.ca_file,
-                                       .verify_certificate = options.verify_certificate},
+                                       .verify_certificate = options.verify_certificate,
+                                       .stop = stop},
                                       clock));
   auto quiet_time = std::make_shared<QuietTime>();
   auto bucket =
@@ -69,7 +78,7 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, Las
       std::move(bucket),
       RetryPolicy{.call_max =
                       std::chrono::seconds(static_cast<int64_t>(options.request_deadline_seconds))},
-      RetryingStore::Waiting{.sleep = [](Duration wait) { std::this_thread::sleep_for(wait); },
+      RetryingStore::Waiting{.sleep = [stop](Duration wait) { Sleep(wait, stop); },
                              .chance = &Chance},
       std::move(quiet_time), clock);
 }

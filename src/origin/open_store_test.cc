@@ -48,6 +48,26 @@ TEST_F(OpenStoreTest, OpensAStoreThatTriesAgain) {
   EXPECT_EQ(server.requests().size(), 2u);
 }
 
+TEST_F(OpenStoreTest, AskedToStopItEndsTheCallThatIsUnderWayAndMakesNoOther) {
+  std::stop_source stop;
+  // The first never gets an answer; the wait before a second attempt would be long.
+  for (const auto& reply : {ScriptedReply{.then = ScriptedReply::Then::kHang},
+                            Answer("503 Slow Down", "Retry-After: 20\r\n", "")}) {
+    ScriptedHttpServer server([&](const auto&) {
+      stop.request_stop();
+      return reply;
+    });
+    options_.endpoint = server.origin();
+    const auto store = OpenStore(options_, nullptr, clock_, stop.get_token()).value();
+    const Instant begun = clock_.Now();
+    EXPECT_FALSE(store->Usage(Deadline::After(clock_, std::chrono::seconds(25))));
+    EXPECT_EQ(store->Usage({}).error().code, Errc::kInterrupted);
+    EXPECT_LT(clock_.Now() - begun, std::chrono::seconds(15));
+    EXPECT_EQ(server.requests().size(), 1u);
+    stop = {};
+  }
+}
+
 TEST_F(OpenStoreTest, RefusesOptionsThatMakeNoSenseTogether) {
   const OriginOptions good = options_;
   options_.protocol = "ftp";

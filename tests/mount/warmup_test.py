@@ -145,6 +145,23 @@ class Warmup(CacheTest):
                 self.assert_completed(task, 60 * 500_000)
                 self.assert_reads_without_a_get(origin, mount, written)
 
+    def test_a_mount_ends_though_a_warm_up_waits_for_a_store_that_does_not_answer(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {f"d/{i}": 500_000 for i in range(40)})
+        mount, admin = self.warm_mount(origin, "request_deadline=300", directories=[directory])
+        origin.configure(bytes_per_second=10 * MIB)
+        admin.load("d")
+        wait_until(lambda: cached_bytes(directory) > 2 * MIB)
+        origin.configure(faults=[{"kind": "hang"}])
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        mount.process.send_signal(signal.SIGTERM)
+        self.assertEqual(mount.process.wait(20), 0)
+        origin.configure(bytes_per_second=0, faults=[])
+        mount, admin = self.warm_mount(origin, directories=[directory], point=mount.point)
+        wait_until(admin.answers)
+        self.assert_completed(admin.wait("d"), 40 * 500_000)
+        self.assert_reads_without_a_get(origin, mount, written)
+
     def end(self, mount, how):
         if how == "umount":
             mount.process.send_signal(signal.SIGTERM)
