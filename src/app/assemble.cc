@@ -10,11 +10,14 @@ namespace shoal {
 Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over,
                       FileDescriptor memory_medium) {
   Node node;
-  ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenStore(options.origin, clock));
+  ASSIGN_OR_RETURN(auto credentials, OpenCredentials(options.origin, clock));
+  node.credentials = std::make_shared<ReplaceableCredentials>(std::move(credentials));
+  ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store,
+                   OpenStore(options.origin, node.credentials, clock));
   node.store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
   OriginOptions warmup = options.origin;
   warmup.connection_count_max = options.warmup.connection_count_max;
-  ASSIGN_OR_RETURN(store, OpenStore(warmup, clock));
+  ASSIGN_OR_RETURN(store, OpenStore(warmup, node.credentials, clock));
   node.warmup_store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
   node.demand = std::make_unique<DemandGauge>(clock);
   node.origin = std::make_unique<OriginSource>(*node.store, *node.warmup_store, node.demand.get());

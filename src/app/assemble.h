@@ -17,6 +17,7 @@
 #include "fs/hand_over.h"
 #include "origin/measured_store.h"
 #include "origin/object_store.h"
+#include "origin/replaceable_credentials.h"
 #include "read/read_engine.h"
 
 namespace shoal {
@@ -24,6 +25,7 @@ namespace shoal {
 // Each member uses those above it.
 struct Node {
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
+  std::shared_ptr<ReplaceableCredentials> credentials;
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
   std::unique_ptr<DemandGauge> demand;
@@ -40,7 +42,8 @@ struct Node {
 };
 
 // `memory_medium`: as OpenTiers has it. Starts threads; makes no request that anybody waits for.
-// `clock` and `hand_over` outlive the node. Errors are OpenStore's and OpenTiers's.
+// `clock` and `hand_over` outlive the node. Errors are OpenCredentials's,
+// OpenStore's and OpenTiers's.
 Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over,
                       FileDescriptor memory_medium);
 

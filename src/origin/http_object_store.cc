@@ -147,7 +147,7 @@ struct HttpObjectStore::Call {
 };
 
 HttpObjectStore::HttpObjectStore(BucketAddress address, SignatureScheme scheme,
-                                 std::unique_ptr<CredentialSource> credentials,
+                                 std::shared_ptr<CredentialSource> credentials,
                                  std::unique_ptr<HttpClient> client,
                                  std::shared_ptr<QuietTime> quiet_time, const Clock& clock)
     : address_(std::move(address)),

@@ -23,7 +23,7 @@ class HttpObjectStore final : public ObjectStore {
   // kAwsV4 makes it speak S3, the others OSS. Tells `quiet_time` of each Retry-After.
   // `clock` outlives the store.
   HttpObjectStore(BucketAddress address, SignatureScheme scheme,
-                  std::unique_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
+                  std::shared_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
                   std::shared_ptr<QuietTime> quiet_time, const Clock& clock);
 
   Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override;
@@ -46,7 +46,7 @@ class HttpObjectStore final : public ObjectStore {
   const BucketAddress address_;
   const SignatureScheme scheme_;
   const bool oss_;
-  const std::unique_ptr<CredentialSource> credentials_;
+  const std::shared_ptr<CredentialSource> credentials_;
   const std::unique_ptr<HttpClient> client_;
   const std::shared_ptr<QuietTime> quiet_time_;
   const Clock& clock_;

@@ -27,15 +27,6 @@ Result<SignatureScheme> SchemeOf(const OriginOptions& options) {
   return SignatureScheme::kAwsV4;
 }
 
-Result<std::unique_ptr<CredentialSource>> CredentialsOf(const OriginOptions& options,
-                                                        const Clock& clock) {
-  if (options.passwd_file.empty() == options.sts_file.empty())
-    return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
-  return options.sts_file.empty()
-             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
-             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
-}
-
 double Chance() {
   thread_local std::minstd_rand engine{std::random_device{}()};
   return std::uniform_real_distribution<double>(0, 1)(engine);
@@ -43,7 +34,18 @@ double Chance() {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock) {
+Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& options,
+                                                          const Clock& clock) {
+  if (options.passwd_file.empty() == options.sts_file.empty())
+    return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
+  return options.sts_file.empty()
+             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
+             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
+}
+
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
+                                               std::shared_ptr<CredentialSource> credentials,
+                                               const Clock& clock) {
   ASSIGN_OR_RETURN(const SignatureScheme scheme, SchemeOf(options));
   ASSIGN_OR_RETURN(BucketAddress address, AddressOf(options));
   for (const auto& [name, value] : {std::pair{"connect_timeout", options.connect_timeout_seconds},
@@ -52,7 +54,6 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, con
     if (value < 1 || value > 10'000)
       return Fail(Errc::kInvalid, std::string(name) + ": not from 1 to 10000");
   }
-  ASSIGN_OR_RETURN(auto credentials, CredentialsOf(options, clock));
   ASSIGN_OR_RETURN(auto client,
                    HttpClient::Create({.connection_count_max = options.connection_count_max,
                                        .connect_timeout = std::chrono::seconds(

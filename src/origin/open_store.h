@@ -4,15 +4,22 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "origin/credentials.h"
 #include "origin/object_store.h"
 #include "origin/options.h"
 
 namespace shoal {
 
-// The bucket that `options` names, with retries. Reads the credential file now (and
-// fails if it cannot be used) but makes no request. `clock` outlives the store.
-// Thread-safe. kInvalid for options that make no sense together, kDenied for a
-// credential file that is missing, unreadable or open to others.
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, const Clock& clock);
+// The keys of the credential file that `options` name, which is read now. `clock` outlives
+// them. Thread-safe. kInvalid unless they name one, kDenied for a file that is missing,
+// unreadable or open to others.
+Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& options,
+                                                          const Clock& clock);
+
+// The bucket that `options` name, with retries. Makes no request. `clock` outlives the store.
+// Thread-safe. kInvalid for options that make no sense together.
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
+                                               std::shared_ptr<CredentialSource> credentials,
+                                               const Clock& clock);
 
 }  // namespace shoal

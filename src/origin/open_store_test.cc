@@ -24,8 +24,12 @@ class OpenStoreTest : public testing::Test {
   }
   ~OpenStoreTest() override { std::filesystem::remove_all(directory_); }
 
+  Result<std::unique_ptr<ObjectStore>> Open() {
+    ASSIGN_OR_RETURN(auto credentials, OpenCredentials(options_, clock_));
+    return OpenStore(options_, std::move(credentials), clock_);
+  }
   Error Refusal() {
-    const auto store = OpenStore(options_, clock_);
+    const auto store = Open();
     return store ? Error{Errc::kInvalid, "was accepted"} : store.error();
   }
 
@@ -43,7 +47,7 @@ TEST_F(OpenStoreTest, OpensAStoreThatTriesAgain) {
                                  "</BucketStat>");
   });
   options_.endpoint = server.origin();
-  const auto store = OpenStore(options_, clock_).value();
+  const auto store = Open().value();
   EXPECT_EQ(store->Usage({}).value().object_count, 2u);
   EXPECT_EQ(server.requests().size(), 2u);
 }
