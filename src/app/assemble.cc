@@ -16,18 +16,19 @@ constexpr uint64_t kFactsConnectionCount = 2;
 Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over,
                       FileDescriptor memory_medium) {
   Node node;
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<ObjectStore> store,
-      OpenStore(options.origin, node.last_requests.get(), clock, node.stop.get_token()));
+  ASSIGN_OR_RETURN(auto credentials, OpenCredentials(options.origin, clock));
+  node.credentials = std::make_shared<ReplaceableCredentials>(std::move(credentials));
+  const StoreMeans means{.requests = node.last_requests.get(), .stop = node.stop.get_token()};
+  ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store,
+                   OpenStore(options.origin, node.credentials, clock, means));
   node.store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
   OriginOptions warmup = options.origin;
   warmup.connection_count_max = options.warmup.connection_count_max;
-  ASSIGN_OR_RETURN(store,
-                   OpenStore(warmup, node.last_requests.get(), clock, node.stop.get_token()));
+  ASSIGN_OR_RETURN(store, OpenStore(warmup, node.credentials, clock, means));
   node.warmup_store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
   OriginOptions facts = options.origin;
   facts.connection_count_max = kFactsConnectionCount;
-  ASSIGN_OR_RETURN(store, OpenStore(facts, nullptr, clock, node.stop.get_token()));
+  ASSIGN_OR_RETURN(store, OpenStore(facts, node.credentials, clock, {.stop = means.stop}));
   node.facts_store = std::make_unique<MeasuredStore>(std::move(store), *node.store_metrics, clock);
   node.demand = std::make_unique<DemandGauge>(clock);
   node.origin = std::make_unique<OriginSource>(*node.store, *node.warmup_store, node.demand.get());

@@ -19,6 +19,7 @@
 #include "origin/last_requests.h"
 #include "origin/measured_store.h"
 #include "origin/object_store.h"
+#include "origin/replaceable_credentials.h"
 #include "read/read_engine.h"
 
 namespace shoal {
@@ -29,6 +30,7 @@ struct Node {
   std::stop_source stop;
   std::unique_ptr<StoreMetrics> store_metrics = std::make_unique<StoreMetrics>();
   std::unique_ptr<LastRequests> last_requests = std::make_unique<LastRequests>();
+  std::shared_ptr<ReplaceableCredentials> credentials;
   std::unique_ptr<ObjectStore> store;
   std::unique_ptr<ObjectStore> warmup_store;  // the same bucket, over connections of its own
   // Again, for what people ask of it: that is not the last request for an object.
@@ -47,7 +49,8 @@ struct Node {
 };
 
 // `memory_medium`: as OpenTiers has it. Starts threads; makes no request that anybody waits for.
-// `clock` and `hand_over` outlive the node. Errors are OpenStore's and OpenTiers's.
+// `clock` and `hand_over` outlive the node. Errors are OpenCredentials's,
+// OpenStore's and OpenTiers's.
 Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver& hand_over,
                       FileDescriptor memory_medium);
 

@@ -173,7 +173,9 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
   }
   findings.push_back(Good("endpoint", options.origin.endpoint + " answers"));
   if (*skew) findings.push_back(CheckClock(**skew));
-  auto store = OpenStore(options.origin, nullptr, clock);
+  auto credentials = OpenCredentials(options.origin, clock);
+  auto store = credentials ? OpenStore(options.origin, *std::move(credentials), clock)
+                           : tl::unexpected(credentials.error());
   if (!store) {
     findings.push_back(Bad("credentials", store.error().detail,
                            "passwd_file or g_oss_STSFile: root's own, mode 600"));

@@ -2,17 +2,26 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
 #include <string_view>
+#include <utility>
 
+#include "app/probe_bucket.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "fs/object_file_system.h"
+#include "origin/open_store.h"
 
 namespace shoal {
 namespace {
 
-constexpr std::array<std::string_view, 7> kLive = {
+constexpr std::array<std::string_view, 11> kLive = {
     "log_level",
+    "passwd_file",
+    "g_oss_STSFile",
+    "read_memory_mb",
+    "g_tier_DadiSdkGetTrafficLimit",
     "g_tier_DadiMemCacheCapacityMB",
     "g_tier_DadiDiskCacheCapacityMB",
     "g_readdircache_Enable",
@@ -20,6 +29,9 @@ constexpr std::array<std::string_view, 7> kLive = {
     "g_readdircache_MaxSize",
     "g_readdircache_RemainTime",
 };
+
+// The keeper waits for longer, or it would take the worker for one that hangs.
+constexpr std::chrono::seconds kTryMax{5};
 
 // What was set, and what it was before.
 struct Change {
@@ -36,6 +48,23 @@ Result<> SetCapacity(Tier* tier, uint64_t capacity_mib, std::vector<Change>& cha
     changes.push_back({volume.get(), bytes_before});
   }
   return {};
+}
+
+bool NameOtherCredentials(const OriginOptions& from, const OriginOptions& to) {
+  return from.passwd_file != to.passwd_file || from.sts_file != to.sts_file;
+}
+
+// Those that `to` names, once the bucket was listed with them.
+Result<std::shared_ptr<CredentialSource>> TriedCredentials(const MountOptions& to,
+                                                           const Clock& clock) {
+  ASSIGN_OR_RETURN(std::shared_ptr<CredentialSource> credentials,
+                   OpenCredentials(to.origin, clock));
+  OriginOptions origin = to.origin;
+  origin.connection_count_max = 1;
+  ASSIGN_OR_RETURN(const auto store, OpenStore(origin, credentials, clock));
+  RETURN_IF_ERROR(
+      ProbeBucket(*store, to.origin, to.file_system.prefix, Deadline::After(clock, kTryMax)));
+  return credentials;
 }
 
 }  // namespace
@@ -56,18 +85,21 @@ bool CanChangeLive(const MountOptions& from, const MountOptions& to) {
   if ((from.cache.memory_capacity_mib == 0) != (to.cache.memory_capacity_mib == 0) ||
       (from.cache.disk_capacity_mib == 0) != (to.cache.disk_capacity_mib == 0))
     return false;
-  // With the metadata cache, this is also how long a missing name is believed.
-  if (to.file_system.metadata_cache && from.file_system.directory_cache_valid_seconds !=
-                                           to.file_system.directory_cache_valid_seconds)
-    return false;
+  // Blocks are of one size for the life of a node.
+  if (SegmentBytes(from.read) != SegmentBytes(to.read)) return false;
   return from.mount_flags == to.mount_flags &&
          std::ranges::all_of(ChangedOptions(from, to), [](const std::string& name) {
            return std::ranges::find(kLive, name) != kLive.end();
          });
 }
 
-Result<> ChangeLive(Node& node, const MountOptions& to) {
+Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to,
+                    const Clock& clock) {
   // What may fail comes first.
+  std::shared_ptr<CredentialSource> credentials;
+  if (NameOtherCredentials(from.origin, to.origin)) {
+    ASSIGN_OR_RETURN(credentials, TriedCredentials(to, clock));
+  }
   std::vector<Change> changes;
   Result<> changed = SetCapacity(node.tiers.memory.get(), to.cache.memory_capacity_mib, changes);
   if (changed) changed = SetCapacity(node.tiers.disk.get(), to.cache.disk_capacity_mib, changes);
@@ -81,7 +113,21 @@ Result<> ChangeLive(Node& node, const MountOptions& to) {
   for (const auto& [volume, bytes_before] : changes)
     log::Info("the cache at {} may take {} MiB from now on", volume->name(),
               volume->capacity_bytes() / kMiB);
+  if (credentials) {
+    node.credentials->Replace(std::move(credentials));
+    log::Info("requests are signed with what {} says from now on",
+              to.origin.sts_file.empty() ? to.origin.passwd_file : to.origin.sts_file);
+  }
+  if (from.cache.fetch_rate_max != to.cache.fetch_rate_max)
+    log::Info("{} bytes a second may be fetched from now on (0: no limit)",
+              to.cache.fetch_rate_max);
+  if (from.read.memory_mib != to.read.memory_mib)
+    log::Info("reads may take {} MiB from now on", to.read.memory_mib);
+  node.traffic->SetRate(to.cache.fetch_rate_max);
+  node.read_engine->SetMemory(to.read.memory_mib);
   node.file_system->SetDirectoryCacheLimits(LimitsOf(to.file_system));
+  node.file_system->SetMissingValidFor(
+      std::chrono::seconds(to.file_system.directory_cache_valid_seconds));
   return {};
 }
 

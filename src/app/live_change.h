@@ -13,14 +13,16 @@ namespace shoal {
 // Names of the options whose values differ. Pure.
 std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOptions& to);
 
-// Whether a node made with `from` can be changed to `to` as it is; otherwise it takes a new
-// one. Pure. So for the sizes of caches that are there and stay, the limits of the directory
-// cache, and the log level.
+// Whether a node with `from` in force can be changed to `to` as it is; otherwise it takes a new
+// one. Pure. So for the sizes of caches that are there and stay, memory for reads, the limit of
+// traffic, the paths of credentials, the limits of the directory cache, and the log level.
 bool CanChangeLive(const MountOptions& from, const MountOptions& to);
 
-// REQUIRES: CanChangeLive(what `node` was made with, to). After an error everything is as
-// it was, but for what a cache that shrank let go.
+// REQUIRES: CanChangeLive(from, to), and `from` is in force. After an error everything is as it
+// was, but for what a cache that shrank let go. Other credentials are tried first, for some
+// seconds at most; the error is then OpenCredentials's or ProbeBucket's.
 // Safe while others use the node.
-Result<> ChangeLive(Node& node, const MountOptions& to);
+Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to,
+                    const Clock& clock);
 
 }  // namespace shoal

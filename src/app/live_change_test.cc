@@ -2,6 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <string>
+
+#include "base/bytes.h"
+#include "fs/hand_over.h"
+#include "testing/scripted_http_server.h"
+#include "testing/temporary_directory.h"
 
 namespace shoal {
 namespace {
@@ -33,9 +42,102 @@ TEST(LiveChange, MakesNoTierAndRemovesNone) {
   EXPECT_FALSE(CanChangeLive(from, Options("g_tier_DadiDiskCacheCapacityMB=10")));
 }
 
-TEST(LiveChange, IsNotForWhatTheMetadataCacheIsMadeWith) {
-  EXPECT_FALSE(CanChangeLive(Options("g_metadata_CacheEnable=true"),
-                             Options("g_metadata_CacheEnable=true,g_readdircache_RemainTime=5")));
+TEST(LiveChange, IsForMemoryTrafficCredentialsAndForWhatTheMetadataCacheBelieves) {
+  const MountOptions from = Options("g_metadata_CacheEnable=true,passwd_file=/a");
+  for (const char* change :
+       {"read_memory_mb=64", "g_tier_DadiSdkGetTrafficLimit=0", "passwd_file=/b",
+        "passwd_file=,g_oss_STSFile=/c", "g_readdircache_RemainTime=5"})
+    EXPECT_TRUE(CanChangeLive(
+        from, Options("g_metadata_CacheEnable=true,passwd_file=/a," + std::string(change))))
+        << change;
+}
+
+TEST(LiveChange, KeepsBlocksOfOneSize) {
+  const MountOptions from = Options("g_tier_BlockSize=8388608");
+  EXPECT_TRUE(CanChangeLive(from, Options("g_tier_BlockSize=8388608,read_memory_mb=64")));
+  EXPECT_FALSE(CanChangeLive(from, Options("g_tier_BlockSize=8388608,read_memory_mb=32")));
+  EXPECT_FALSE(CanChangeLive(from, Options("g_tier_BlockSize=4194304")));
+}
+
+// A node of a bucket that answers everybody but whose key is "refused".
+class LiveNodeTest : public testing::Test {
+ protected:
+  LiveNodeTest() {
+    in_force_ = With("passwd_file=" + Keys("first"));
+    auto node = Assemble(in_force_, clock_, hand_over_, FileDescriptor());
+    EXPECT_TRUE(node) << node.error().detail;
+    node_ = std::move(*node);
+  }
+
+  std::string Keys(const std::string& id) {
+    const std::string path = directory_.path() / id;
+    std::ofstream(path) << id << ":secret\n";
+    chmod(path.c_str(), 0600);
+    return path;
+  }
+  MountOptions With(const std::string& list) {
+    MountOptions options = Options("log_level=info," + list);
+    options.origin.bucket = "data";
+    options.origin.endpoint = server_.origin();
+    options.origin.path_style = true;
+    return options;
+  }
+  // The key that requests are signed with.
+  std::string KeyInUse() {
+    (void)node_.store->List({}, Deadline{});
+    const std::string signature = server_.requests().back().headers.at("authorization");
+    const size_t begin = signature.find("Credential=") + 11;
+    return signature.substr(begin, signature.find('/', begin) - begin);
+  }
+  std::string Refusal(const MountOptions& to) {
+    const Result<> changed = ChangeLive(node_, in_force_, to, clock_);
+    return changed ? "" : changed.error().detail;
+  }
+
+  TemporaryDirectory directory_;
+  const SystemClock clock_;
+  NoHandOver hand_over_;
+  ScriptedHttpServer server_{[](const ScriptedRequest& request) {
+    if (request.headers.at("authorization").find("Credential=refused/") != std::string::npos)
+      return Answer("403 Forbidden", "", "<Error><Code>InvalidAccessKeyId</Code></Error>");
+    return Answer("200 OK", "",
+                  "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+  }};
+  MountOptions in_force_;
+  Node node_;
+};
+
+TEST_F(LiveNodeTest, OtherCredentialsAreTriedAndThenUsedByEveryRequest) {
+  EXPECT_EQ(KeyInUse(), "first");
+  const MountOptions to = With("passwd_file=" + Keys("second"));
+  ASSERT_EQ(Refusal(to), "");
+  EXPECT_EQ(KeyInUse(), "second");
+  ASSERT_TRUE(node_.warmup_store->List({}, Deadline{}));
+  EXPECT_THAT(server_.requests().back().headers.at("authorization"),
+              testing::HasSubstr("Credential=second/"));
+}
+
+TEST_F(LiveNodeTest, CredentialsThatCannotBeUsedChangeNothingAndTheReasonIsSaid) {
+  const std::string limit = ",g_tier_DadiSdkGetTrafficLimit=1048576";
+  const std::string missing = directory_.path() / "missing";
+  EXPECT_THAT(Refusal(With("passwd_file=" + missing + limit)), testing::HasSubstr(missing));
+  const std::string refused = Keys("refused");
+  EXPECT_THAT(Refusal(With("passwd_file=" + refused + limit)),
+              testing::AllOf(testing::HasSubstr("refuses the credentials in " + refused),
+                             testing::HasSubstr("InvalidAccessKeyId")));
+  EXPECT_THAT(Refusal(With("passwd_file=" + Keys("second") + ",log_level=loud" + limit)),
+              testing::HasSubstr("loud"));
+  EXPECT_EQ(KeyInUse(), "first");
+  EXPECT_EQ(node_.traffic->rate(), 3072 * kMiB);
+}
+
+TEST_F(LiveNodeTest, WhereTheCredentialsStayTheStoreIsNotAsked) {
+  const size_t before = server_.requests().size();
+  const MountOptions to = With("passwd_file=" + in_force_.origin.passwd_file +
+                               ",g_tier_DadiSdkGetTrafficLimit=1048576");
+  EXPECT_EQ(Refusal(to), "");
+  EXPECT_EQ(node_.traffic->rate(), kMiB);
+  EXPECT_EQ(server_.requests().size(), before);
 }
 
 }  // namespace

@@ -142,18 +142,15 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
 
 // What the keeper put there. It has to fit into the memory of this process, which may have less
 // than the one that asks, or no worker could be started with it.
-Result<> ChangeTo(const std::string& state_path, const MountPlan& now, Node& node) {
+Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& node,
+                  const Clock& clock) {
   ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
-  ASSIGN_OR_RETURN(const MountPlan next, PlanOf(state));
-  if (next.options.read.memory_mib < now.options.read.memory_mib)
-    return Fail(
-        Errc::kInvalid,
-        fmt::format("g_tier_DadiMemCacheCapacityMB: it leaves {} MiB for read_memory_mb, of "
-                    "which {} are in use; make that smaller as well",
-                    next.options.read.memory_mib, now.options.read.memory_mib));
+  ASSIGN_OR_RETURN(MountPlan next, PlanOf(state));
   NameThisProcess(state);
   RETURN_IF_ERROR(WriteMountState(state_path, state));
-  return ChangeLive(node, next.options);
+  RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
+  in_force = std::move(next.options);
+  return {};
 }
 
 }  // namespace
@@ -200,14 +197,15 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());
   }
   if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
-  signals.ChangeOn(
-      [&plan, &node, &seat, path = StateDirectory(plan.mount_point) + "/state.next.json"] {
-        const Result<> changed = ChangeTo(path, plan, *node);
-        SendMessage(seat.keeper_fd,
-                    {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
-                     .exit_status = kExitFailure,
-                     .text = changed ? "" : changed.error().detail});
-      });
+  MountOptions in_force = plan.options;
+  signals.ChangeOn([&in_force, &node, &seat, &clock,
+                    path = StateDirectory(plan.mount_point) + "/state.next.json"] {
+    const Result<> changed = ChangeTo(path, in_force, *node, clock);
+    SendMessage(seat.keeper_fd,
+                {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
+                 .exit_status = kExitFailure,
+                 .text = changed ? "" : changed.error().detail});
+  });
   if (const auto announced = Announce(plan, state, state_path, memory, **session, seat);
       !announced) {
     signals.Finish();

@@ -145,8 +145,10 @@ class FileSystem {
   virtual void ClearDirectoryCache() = 0;
   virtual void ClearMetadataCache() = 0;
 
-  // From now on. Does not wait.
+  // From now on, also for what is kept already. Neither waits.
   virtual void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) = 0;
+  // How long the metadata cache believes that a name is missing.
+  virtual void SetMissingValidFor(Duration valid_for) = 0;
 
   // Does not wait: what the bucket held when last asked.
   virtual Usage GetUsage() = 0;

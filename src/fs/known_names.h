@@ -75,6 +75,7 @@ class KnownNames {
 
   // What g_readdircache_* say, from now on.
   void SetLimits(const DirectoryCacheLimits& limits) { directories_.SetLimits(limits); }
+  void SetMissingValidFor(Duration valid_for) { metadata_.SetMissingValidFor(valid_for); }
 
   // Whether opens of known names ask nothing.
   [[nodiscard]] bool believes() const { return believes_; }

@@ -78,6 +78,11 @@ void MetadataCache::Drop(const ObjectVersion& version) {
   Extract(earlier_, version.key);
 }
 
+void MetadataCache::SetMissingValidFor(Duration missing_valid_for) {
+  const std::unique_lock lock(mutex_);
+  missing_valid_for_ = missing_valid_for;
+}
+
 void MetadataCache::Clear() {
   Half recent;
   Half earlier;
@@ -105,7 +110,8 @@ MetadataCache::Row* MetadataCache::FindRow(std::string_view key, Rows& removed) 
     Insert(std::move(node), removed);
     found = recent_.rows.find(key);
   }
-  if (found->second.forget_at == Instant::max() || clock_.Now() < found->second.forget_at)
+  if (found->second.kind != NameFact::Kind::kMissing ||
+      clock_.Now() - found->second.known_at < missing_valid_for_)
     return &found->second;
   Extract(recent_, key);
   return nullptr;
@@ -135,7 +141,7 @@ void MetadataCache::Put(std::string_view key, const NameFact& fact, Rows& remove
          .modified_unix_seconds = fact.object.modified_unix_seconds,
          .kind = fact.kind,
          .storage_class = fact.object.storage_class};
-  if (fact.kind == NameFact::Kind::kMissing) row.forget_at = clock_.Now() + missing_valid_for_;
+  if (fact.kind == NameFact::Kind::kMissing) row.known_at = clock_.Now();
   Insert(std::move(node), removed);
 }
 

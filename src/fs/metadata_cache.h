@@ -35,7 +35,7 @@ class MetadataCache {
  public:
   // `clock` outlives this.
   MetadataCache(const Clock& clock, Duration missing_valid_for, size_t size_bytes_max)
-      : clock_(clock), missing_valid_for_(missing_valid_for), size_bytes_max_(size_bytes_max) {}
+      : clock_(clock), size_bytes_max_(size_bytes_max), missing_valid_for_(missing_valid_for) {}
 
   // A directory's key is without its last slash, here and below.
   std::optional<NameFact> Find(std::string_view key);
@@ -53,6 +53,9 @@ class MetadataCache {
   // The object is not this version any more; what it is, is not known.
   void Drop(const ObjectVersion& version);
 
+  // From now on, also for names that are known.
+  void SetMissingValidFor(Duration missing_valid_for);
+
   void Clear();
   [[nodiscard]] uint64_t clear_count() const;
 
@@ -64,7 +67,7 @@ class MetadataCache {
     std::string etag;
     uint64_t size_bytes = 0;
     int64_t modified_unix_seconds = 0;
-    Instant forget_at = Instant::max();
+    Instant known_at{};  // of a missing name
     NameFact::Kind kind = NameFact::Kind::kMissing;
     StorageClass storage_class = StorageClass::kReadable;
   };
@@ -86,10 +89,10 @@ class MetadataCache {
   static size_t BytesOf(const std::string& key, const Row& row);
 
   const Clock& clock_;
-  const Duration missing_valid_for_;
   const size_t size_bytes_max_;
 
   mutable std::mutex mutex_;  // guards what follows
+  Duration missing_valid_for_;
   Half recent_;
   Half earlier_;  // no key is in both
   uint64_t clear_count_ = 0;

@@ -42,6 +42,19 @@ TEST_F(MetadataCacheTest, AFactComesBackAsItWasAdded) {
   EXPECT_EQ(KindOf("d/other"), std::nullopt);
 }
 
+TEST_F(MetadataCacheTest, HowLongAMissingNameIsBelievedChangesForNamesThatAreKnownToo) {
+  cache_.Add("missing", {}, 0);
+  cache_.Add("file", File("file", "1"), 0);
+  clock_.Advance(std::chrono::seconds(59));
+  EXPECT_EQ(KindOf("missing"), Kind::kMissing);
+  cache_.SetMissingValidFor(std::chrono::seconds(600));
+  clock_.Advance(std::chrono::seconds(400));
+  EXPECT_EQ(KindOf("missing"), Kind::kMissing);
+  cache_.SetMissingValidFor(std::chrono::seconds(5));
+  EXPECT_EQ(KindOf("missing"), std::nullopt);
+  EXPECT_EQ(KindOf("file"), Kind::kFile);
+}
+
 TEST_F(MetadataCacheTest, TheLastFactOfANameCounts) {
   cache_.Add("a", File("a", "1"), 0);
   cache_.Add("a", {}, 0);

@@ -216,6 +216,7 @@ class ObjectFileSystem final : public FileSystem {
   void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
     names_.SetLimits(limits);
   }
+  void SetMissingValidFor(Duration valid_for) override { names_.SetMissingValidFor(valid_for); }
 
   Usage GetUsage() override {
     RefreshUsage();

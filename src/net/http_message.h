@@ -40,14 +40,18 @@ class DocumentSink final : public ByteSink {
  public:
   explicit DocumentSink(size_t size_bytes_max) : size_bytes_max_(size_bytes_max) {}
   bool Append(std::span<const std::byte> bytes) override {
-    if (bytes.size() > size_bytes_max_ - text_.size()) return false;
+    too_long_ = too_long_ || bytes.size() > size_bytes_max_ - text_.size();
+    if (too_long_) return false;
     text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return true;
   }
   [[nodiscard]] const std::string& text() const { return text_; }
+  // There was more than it keeps.
+  [[nodiscard]] bool too_long() const { return too_long_; }
 
  private:
   const size_t size_bytes_max_;
+  bool too_long_ = false;
   std::string text_;
 };
 

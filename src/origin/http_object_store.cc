@@ -147,7 +147,7 @@ struct HttpObjectStore::Call {
 };
 
 HttpObjectStore::HttpObjectStore(BucketAddress address, SignatureScheme scheme,
-                                 std::unique_ptr<CredentialSource> credentials,
+                                 std::shared_ptr<CredentialSource> credentials,
                                  std::unique_ptr<HttpClient> client,
                                  std::shared_ptr<QuietTime> quiet_time, LastRequests* requests,
                                  const Clock& clock)
@@ -200,7 +200,7 @@ Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadl
   return {};
 }
 
-Result<> HttpObjectStore::ExchangeDocument(const Call& call, ByteSink& document,
+Result<> HttpObjectStore::ExchangeDocument(const Call& call, DocumentSink& document,
                                            Deadline deadline) {
   HttpHead answered;
   Result<> outcome = Exchange(
@@ -210,8 +210,7 @@ Result<> HttpObjectStore::ExchangeDocument(const Call& call, ByteSink& document,
         return &document;
       },
       deadline, answered);
-  // Only a document past its limit makes its sink refuse: no caller changed its mind.
-  if (!outcome && outcome.error().code == Errc::kInterrupted)
+  if (!outcome && document.too_long())
     return Wrong(Describe(call.operation, "answered wrongly: a document too long"));
   return outcome;
 }

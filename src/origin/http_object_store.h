@@ -25,7 +25,7 @@ class HttpObjectStore final : public ObjectStore {
   // `requests`, which may be null, of each request for an object. `requests` and `clock` outlive
   // the store.
   HttpObjectStore(BucketAddress address, SignatureScheme scheme,
-                  std::unique_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
+                  std::shared_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
                   std::shared_ptr<QuietTime> quiet_time, LastRequests* requests,
                   const Clock& clock);
 
@@ -44,14 +44,14 @@ class HttpObjectStore final : public ObjectStore {
   // `head`: of the answer, if one came.
   Result<> Exchange(const Call& call, const Accept& accept, Deadline deadline, HttpHead& head);
   // For an answer that is a document, or an error.
-  Result<> ExchangeDocument(const Call& call, ByteSink& document, Deadline deadline);
+  Result<> ExchangeDocument(const Call& call, DocumentSink& document, Deadline deadline);
   void HearRetryAfter(const HttpHead& head);
   void Note(const Call& call, const HttpHead& head, const Result<>& outcome);
 
   const BucketAddress address_;
   const SignatureScheme scheme_;
   const bool oss_;
-  const std::unique_ptr<CredentialSource> credentials_;
+  const std::shared_ptr<CredentialSource> credentials_;
   const std::unique_ptr<HttpClient> client_;
   const std::shared_ptr<QuietTime> quiet_time_;
   LastRequests* const requests_;

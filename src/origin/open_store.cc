@@ -28,15 +28,6 @@ Result<SignatureScheme> SchemeOf(const OriginOptions& options) {
   return SignatureScheme::kAwsV4;
 }
 
-Result<std::unique_ptr<CredentialSource>> CredentialsOf(const OriginOptions& options,
-                                                        const Clock& clock) {
-  if (options.passwd_file.empty() == options.sts_file.empty())
-    return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
-  return options.sts_file.empty()
-             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
-             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
-}
-
 void Sleep(Duration wait, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any never;
@@ -51,8 +42,18 @@ double Chance() {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, LastRequests* requests,
-                                               const Clock& clock, const std::stop_token& stop) {
+Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& options,
+                                                          const Clock& clock) {
+  if (options.passwd_file.empty() == options.sts_file.empty())
+    return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
+  return options.sts_file.empty()
+             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
+             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
+}
+
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
+                                               std::shared_ptr<CredentialSource> credentials,
+                                               const Clock& clock, const StoreMeans& means) {
   ASSIGN_OR_RETURN(const SignatureScheme scheme, SchemeOf(options));
   ASSIGN_OR_RETURN(BucketAddress address, AddressOf(options));
   for (const auto& [name, value] : {std::pair{"connect_timeout", options.connect_timeout_seconds},
@@ -61,24 +62,23 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, Las
     if (value < 1 || value > 10'000)
       return Fail(Errc::kInvalid, std::string(name) + ": not from 1 to 10000");
   }
-  ASSIGN_OR_RETURN(auto credentials, CredentialsOf(options, clock));
   ASSIGN_OR_RETURN(auto client,
                    HttpClient::Create({.connection_count_max = options.connection_count_max,
                                        .connect_timeout = std::chrono::seconds(
                                            static_cast<int64_t>(options.connect_timeout_seconds)),
                                        .ca_file = options.ca_file,
                                        .verify_certificate = options.verify_certificate,
-                                       .stop = stop},
+                                       .stop = means.stop},
                                       clock));
   auto quiet_time = std::make_shared<QuietTime>();
   auto bucket =
       std::make_unique<HttpObjectStore>(std::move(address), scheme, std::move(credentials),
-                                        std::move(client), quiet_time, requests, clock);
+                                        std::move(client), quiet_time, means.requests, clock);
   return std::make_unique<RetryingStore>(
       std::move(bucket),
       RetryPolicy{.call_max =
                       std::chrono::seconds(static_cast<int64_t>(options.request_deadline_seconds))},
-      RetryingStore::Waiting{.sleep = [stop](Duration wait) { Sleep(wait, stop); },
+      RetryingStore::Waiting{.sleep = [stop = means.stop](Duration wait) { Sleep(wait, stop); },
                              .chance = &Chance},
       std::move(quiet_time), clock);
 }

@@ -5,20 +5,30 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "origin/credentials.h"
 #include "origin/last_requests.h"
 #include "origin/object_store.h"
 #include "origin/options.h"
 
 namespace shoal {
 
-// The bucket that `options` names, with retries. Reads the credential file now (and
-// fails if it cannot be used) but makes no request. `requests`, which may be null, is told
-// of each one for an object, and outlives the store, as does `clock`. Once `stop` is asked for,
-// calls under way and new ones fail with kInterrupted within a second or so. Thread-safe. kInvalid
-// for options that make no sense together, kDenied for a credential file that is missing,
+// The keys of the credential file that `options` name, which is read now. `clock` outlives
+// them. Thread-safe. kInvalid unless they name one, kDenied for a file that is missing,
 // unreadable or open to others.
-Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options, LastRequests* requests,
-                                               const Clock& clock,
-                                               const std::stop_token& stop = {});
+Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& options,
+                                                          const Clock& clock);
+
+// What a store may be given beside.
+struct StoreMeans {
+  LastRequests* requests = nullptr;  // is told of each request for an object; outlives the store
+  // Once asked for, calls under way and new ones fail with kInterrupted within a second or so.
+  std::stop_token stop{};
+};
+
+// The bucket that `options` name, with retries. Makes no request. `clock` outlives the store.
+// Thread-safe. kInvalid for options that make no sense together.
+Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
+                                               std::shared_ptr<CredentialSource> credentials,
+                                               const Clock& clock, const StoreMeans& means = {});
 
 }  // namespace shoal

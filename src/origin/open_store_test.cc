@@ -24,8 +24,12 @@ class OpenStoreTest : public testing::Test {
   }
   ~OpenStoreTest() override { std::filesystem::remove_all(directory_); }
 
+  Result<std::unique_ptr<ObjectStore>> Open(const StoreMeans& means = {}) {
+    ASSIGN_OR_RETURN(auto credentials, OpenCredentials(options_, clock_));
+    return OpenStore(options_, std::move(credentials), clock_, means);
+  }
   Error Refusal() {
-    const auto store = OpenStore(options_, nullptr, clock_);
+    const auto store = Open();
     return store ? Error{Errc::kInvalid, "was accepted"} : store.error();
   }
 
@@ -43,7 +47,7 @@ TEST_F(OpenStoreTest, OpensAStoreThatTriesAgain) {
                                  "</BucketStat>");
   });
   options_.endpoint = server.origin();
-  const auto store = OpenStore(options_, nullptr, clock_).value();
+  const auto store = Open().value();
   EXPECT_EQ(store->Usage({}).value().object_count, 2u);
   EXPECT_EQ(server.requests().size(), 2u);
 }
@@ -58,7 +62,7 @@ TEST_F(OpenStoreTest, AskedToStopItEndsTheCallThatIsUnderWayAndMakesNoOther) {
       return reply;
     });
     options_.endpoint = server.origin();
-    const auto store = OpenStore(options_, nullptr, clock_, stop.get_token()).value();
+    const auto store = Open({.stop = stop.get_token()}).value();
     const Instant begun = clock_.Now();
     EXPECT_FALSE(store->Usage(Deadline::After(clock_, std::chrono::seconds(25))));
     EXPECT_EQ(store->Usage({}).error().code, Errc::kInterrupted);

@@ -55,12 +55,19 @@ Buffer BufferPool::Take(uint64_t length_bytes) {
 void BufferPool::GiveBack(Buffer buffer) {
   const uint64_t size_bytes = buffer.size_bytes();
   used_bytes_ -= size_bytes;
+  if (used_bytes_ + kept_bytes_ + size_bytes > budget_bytes_) return;
   if (size_bytes != segment_bytes_) {
     if (kept_small_bytes_ + size_bytes > kKeptSmallBytesMax) return;
     kept_small_bytes_ += size_bytes;
   }
   kept_bytes_ += size_bytes;
   kept_[size_bytes].push_back(std::move(buffer));
+}
+
+void BufferPool::SetBudget(uint64_t budget_bytes) {
+  budget_bytes_ = budget_bytes;
+  while (used_bytes_ + kept_bytes_ > budget_bytes_ && DropOne()) {
+  }
 }
 
 void BufferPool::Trim() {

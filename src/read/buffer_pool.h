@@ -3,11 +3,13 @@
 // Most buffers are of one size, a whole segment; where small files of one size are read,
 // most are of theirs. They are kept when given back, and the last one is taken first, because
 // a buffer whose pages are mapped and still in the CPU's cache costs nothing to fill, and a
-// fresh one a page fault every 4 KiB. Taken and kept together never exceed the budget.
+// fresh one a page fault every 4 KiB. Taken and kept together never exceed the budget, but for
+// what was taken when that was larger.
 //
 // Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -52,13 +54,17 @@ class BufferPool {
   // REQUIRES: ChargeOf(length_bytes) <= free_bytes().
   Buffer Take(uint64_t length_bytes);
   void GiveBack(Buffer buffer);
+  // From now on. What is taken beyond it stays taken.
+  void SetBudget(uint64_t budget_bytes);
   // Returns kept buffers to the system, all but a few.
   void Trim();
 
   [[nodiscard]] uint64_t budget_bytes() const { return budget_bytes_; }
   [[nodiscard]] uint64_t used_bytes() const { return used_bytes_; }
   [[nodiscard]] uint64_t peak_bytes() const { return peak_bytes_; }
-  [[nodiscard]] uint64_t free_bytes() const { return budget_bytes_ - used_bytes_; }
+  [[nodiscard]] uint64_t free_bytes() const {
+    return budget_bytes_ - std::min(used_bytes_, budget_bytes_);
+  }
   [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
@@ -66,7 +72,7 @@ class BufferPool {
   // Gives one of the largest kept back to the system. False: none was.
   bool DropOne();
 
-  const uint64_t budget_bytes_;
+  uint64_t budget_bytes_;
   const uint64_t segment_bytes_;
   uint64_t used_bytes_ = 0;
   uint64_t peak_bytes_ = 0;

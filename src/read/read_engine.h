@@ -72,7 +72,14 @@ class ReadEngine {
   virtual ~ReadEngine() = default;  // waits for its threads
   // The reader of `version`: the same one for as long as anybody holds it.
   virtual std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) = 0;
+  // ReadOptions::memory_mib, from now on: what is over it is let go as it is read. Reads that wait
+  // and are of more than half of it fail with kInvalid. Does not wait.
+  virtual void SetMemory(uint64_t memory_mib) = 0;
 };
+
+// The blocks that are used: smaller than asked for where fewer than eight would fit into the
+// memory, so that some can be fetched while another is read. Pure.
+uint64_t SegmentBytes(const ReadOptions& options);
 
 // `source` and `clock` outlive the engine.
 std::unique_ptr<ReadEngine> MakeReadEngine(const ReadOptions& options, RangeSource& source,

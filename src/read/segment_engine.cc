@@ -15,13 +15,15 @@ constexpr size_t kLineLengthMax = 65536;
 constexpr uint64_t kFetchBytesMax = 8 * kMiB;
 constexpr uint32_t kPageBytesMin = 4 * kKiB;
 
-uint64_t BudgetBytes(const ReadOptions& options) {
-  return std::max(options.memory_mib * kMiB, kBudgetBytesMin);
+uint64_t BudgetBytes(uint64_t memory_mib) {
+  return std::max(memory_mib * kMiB, kBudgetBytesMin);
 }
-
-// Smaller where so few would fit that none could be fetched while another is read.
-uint64_t SegmentBytes(const ReadOptions& options) {
-  return std::bit_floor(std::min(options.segment_bytes, BudgetBytes(options) / 8));
+// Half: what it needs and the segments at its two edges must fit together.
+uint64_t ReadBytesMax(uint64_t budget_bytes) {
+  return budget_bytes / 2;
+}
+Error TooLarge() {
+  return {Errc::kInvalid, "one read of more than half of read_memory_mb"};
 }
 
 using enum FetchExecutor::Urgency;
@@ -65,7 +67,7 @@ SegmentEngine::SegmentEngine(const ReadOptions& options, RangeSource& source, co
       fetch_deadline_(std::chrono::seconds(options.deadline_seconds)),
       source_(source),
       clock_(clock),
-      store_(BudgetBytes(options), segment_bytes_),
+      store_(BudgetBytes(options.memory_mib), segment_bytes_),
       executor_(options.fetch_count_max) {}
 
 std::shared_ptr<ObjectReader> SegmentEngine::Open(const ObjectVersion& version) {
@@ -104,9 +106,8 @@ void SegmentEngine::Read(const std::shared_ptr<OpenObject>& object, ByteRange ra
   Answers answers;
   {
     const MutexLock lock(mutex_);
-    // Half: what it needs and the segments at its two edges must fit together.
-    if (range.length > store_.pool().budget_bytes() / 2) {
-      read->error = Error{Errc::kInvalid, "one read of more than half of read_memory_mb"};
+    if (range.length > ReadBytesMax(store_.pool().budget_bytes())) {
+      read->error = TooLarge();
     } else if (line_.size() >= kLineLengthMax) {
       read->error = Error{Errc::kBusy, "too many reads wait for memory"};
     }
@@ -260,6 +261,31 @@ void SegmentEngine::StartFetch(const std::shared_ptr<OpenObject>& object, ByteRa
 
 // --- The end
 
+template <class Predicate>
+void SegmentEngine::FailInLine(Predicate is_meant, const Error& error, Answers& answers) {
+  std::erase_if(line_, [&](const ReadPointer& read) {
+    if (!is_meant(*read)) return false;
+    read->settled = true;
+    read->error = error;
+    answers.push_back(read);
+    return true;
+  });
+}
+
+void SegmentEngine::SetMemory(uint64_t memory_mib) {
+  const uint64_t budget_bytes = BudgetBytes(memory_mib);
+  Answers answers;
+  {
+    const MutexLock lock(mutex_);
+    store_.SetBudget(budget_bytes);
+    FailInLine(
+        [&](const PendingRead& read) { return read.range.length > ReadBytesMax(budget_bytes); },
+        TooLarge(), answers);
+    AdmitFromLine(answers);
+  }
+  Deliver(std::move(answers));
+}
+
 void SegmentEngine::Close(const std::shared_ptr<OpenObject>& object) {
   const Error closed{Errc::kInterrupted, "closed: " + object->version.key};
   Answers answers;
@@ -270,13 +296,7 @@ void SegmentEngine::Close(const std::shared_ptr<OpenObject>& object) {
       FailWaiters(*segment, closed, answers);
       store_.Forget(segment);
     }
-    std::erase_if(line_, [&](const ReadPointer& read) {
-      if (read->object != object) return false;
-      read->settled = true;
-      read->error = closed;
-      answers.push_back(read);
-      return true;
-    });
+    FailInLine([&](const PendingRead& read) { return read.object == object; }, closed, answers);
     // Somebody may have opened it anew since the last handle went.
     const auto slot = readers_.find({object->version.key, object->version.etag});
     if (slot != readers_.end() && slot->second.expired()) readers_.erase(slot);
@@ -284,6 +304,10 @@ void SegmentEngine::Close(const std::shared_ptr<OpenObject>& object) {
     TrimIfIdle();
   }
   Deliver(std::move(answers));
+}
+
+uint64_t SegmentBytes(const ReadOptions& options) {
+  return std::bit_floor(std::min(options.segment_bytes, BudgetBytes(options.memory_mib) / 8));
 }
 
 std::unique_ptr<ReadEngine> MakeReadEngine(const ReadOptions& options, RangeSource& source,

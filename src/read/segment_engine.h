@@ -72,6 +72,7 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   ~SegmentEngine() override = default;  // no reader is left: fetches under way end early
 
   std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) override EXCLUDES(mutex_);
+  void SetMemory(uint64_t memory_mib) override EXCLUDES(mutex_);
 
   struct MemoryUse {
     uint64_t used_bytes;  // by segments
@@ -88,6 +89,9 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
 
   void Read(const std::shared_ptr<OpenObject>& object, ByteRange range, ReadDone done)
       EXCLUDES(mutex_);
+  // Takes those that `is_meant` says out of the line.
+  template <class Predicate>
+  void FailInLine(Predicate is_meant, const Error& error, Answers& answers) REQUIRES(mutex_);
   void Close(const std::shared_ptr<OpenObject>& object) EXCLUDES(mutex_);
 
   // A read, until its segments are all there or on their way.

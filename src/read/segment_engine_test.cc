@@ -391,6 +391,63 @@ TEST_F(SegmentEngineTest, ReadsWaitInLineWhenMemoryIsOut) {
   EXPECT_LE(engine.memory_use().peak_bytes, 8 * kMiB);
 }
 
+TEST_F(SegmentEngineTest, MemoryThatGrowsLetsReadsInLineGoOnAtOnce) {
+  const ObjectVersion object = Object(200 * kMiB);
+  SegmentEngine& engine = Engine(8, 16);
+  const auto reader = engine.Open(object);
+  source_.HoldFetches();
+  std::vector<std::future<Outcome>> reads;
+  for (uint64_t i = 0; i < 12; ++i) reads.push_back(Start(*reader, {i * 5 * kMiB + 99, kMiB}));
+  source_.WaitForHeld(7);
+  engine.SetMemory(16);
+  source_.WaitForHeld(12);
+  source_.ReleaseFetches();
+  for (uint64_t i = 0; i < 12; ++i)
+    EXPECT_TRUE(*reads[i].get() == Expected(object, {i * 5 * kMiB + 99, kMiB}));
+}
+
+TEST_F(SegmentEngineTest, MemoryThatShrinksIsGivenBackAsReadsEndAndFailsNoneThatStillFits) {
+  const ObjectVersion object = Object(200 * kMiB);
+  SegmentEngine& engine = Engine(64, 64);
+  const auto reader = engine.Open(object);
+  ReadUntilWindowIsOpen(*reader);
+  source_.HoldFetches();
+  std::vector<std::future<Outcome>> reads;
+  for (uint64_t i = 0; i < 20; ++i)
+    reads.push_back(Start(*reader, {50 * kMiB + i * 5 * kMiB + 99, kMiB}));
+  source_.WaitForHeld(20);
+  engine.SetMemory(16);
+  // What was read ahead went; what is on its way is more than the budget, and stays.
+  EXPECT_GT(engine.memory_use().used_bytes, 20 * kMiB);
+  EXPECT_LT(engine.memory_use().used_bytes, 21 * kMiB);
+  auto fits = Start(*reader, {30 * kMiB + 99, 8 * kMiB});
+  EXPECT_EQ(ReadNow(*reader, {30 * kMiB + 99, 8 * kMiB + 1}).error().code, Errc::kInvalid);
+  engine.SetMemory(8);
+  EXPECT_EQ(fits.get().error().code, Errc::kInvalid);  // waited in line, and never will fit
+  source_.ReleaseFetches();
+  for (uint64_t i = 0; i < 20; ++i)
+    EXPECT_TRUE(*reads[i].get() == Expected(object, {50 * kMiB + i * 5 * kMiB + 99, kMiB}));
+  EXPECT_TRUE(*ReadNow(*reader, {99, 4 * kMiB}) == Expected(object, {99, 4 * kMiB}));
+  const auto use = engine.memory_use();
+  EXPECT_LE(use.used_bytes + use.kept_bytes, 8 * kMiB);
+}
+
+TEST_F(SegmentEngineTest, ReadersAtFullWidthGetEveryByteWhileTheMemoryChanges) {
+  SegmentEngine& engine = Engine(64, 16);
+  source_.SetChunkBytes(16 * kKiB);
+  std::atomic<int> running_count = 4;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i)
+    readers.emplace_back([&, i] {
+      const ObjectVersion object = Object(24 * kMiB + 777, "object" + std::to_string(i));
+      ReadThrough(*engine.Open(object), object, 300 * kKiB);
+      --running_count;
+    });
+  for (uint64_t turn = 0; running_count > 0; ++turn) engine.SetMemory(turn % 2 == 0 ? 8 : 64);
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(engine.memory_use().used_bytes, 0U);
+}
+
 TEST_F(SegmentEngineTest, ClosingEndsReadsThatWaitInLine) {
   SegmentEngine& engine = Engine(8, 16);
   auto reader = engine.Open(Object(200 * kMiB));

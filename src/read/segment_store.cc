@@ -13,9 +13,8 @@ constexpr int kEvictionScanMax = 64;
 }  // namespace
 
 bool SegmentStore::MakeRoomForDemand(uint64_t bytes) {
-  if (pool_.free_bytes() + idle_bytes_ < bytes) return false;
-  while (pool_.free_bytes() < bytes)
-    Evict(idle_random_.empty() ? idle_stream_.front() : idle_random_.front());
+  if (pool_.used_bytes() - idle_bytes_ + bytes > pool_.budget_bytes()) return false;
+  while (pool_.free_bytes() < bytes) EvictOldest();
   return true;
 }
 
@@ -76,6 +75,15 @@ void SegmentStore::Forget(const SegmentPointer& segment) {
 
 uint64_t SegmentStore::ShareOf(const StreamAccount& stream) const {
   return PrefetchMaxBytes() / (stream_count_ + (stream.bytes == 0 ? 1 : 0));
+}
+
+void SegmentStore::SetBudget(uint64_t budget_bytes) {
+  while (pool_.used_bytes() > budget_bytes && idle_bytes_ > 0) EvictOldest();
+  pool_.SetBudget(budget_bytes);
+}
+
+void SegmentStore::EvictOldest() {
+  Evict(idle_random_.empty() ? idle_stream_.front() : idle_random_.front());
 }
 
 void SegmentStore::Evict(SegmentPointer segment) {

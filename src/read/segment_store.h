@@ -51,6 +51,8 @@ class SegmentStore {
 
   // How much `stream` may have read ahead.
   [[nodiscard]] uint64_t ShareOf(const StreamAccount& stream) const;
+  // From now on: evicts what nobody holds until that fits. What is held beyond it goes in its time.
+  void SetBudget(uint64_t budget_bytes);
   // Call when nothing is open.
   void Trim() { pool_.Trim(); }
   [[nodiscard]] const BufferPool& pool() const { return pool_; }
@@ -58,6 +60,7 @@ class SegmentStore {
  private:
   [[nodiscard]] uint64_t PrefetchMaxBytes() const { return pool_.budget_bytes() / 4 * 3; }
   void Evict(SegmentPointer segment);
+  void EvictOldest();  // REQUIRES: nobody holds some segment
   // One segment of a stream that has more than `share_bytes`. False: found none.
   bool EvictOverShare(uint64_t share_bytes);
   void MakeIdle(const SegmentPointer& segment);

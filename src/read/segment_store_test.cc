@@ -97,6 +97,58 @@ TEST_F(SegmentStoreTest, PrefetchEvictsWhatRandomReadsLeft) {
   EXPECT_EQ(store_.pool().used_bytes(), 6 * kMiB);
 }
 
+TEST_F(SegmentStoreTest, ASmallerBudgetEvictsWhatNobodyHoldsAndTheRestGoesInItsTime) {
+  const SegmentPointer held = Held(0, one_);
+  const SegmentPointer also_held = Held(1, nullptr);
+  const SegmentPointer unread = Idle(2, one_);
+  const SegmentPointer read = Idle(3, nullptr);
+  store_.SetBudget(3 * kMiB);
+  EXPECT_TRUE(read->forgotten);
+  EXPECT_FALSE(unread->forgotten);
+  store_.SetBudget(kMiB);
+  EXPECT_TRUE(unread->forgotten);
+  EXPECT_EQ(store_.pool().used_bytes(), 2 * kMiB);
+  EXPECT_EQ(store_.pool().free_bytes(), 0);
+  EXPECT_FALSE(store_.MakeRoomForDemand(1));
+  EXPECT_FALSE(store_.MakeRoomForPrefetch(*one_, 1));
+  store_.LetGo(held);
+  EXPECT_FALSE(store_.MakeRoomForDemand(1));  // the other one takes all of it
+  store_.LetGo(also_held);
+  EXPECT_TRUE(store_.MakeRoomForDemand(kMiB));
+  EXPECT_EQ(store_.pool().used_bytes(), 0);
+}
+
+TEST_F(SegmentStoreTest, ALargerBudgetIsThereAtOnce) {
+  const SegmentPointer held = Held(0, nullptr);
+  EXPECT_FALSE(store_.MakeRoomForDemand(8 * kMiB));
+  store_.SetBudget(9 * kMiB);
+  EXPECT_TRUE(store_.MakeRoomForDemand(8 * kMiB));
+  store_.LetGo(held);
+}
+
+TEST(BufferPool, KeepsNothingBeyondABudgetThatShrank) {
+  BufferPool pool(8 * kMiB, kMiB);
+  std::vector<Buffer> taken;
+  for (int i = 0; i < 6; ++i) taken.push_back(pool.Take(kMiB));
+  for (int i = 0; i < 3; ++i) {
+    pool.GiveBack(std::move(taken.back()));
+    taken.pop_back();
+  }
+  EXPECT_EQ(pool.kept_bytes(), 3 * kMiB);
+  pool.SetBudget(2 * kMiB);
+  EXPECT_EQ(pool.kept_bytes(), 0);
+  EXPECT_EQ(pool.used_bytes(), 3 * kMiB);
+  pool.GiveBack(std::move(taken.back()));
+  EXPECT_EQ(pool.kept_bytes(), 0);
+  EXPECT_EQ(pool.free_bytes(), 0);
+  taken.pop_back();
+  pool.GiveBack(std::move(taken.back()));
+  EXPECT_EQ(pool.kept_bytes(), kMiB);
+  EXPECT_EQ(pool.free_bytes(), kMiB);
+  taken.pop_back();
+  pool.GiveBack(std::move(taken.back()));
+}
+
 TEST(BufferPool, TakenAndKeptStayInsideTheBudget) {
   BufferPool pool(8 * kMiB, kMiB);
   std::vector<Buffer> taken;

@@ -259,6 +259,7 @@ class MemoryFileSystem final : public FileSystem {
     ++directory_clear_count_;
   }
   void SetDirectoryCacheLimits(const DirectoryCacheLimits&) override {}
+  void SetMissingValidFor(Duration) override {}
   void ClearMetadataCache() override {
     const std::scoped_lock lock(mutex_);
     ++metadata_clear_count_;

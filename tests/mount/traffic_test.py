@@ -64,6 +64,25 @@ class Traffic(CacheTest):
         # Alone the reader would take 1.5 s; on equal terms, 3.
         self.assertLess(read_seconds, 2.5)
 
+    def test_a_limit_that_is_lifted_lets_the_reader_go_on_at_full_speed(self):
+        origin = self.origin()
+        sums = self.objects(origin, 1, 64 * MIB)
+        mount = self.mount(origin, f"g_tier_DadiSdkGetTrafficLimit={RATE}")
+        worker = mount.worker()
+        began = time.monotonic()
+        digest = hashlib.sha256()
+        with open(mount / "f0", "rb", buffering=0) as file:
+            digest.update(file.read(MIB))
+            done = subprocess.run([SHOAL, "update", mount.point, "-o",
+                                   "g_tier_DadiSdkGetTrafficLimit=0"],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            while block := file.read(MIB):
+                digest.update(block)
+        self.assertEqual(digest.hexdigest(), sums["f0"])
+        self.assertLess(time.monotonic() - began, 64 * MIB / RATE / 2)
+        self.assertEqual(mount.worker(), worker)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -8,7 +8,7 @@ import sys
 import unittest
 
 from caching import cache_options, wait_until
-from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
+from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest
 
 TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
@@ -167,6 +167,64 @@ class Updates(SurvivalTest):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
         self.assertIn("readahead 512 KiB", mount.log())
         self.assertNotIn("user_id", ",".join(mount.state()["options"]))
+
+    def keys(self, key, secret):
+        path = self.directory() / key
+        path.write_text(f"{key}:{secret}\n")
+        path.chmod(0o600)
+        return path
+
+    def test_other_credentials_are_used_without_another_process(self):
+        old, new = ({"id": KEY_ID, "secret": KEY_SECRET},
+                    {"id": "another-key", "secret": "another-secret-never-to-be-logged"})
+        origin = self.origin(keys=[old, new])
+        body = pattern(8 << 20)
+        origin.put("file", body)
+        mount = self.mount(origin)
+        worker = mount.worker()
+        with open(mount / "file", "rb", buffering=0) as file:
+            self.assertEqual(file.read(1 << 20), body[:1 << 20])
+            done = self.update(mount, f"passwd_file={self.keys(new['id'], new['secret'])}")
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+            origin.write_credentials([new])  # from here on the old ones open nothing
+            self.assertEqual(file.read(8 << 20) + file.read(), body[1 << 20:])
+        origin.put("later", b"contents")
+        self.assertEqual((mount / "later").read_bytes(), b"contents")
+        self.assertEqual(mount.worker(), worker)
+        self.assertNotIn(new["secret"], mount.log())
+
+    def test_credentials_that_are_missing_or_refused_change_nothing(self):
+        origin, mount = self.small_mount()
+        before = mount.state()
+        for path, word in ((self.keys("unknown-key", "secret"), "refuses the credentials in"),
+                           ("/nowhere/passwd", "/nowhere/passwd")):
+            refused = self.update(mount, f"passwd_file={path}", "log_level=debug")
+            self.assertEqual(refused.returncode, 32, refused)
+            self.assertIn(word, refused.stderr)
+            self.assertIn(str(path), refused.stderr)
+            self.assert_untouched(mount, before)
+        origin.put("later", b"new")
+        self.assertEqual((mount / "later").read_bytes(), b"new")
+
+    def test_how_long_a_name_is_believed_to_be_missing_changes_without_another_process(self):
+        origin, mount = self.small_mount("g_metadata_CacheEnable=true")
+        worker = mount.worker()
+        self.assertFalse((mount / "late").exists())
+        origin.put("late", b"late")
+        self.assertFalse((mount / "late").exists())
+        self.assertEqual(self.update(mount, "g_readdircache_RemainTime=0").returncode, 0)
+        self.assertEqual((mount / "late").read_bytes(), b"late")
+        self.assertEqual(mount.worker(), worker)
+
+    def test_memory_for_reads_changes_without_another_process_under_readers(self):
+        origin, mount = self.loaded_mount("transport=dev")
+        worker = mount.worker()
+        readers = self.readers(mount, origin)
+        for i in range(10):
+            done = self.update(mount, f"read_memory_mb={8 if i % 2 else 128}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_unharmed(readers.finish(), 0)
+        self.assertEqual(mount.worker(), worker)
 
     def test_over_io_uring_an_update_is_refused_and_the_mount_goes_on(self):
         _, mount = self.small_mount("transport=io_uring")
