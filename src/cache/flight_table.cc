@@ -59,8 +59,8 @@ void FlightTable::Flight::Stored(uint64_t until) {
 // --- Those who miss something
 
 std::unique_ptr<FlightTable::Flight> FlightTable::Claim(const Miss& miss) {
-  const std::scoped_lock lock(mutex_);
   const Instant now = clock_.Now();
+  const std::scoped_lock lock(mutex_);
   if (Bringing(miss, now) != nullptr) return nullptr;
   const uint64_t begin = miss.range.offset;
   uint64_t end = miss.range.end();
@@ -81,8 +81,8 @@ std::unique_ptr<FlightTable::Flight> FlightTable::Claim(const Miss& miss) {
 
 FlightTable::Part FlightTable::AwaitBytes(const Miss& miss) {
   const uint64_t offset = miss.range.offset;
-  std::unique_lock lock(mutex_);
   const Instant now = clock_.Now();
+  std::unique_lock lock(mutex_);
   const State* flight = Bringing(miss, now);
   if (flight != nullptr && !flight->HasInHand(offset)) {
     Wait(miss, now, lock);
@@ -95,8 +95,8 @@ FlightTable::Part FlightTable::AwaitBytes(const Miss& miss) {
 }
 
 void FlightTable::AwaitStored(const Miss& miss) {
-  std::unique_lock lock(mutex_);
   const Instant now = clock_.Now();
+  std::unique_lock lock(mutex_);
   if (Bringing(miss, now) != nullptr) Wait(miss, now, lock);
 }
 

@@ -85,6 +85,31 @@ class Receiver final : public ByteSink {
   Data data_;
 };
 
+// A FakeClock that can let something happen before it next says the time. Thread-safe.
+class InterruptingClock final : public Clock {
+ public:
+  [[nodiscard]] Instant Now() const override {
+    std::function<void()> what;
+    {
+      const std::scoped_lock lock(mutex_);
+      std::swap(what, what_);
+    }
+    if (what) what();
+    return clock_.Now();
+  }
+  [[nodiscard]] int64_t UnixSeconds() const override { return clock_.UnixSeconds(); }
+  void Advance(Duration by) { clock_.Advance(by); }
+  void AtTheNextLook(std::function<void()> what) {
+    const std::scoped_lock lock(mutex_);
+    what_ = std::move(what);
+  }
+
+ private:
+  FakeClock clock_;
+  mutable std::mutex mutex_;
+  mutable std::function<void()> what_;  // guarded by mutex_
+};
+
 // A read or a delivery on a thread of its own.
 struct Party {
   Receiver receiver;
@@ -147,7 +172,7 @@ class SingleFlightTest : public ::testing::Test {
   [[nodiscard]] bool FetchedOnce() const { return origin_.asked_bytes() == kAll.length; }
 
   TemporaryDirectory directory_;
-  FakeClock clock_;  // a flight stalls when a test says so
+  InterruptingClock clock_;  // a flight stalls when a test says so
   DemandGauge demand_{clock_};
   MemoryRangeSource origin_;
   std::shared_ptr<StorageTrouble> trouble_ = std::make_shared<StorageTrouble>();
@@ -372,6 +397,34 @@ TEST_F(SingleFlightTest, WhoeverReadsWhatAndWhenEachByteIsFetchedOnce) {
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(FetchedOnce()) << origin_.asked_bytes() << " bytes of " << kAll.length;
+  EXPECT_TRUE(IsWhole());
+}
+
+// The volume is looked at, then the time, then what is on its way.
+TEST_F(SingleFlightTest, WhatCameBetweenTheLookAndTheFetchIsNotFetchedAgain) {
+  Party late;
+  Party between;
+  clock_.AtTheNextLook([&] {
+    StartReading(between, kAll);
+    EXPECT_TRUE(between.Got(kAll));
+  });
+  StartReading(late, kAll);
+  EXPECT_TRUE(late.Got(kAll));
+  EXPECT_TRUE(FetchedOnce());
+}
+
+TEST_F(SingleFlightTest, WhatCameInTheMiddleMeanwhileIsNotFetchedAgain) {
+  constexpr ByteRange kMiddle{3 * kMiB, kMiB};
+  Party late;
+  Party between;
+  clock_.AtTheNextLook([&] {
+    StartBringing(between, kMiddle);
+    EXPECT_TRUE(between.Got(kMiddle));
+  });
+  StartBringing(late, kAll);
+  late.thread.join();
+  EXPECT_TRUE(late.result);
+  EXPECT_TRUE(FetchedOnce());
   EXPECT_TRUE(IsWhole());
 }
 

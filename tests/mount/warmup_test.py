@@ -1,5 +1,6 @@
 """Warm-up as its users meet it: the specification's interface, a mount, and what the origin
 is asked for."""
+import hashlib
 import os
 import pathlib
 import signal
@@ -105,6 +106,43 @@ class Warmup(CacheTest):
         written["d/7"] = sha256(origin.put("d/7", pattern(60_000, 99)))
         self.assert_completed(admin.run("d"), 20 * 50_000 + 10_000)
         self.assertEqual(self.get_bytes(origin), 60_000)
+        self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_a_reader_and_a_warm_up_of_one_file_fetch_each_byte_once(self):
+        for capacity in ({"disk_mib": 256}, {"memory_mib": 128}):
+            for first in ("warm-up", "reader"):
+                with self.subTest(capacity, first=first):
+                    origin = self.origin()
+                    directories = [self.directory()] if "disk_mib" in capacity else []
+                    size = 40 * MIB + 77
+                    written = self.put(origin, {"large": size})
+                    mount, admin = self.warm_mount(origin, directories=directories, **capacity)
+                    origin.configure(bytes_per_second=16 * MIB, latency_ms=5)
+                    with open(mount / "large", "rb", buffering=0) as file:
+                        head = b""
+                        if first == "reader":
+                            head = file.read(MIB)
+                        admin.load("large")
+                        if first == "warm-up":
+                            wait_until(lambda: self.get_bytes(origin) > 0)
+                        digest = hashlib.sha256(head)
+                        while block := file.read(MIB):
+                            digest.update(block)
+                    self.assertEqual(digest.hexdigest(), written["large"])
+                    self.assert_completed(admin.wait("large"), size)
+                    self.assertEqual(self.get_bytes(origin), size, "each byte once")
+                    self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_two_warm_ups_of_one_file_fetch_each_byte_once(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.put(origin, {"d/large": 40 * MIB + 77})
+        mount, admin = self.warm_mount(origin, directories=[directory], disk_mib=256)
+        origin.configure(bytes_per_second=16 * MIB)
+        admin.load("d/large")
+        admin.load("d")
+        for path in ("d/large", "d"):
+            self.assert_completed(admin.wait(path), 40 * MIB + 77)
+        self.assertEqual(self.get_bytes(origin), 40 * MIB + 77, "each byte once")
         self.assert_reads_without_a_get(origin, mount, written)
 
     def test_a_canceled_task_stops_and_says_so(self):
