@@ -195,7 +195,7 @@ class Tier::Bytes final : public ObjectBytes,
     FillSink fill(request.range, size_bytes_, tier_.options_.page_bytes, place->volume->pool(),
                   sink,
                   [place](CacheChunk chunk) { place->volume->Fill(place->use, std::move(chunk)); });
-    const Result<ServedBy> read = next_->Read(request, fill);
+    Result<ServedBy> read = next_->Read(request, fill);
     fill.Finish();
     return read;
   }

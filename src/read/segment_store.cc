@@ -78,6 +78,7 @@ uint64_t SegmentStore::ShareOf(const StreamAccount& stream) const {
   return PrefetchMaxBytes() / (stream_count_ + (stream.bytes == 0 ? 1 : 0));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the header says why
 void SegmentStore::Evict(SegmentPointer segment) {
   if (segment->stream != nullptr) segment->stream->setback = true;
   Forget(segment);

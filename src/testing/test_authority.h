@@ -44,7 +44,7 @@ class TestAuthority {
     Add(*certificate, NID_subject_alt_name, name);
     Sign(*certificate);
     const std::string stem = directory_.path() / ("server-" + std::to_string(++issued_count_));
-    const Issued issued{.certificate_file = stem + ".pem", .key_file = stem + ".key"};
+    Issued issued{.certificate_file = stem + ".pem", .key_file = stem + ".key"};
     Write(issued.certificate_file,
           [&](FILE* out) { return PEM_write_X509(out, certificate.get()); });
     Write(issued.key_file, [&](FILE* out) {
