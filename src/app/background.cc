@@ -94,7 +94,7 @@ Verdict RunInBackground(const std::function<int(const ReportVerdict&)>& serve, D
   }
   const pid_t child = fork();
   if (child < 0) {
-    const Verdict verdict = cannot("fork");
+    Verdict verdict = cannot("fork");
     close(read_fd);
     close(write_fd);
     return verdict;

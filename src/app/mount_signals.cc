@@ -34,7 +34,7 @@ void MountSignals::Keep() {
   keep_ = true;
 }
 
-void MountSignals::StopOn(std::function<void()> stop) {
+void MountSignals::StopOn(const std::function<void()>& stop) {
   {
     const MutexLock lock(mutex_);
     stop_ = stop;

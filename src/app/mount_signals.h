@@ -31,7 +31,7 @@ class MountSignals {
   // Until this, a signal ends the process with kExitInterrupted.
   void Keep();
   // Calls `stop`, at once if a signal was kept, and again at each one that comes.
-  void StopOn(std::function<void()> stop);
+  void StopOn(const std::function<void()>& stop);
   // Calls `forget` at each SIGUSR1; before, it means nothing.
   void ForgetOn(std::function<void()> forget);
   // Calls `change` at each SIGHUP, which then does not end the mount.

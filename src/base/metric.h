@@ -71,7 +71,8 @@ class Histogram {
     const uint64_t microseconds = (nanos + 999) / 1000;
     // Bucket i holds what took up to 2^(i + 4) microseconds.
     const auto bits = static_cast<int>(std::bit_width(std::max<uint64_t>(microseconds, 1) - 1));
-    const size_t bucket = std::min<size_t>(std::max(bits - kFirstBits, 0), kBucketCount - 1);
+    const auto bucket =
+        std::min(static_cast<size_t>(std::max(bits - kFirstBits, 0)), kBucketCount - 1);
     counts_[bucket].fetch_add(1, std::memory_order_relaxed);
     sum_nanos_.fetch_add(nanos, std::memory_order_relaxed);
   }

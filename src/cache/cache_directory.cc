@@ -80,7 +80,7 @@ class CacheDirectory final : public CacheStorage {
       RETURN_IF_ERROR(Remove(name));
       return Fail(Errc::kNotFound, "not as it was made: " + hex);
     }
-    auto reopen = [this, folder, hex, data_inode = data.st_ino,
+    auto reopen = [folder, hex, data_inode = data.st_ino,
                    meta_inode =
                        meta.st_ino]() -> Result<std::pair<FileDescriptor, FileDescriptor>> {
       ASSIGN_OR_RETURN(auto again, OpenBoth(folder, hex, O_RDWR | O_NOFOLLOW | O_NONBLOCK));

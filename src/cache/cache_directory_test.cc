@@ -190,10 +190,11 @@ TEST_F(CacheDirectoryTest, ScanRemovesWhatIsNotOfAnObject) {
   const auto storage = Open();
   CreateSample(*storage);
   const fs::path folder = File("").parent_path();
-  std::ofstream(folder / "stray");
-  std::ofstream(folder / (std::string(32, 'f') + ".data"));  // of another folder
+  const auto make_empty = [&](const std::string& name) { std::ofstream file(folder / name); };
+  make_empty("stray");
+  make_empty(std::string(32, 'f') + ".data");  // of another folder
   const ObjectDigest half{{kName.words[0], 1}};
-  std::ofstream(folder / (half.Hex() + ".data"));  // its meta was never written
+  make_empty(half.Hex() + ".data");  // its meta was never written
   EXPECT_THAT(Scanned(*storage), ::testing::ElementsAre(kName));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
 }

@@ -23,6 +23,7 @@ struct ObjectDigest {
   [[nodiscard]] std::string Hex() const;
   static std::optional<ObjectDigest> FromHex(std::string_view hex);
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 that <=> compares with for a pointer
   friend auto operator<=>(const ObjectDigest&, const ObjectDigest&) = default;
 };
 

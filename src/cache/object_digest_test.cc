@@ -22,7 +22,7 @@ TEST(ObjectDigest, WhatIsNotExactly32LowerCaseHexDigitsIsNone) {
   EXPECT_EQ(ObjectDigest::FromHex(good.substr(1)), std::nullopt);
   EXPECT_EQ(ObjectDigest::FromHex(good + "0"), std::nullopt);
   for (const char bad : {'A', 'F', 'g', '/', ':', '-', '+', ' ', '\0', '\n', '\xff'}) {
-    for (const size_t at : {0, 15, 16, 31}) {
+    for (const size_t at : {0U, 15U, 16U, 31U}) {
       std::string hex = good;
       hex[at] = bad;
       EXPECT_EQ(ObjectDigest::FromHex(hex), std::nullopt) << "'" << bad << "' at " << at;

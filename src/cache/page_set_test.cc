@@ -11,7 +11,7 @@ namespace {
 
 TEST(PageSet, DoesAsAVectorOfFlagsDoes) {
   std::mt19937_64 random(1);
-  for (const uint64_t page_count : {1, 63, 64, 65, 128, 1000}) {
+  for (const uint64_t page_count : {1U, 63U, 64U, 65U, 128U, 1000U}) {
     PageSet pages(page_count);
     std::vector<bool> model(page_count);
     for (int i = 0; i < 300; ++i) {

@@ -183,9 +183,9 @@ class Tier::Bytes final : public ObjectBytes,
                   [place](CacheChunk chunk) { place->volume->Fill(place->use, std::move(chunk)); });
     RangeRequest claimed = request;
     claimed.range = flight->range();
-    const Result<ServedBy> read = next_->Read(claimed, fill);
+    Result<ServedBy> read = next_->Read(claimed, fill);
     fill.Finish();
-    if (!read) return tl::unexpected(read.error());
+    if (!read) return tl::unexpected(std::move(read).error());
     return Progress{claimed.range.end(), *read};
   }
 

@@ -32,8 +32,8 @@ TEST(TopScreen, ShowsTheStateOfTheNode) {
       "",
       "read 4.0 MiB/s  hits 75%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s",
       "memory [###########-----------]  50%  512.0 KiB of 1.0 MiB  3 objects",
-      "disk   [----------------------]   0%  0 B of 0 B  0 objects  /mnt/cache/  NOT USED: "
-      "Input/output error",
+      ("disk   [----------------------]   0%  0 B of 0 B  0 objects  /mnt/cache/  NOT USED: "
+       "Input/output error"),
       "",
       "last minute",
       "read            12  p50   256 us  p99        -  2 errors",

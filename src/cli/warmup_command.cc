@@ -207,7 +207,7 @@ class WarmupCommand : public Command {
   virtual Result<int> Ask(AdminClient& client) = 0;
 
   Selection selection_;
-  const SystemClock clock_;
+  const SystemClock clock_{};
 };
 
 class LoadCommand final : public WarmupCommand {
@@ -265,14 +265,14 @@ class StatCommand final : public WarmupCommand {
 
  private:
   static void Print(const Json& task) {
+    const std::string path = task.at("Path");
     const std::string pattern = task.at("Pattern");
+    const std::string reason = task.at("ErrorMessage");
     fmt::print("{:<10} {:>10} of {:>10}  {}{}{}\n", task.at("Status").get<std::string>(),
                HumaneBytes(task.at("CompletedSize")), HumaneBytes(task.at("TotalSize")),
-               task.at("Path") == "" ? "/" : log::Printable(task.at("Path").get<std::string>()),
+               path.empty() ? "/" : log::Printable(path),
                pattern.empty() ? "" : "  pattern " + log::Printable(pattern),
-               task.at("ErrorMessage") == ""
-                   ? ""
-                   : "  " + log::Printable(task.at("ErrorMessage").get<std::string>()));
+               reason.empty() ? "" : "  " + log::Printable(reason));
   }
 
   uint64_t since_seconds_ = kSecondsADay;

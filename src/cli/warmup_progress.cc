@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "base/log.h"
 #include "cli/humane.h"
@@ -39,7 +40,7 @@ std::optional<uint64_t> WarmupProgress::seconds_left() const {
   const double rate = bytes_per_second();
   if (ended() || rate <= 0 || moment_.total_bytes < moment_.completed_bytes) return std::nullopt;
   const auto left = static_cast<double>(moment_.total_bytes - moment_.completed_bytes);
-  return static_cast<uint64_t>(left / rate + 0.5);
+  return static_cast<uint64_t>(std::round(left / rate));
 }
 
 std::string WarmupProgress::Line(size_t width) const {

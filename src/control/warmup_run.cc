@@ -287,7 +287,7 @@ void WarmupRun::OnGone(const Object& object) {
   progress_.total_bytes -= object.size_bytes();
 }
 
-void WarmupRun::OnFailed(const std::shared_ptr<Object>& object, Error error) {
+void WarmupRun::OnFailed(const std::shared_ptr<Object>& object, const Error& error) {
   const uint64_t cached_bytes =
       means_.tier.Cover(object->info.version, Deadline::After(means_.clock, kLookWait))
           .cached_bytes;
@@ -297,11 +297,11 @@ void WarmupRun::OnFailed(const std::shared_ptr<Object>& object, Error error) {
       ++object->attempt_count < kAttemptsMax && again_.size() < kAgainMax) {
     again_.push_back(object);
   } else {
-    CountFailed(*object, std::move(error));
+    CountFailed(*object, error);
   }
 }
 
-void WarmupRun::CountFailed(const Object& object, Error error) {
+void WarmupRun::CountFailed(const Object& object, const Error& error) {
   ++failed_count_;
   if (!example_)
     example_ =

@@ -73,8 +73,8 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void OnArrived(Object& object);
   void OnChanged(const std::shared_ptr<Object>& object);
   void OnGone(const Object& object);
-  void OnFailed(const std::shared_ptr<Object>& object, Error error);
-  void CountFailed(const Object& object, Error error);
+  void OnFailed(const std::shared_ptr<Object>& object, const Error& error);
+  void CountFailed(const Object& object, const Error& error);
   void TryAgain();
   // Others may have displaced what arrived: such objects are tried again, or have failed.
   void LookWhetherAllStayed(bool try_again);

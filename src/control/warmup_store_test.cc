@@ -20,7 +20,7 @@ using namespace std::string_literals;
 
 WarmupTask Task(uint64_t id) {
   return {.id = id,
-          .path = "dir\0 with \xff, '\"" + std::to_string(id),
+          .path = "dir\0 with \xff, '\""s + std::to_string(id),
           .pattern = ".*_2$",
           .is_directory = id % 2 == 0,
           .status = static_cast<WarmupTask::Status>(id % 4),

@@ -9,7 +9,6 @@ int ToErrno(Errc code) {
     case Errc::kNotFound:
       return ENOENT;
     case Errc::kDenied:
-      return EACCES;
     // Nothing is wrong with the disk or the request; as with a missing right, somebody
     // has to act at the store first. The log names the storage class.
     case Errc::kArchived:

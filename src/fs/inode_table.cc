@@ -45,7 +45,7 @@ void InodeTable::RestoreDirectories(const std::string& root_prefix) {
     if (!fits) return useless.push_back(token);
     Inode inode{
         .id = left.number, .is_directory = true, .prefix = std::string(left.text), .object = {}};
-    slots_[inode.id] = {std::make_shared<const Inode>(std::move(inode)), left.count, token};
+    slots_[left.number] = {std::make_shared<const Inode>(std::move(inode)), left.count, token};
   });
   for (const HandOver::Token token : useless) hand_over_.Drop(token);
 }

@@ -122,7 +122,7 @@ std::vector<std::string> SplitNames(const NameAlphabet& alphabet, std::string_vi
   for (size_t i = 1; i <= even_count; ++i)
     add(scale.NameAt(static_cast<double>(i) / static_cast<double>(even_count + 1)));
   std::ranges::sort(out);
-  out.erase(std::ranges::unique(out).begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

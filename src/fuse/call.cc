@@ -34,7 +34,7 @@ ParkedCalls::~ParkedCalls() {
   if (watcher_.joinable()) watcher_.join();
 }
 
-void ParkedCalls::Park(std::shared_ptr<Call> call) {
+void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
   const uint64_t unique = call->unique() & ~kUniqueResent;
   bool interrupted = false;
   {

@@ -59,7 +59,7 @@ class ParkedCalls {
 
   // From now on an interrupt is answered EINTR once it has a reason. One may have come already,
   // as it is read by another thread than its request: then the answer is given here.
-  void Park(std::shared_ptr<Call> call);
+  void Park(const std::shared_ptr<Call>& call);
   // The kernel no longer waits for `unique`. Unknown ones are kept for a while, for Park.
   void Interrupt(uint64_t unique);
 

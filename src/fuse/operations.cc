@@ -263,7 +263,7 @@ void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t o
                                           static_cast<int>(parts.size()));
                          });
   // Most reads are answered by now, and cost no lock.
-  if (!call->claimed()) self.parked_.Park(std::move(call));
+  if (!call->claimed()) self.parked_.Park(call);
 }
 
 void Operations::OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {

@@ -22,7 +22,7 @@ struct HttpClientOptions {
   Duration stall_timeout = std::chrono::seconds(10);
   std::string ca_file{};  // PEM; empty: the system's authorities
   bool verify_certificate = true;
-  bool use_proxy = true;  // one that the environment names
+  bool use_proxy = true;   // one that the environment names
   std::stop_token stop{};  // once asked for, calls end within a second or so
 };
 
@@ -40,9 +40,9 @@ class HttpClient {
   // Success: a whole answer came, of whatever status, and `receiver` has all of it. The
   // receiver is called on this thread, with no lock held.
   //
-  // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection, no byte or no end in
-  // time; kUnreachable no answer, or one cut short or not HTTP; kDenied the server's
-  // certificate does not verify; kInvalid a header of the request holds a control byte.
+  // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection,
+  // no byte or no end in time; kUnreachable no answer, or one cut short or not HTTP; kInvalid the
+  // server's certificate does not verify, or a header of the request holds a control byte.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
 
  private:

@@ -371,7 +371,7 @@ TEST_F(HttpObjectStoreTest, TheLastRequestForAnObjectIsKeptWithItsIdHoweverItEnd
       Answer("200 OK", std::string("ETag: \"e\"\r\nx-oss-request-id: H1\r\n") + kDated, ""),
       partial("G1", "2345"), partial("G2", "23"),
       Answer("503 Slow", "x-oss-request-id: G3\r\n", ""), ScriptedReply{.then = Then::kClose}};
-  Serve([&, index = size_t{0}](const auto&) mutable {
+  Serve([replies, index = size_t{0}](const auto&) mutable {
     return replies[std::min(index++, replies.size() - 1)];
   });
   EXPECT_EQ(requests_.Of("k"), std::nullopt);

@@ -16,11 +16,15 @@ bool IsAnswer(Errc code) {
     case Errc::kArchived:
     case Errc::kUnsupported:
     case Errc::kInterrupted:
-    case Errc::kInvalid:
       return true;
     default:
       return false;
   }
+}
+
+// Either what one object is refused for, or what all of them will be.
+bool MayConcernOneKey(Errc code) {
+  return code == Errc::kDenied || code == Errc::kInvalid;
 }
 
 class CountingSink final : public ByteSink {
@@ -51,7 +55,7 @@ void StoreMetrics::Ended(Kind kind, Duration took, const Error* error, std::stri
     refused_key_.clear();
     return;
   }
-  if (error->code == Errc::kDenied && !key.empty() &&
+  if (MayConcernOneKey(error->code) && !key.empty() &&
       (refused_key_.empty() || refused_key_ == key)) {
     refused_key_ = key;
     return;

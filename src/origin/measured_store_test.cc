@@ -90,10 +90,21 @@ TEST_F(MeasuredStoreTest, AListingThatIsRefusedIsTrouble) {
   EXPECT_TRUE(metrics_.trouble());
 }
 
-TEST_F(MeasuredStoreTest, ARequestThatMakesNoSenseIsAnswered) {
+// A key that the store finds too long, or a certificate that has expired.
+TEST_F(MeasuredStoreTest, OneRequestThatMakesNoSenseIsNoTroubleAndTwoAre) {
   bucket_->FailWith(Error{Errc::kInvalid, "HTTP 400"});
   EXPECT_FALSE(store_->Head("key", {}));
   EXPECT_FALSE(metrics_.trouble());
+  bucket_->FailWith(Error{Errc::kInvalid, "certificate has expired"});
+  EXPECT_FALSE(store_->Head("another", {}));
+  ASSERT_TRUE(metrics_.trouble());
+  EXPECT_EQ(metrics_.trouble()->detail, "certificate has expired");
+}
+
+TEST_F(MeasuredStoreTest, AListingThatCannotBeAskedForIsTrouble) {
+  bucket_->FailWith(Error{Errc::kInvalid, "certificate has expired"});
+  EXPECT_FALSE(store_->List({}, {}));
+  EXPECT_TRUE(metrics_.trouble());
 }
 
 TEST_F(MeasuredStoreTest, LearnsNothingFromAReaderThatLeaves) {

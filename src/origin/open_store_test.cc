@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "net/http_server.h"
 #include "testing/scripted_http_server.h"
+#include "testing/test_authority.h"
 
 namespace shoal {
 namespace {
@@ -70,6 +72,26 @@ TEST_F(OpenStoreTest, AskedToStopItEndsTheCallThatIsUnderWayAndMakesNoOther) {
     EXPECT_EQ(server.requests().size(), 1u);
     stop = {};
   }
+}
+
+TEST_F(OpenStoreTest, ACertificateThatDoesNotVerifyIsNotTriedAgain) {
+  TestAuthority authority;
+  const auto issued = authority.Issue("IP:127.0.0.1", /*expires_in_seconds=*/-60);
+  HttpServerOptions serving;
+  serving.certificate_file = issued.certificate_file;
+  serving.key_file = issued.key_file;
+  const auto server = HttpServer::Start(
+                          serving, [](const HttpCall&) { return HttpAnswer{}; }, clock_)
+                          .value();
+  options_.endpoint = "https://127.0.0.1:" + std::to_string(server->port());
+  options_.ca_file = authority.file();
+  const auto store = Open().value();
+  const auto refused = store->Head("key", Deadline::After(clock_, std::chrono::seconds(20)));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kInvalid);
+  // Who gives up after more than one attempt says so at the end.
+  EXPECT_EQ(refused.error().detail, "HeadObject 'key': " + options_.endpoint +
+                                        ": SSL certificate problem: certificate has expired");
 }
 
 TEST_F(OpenStoreTest, RefusesOptionsThatMakeNoSenseTogether) {

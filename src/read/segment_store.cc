@@ -86,6 +86,7 @@ void SegmentStore::EvictOldest() {
   Evict(idle_random_.empty() ? idle_stream_.front() : idle_random_.front());
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the header says why
 void SegmentStore::Evict(SegmentPointer segment) {
   if (segment->stream != nullptr) segment->stream->setback = true;
   Forget(segment);

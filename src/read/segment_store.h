@@ -59,6 +59,7 @@ class SegmentStore {
 
  private:
   [[nodiscard]] uint64_t PrefetchMaxBytes() const { return pool_.budget_bytes() / 4 * 3; }
+  // By value: what it is called with may be an element of the list that it is taken from.
   void Evict(SegmentPointer segment);
   void EvictOldest();  // REQUIRES: nobody holds some segment
   // One segment of a stream that has more than `share_bytes`. False: found none.

@@ -11,12 +11,12 @@ class SegmentStoreTest : public testing::Test {
 
   // A complete segment of 1 MiB that nobody holds.
   SegmentPointer Idle(uint64_t mib, const Stream& stream) {
-    const SegmentPointer segment = Held(mib, stream);
+    SegmentPointer segment = Held(mib, stream);
     store_.LetGo(segment);
     return segment;
   }
   SegmentPointer Held(uint64_t mib, const Stream& stream) {
-    const SegmentPointer segment = store_.Make(owner_, {mib * kMiB, kMiB}, stream);
+    SegmentPointer segment = store_.Make(owner_, {mib * kMiB, kMiB}, stream);
     segment->filled_bytes = kMiB;
     return segment;
   }

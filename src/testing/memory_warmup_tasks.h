@@ -46,8 +46,9 @@ class MemoryWarmupTasks final : public WarmupTasks {
   std::vector<WarmupTask> Newest(size_t count_max) override {
     const MutexLock lock(mutex_);
     std::vector<WarmupTask> newest(tasks_.rbegin(), tasks_.rend());
-    std::ranges::stable_partition(
-        newest, [](const auto& task) { return task.status == WarmupTask::Status::kRunning; });
+    std::stable_partition(newest.begin(), newest.end(), [](const auto& task) {
+      return task.status == WarmupTask::Status::kRunning;
+    });
     if (newest.size() > count_max) newest.resize(count_max);
     return newest;
   }

@@ -83,7 +83,7 @@ class HookedStore final : public ObjectStore {
 
 class ObjectFileSystemFixture : public ::testing::Test {
  protected:
-  void Mount(FileSystemOptions options = {}) {
+  void Mount(const FileSystemOptions& options = {}) {
     file_system_ = MakeObjectFileSystem(options, hooked_store_, engine_, clock_, hand_over_);
   }
   Deadline Soon() { return Deadline::After(clock_, std::chrono::seconds(30)); }

@@ -77,7 +77,7 @@ class ScriptedHttpServer {
     });
   }
 
-  void Read(std::shared_ptr<Connection> connection) {
+  void Read(const std::shared_ptr<Connection>& connection) {
     connection->request = {};
     auto& c = *connection;
     boost::beast::http::async_read(c.socket, c.buffer, c.request,
@@ -86,7 +86,7 @@ class ScriptedHttpServer {
                                    });
   }
 
-  void Reply(std::shared_ptr<Connection> connection) {
+  void Reply(const std::shared_ptr<Connection>& connection) {
     ScriptedRequest request{.method = std::string(connection->request.method_string()),
                             .target = std::string(connection->request.target()),
                             .headers = {},
