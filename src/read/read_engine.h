@@ -5,7 +5,7 @@
 // fetched or have been. Bytes nobody is fetching are asked for at once, rounded out to
 // `page_bytes`. Sequential streams, several in one object, get segments ahead of them.
 // A segment goes when its bytes were read, when its object is closed, or, oldest
-// first, when the budget needs room.
+// first, when the budget needs room. Small objects can be fetched before they are opened.
 #pragma once
 
 #include <cstddef>
@@ -62,6 +62,14 @@ class ReadEngine {
   virtual ~ReadEngine() = default;  // waits for its threads
   // The reader of `version`: the same one for as long as anybody holds it.
   virtual std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) = 0;
+
+  // The reader of an object that will be opened soon, with all of it on its way: for as long
+  // as the caller holds it, Open answers the same one, and reads find the bytes. Those who
+  // wait for bytes come first, for memory and for threads. Null: there is no memory for it
+  // now. What is foreseen in all takes at most a quarter of `memory_mib`, and nothing that a
+  // read needs. Does not wait. REQUIRES: 0 < size_bytes <= kForeseenBytesMax.
+  virtual std::shared_ptr<ObjectReader> Foresee(const ObjectVersion& version) = 0;
+  static constexpr uint64_t kForeseenBytesMax = kMiB;
 };
 
 // `source` and `clock` outlive the engine.

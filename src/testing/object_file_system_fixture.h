@@ -24,6 +24,7 @@ class DirectEngine final : public ReadEngine {
   std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) override {
     return std::make_shared<Reader>(store_, version);
   }
+  std::shared_ptr<ObjectReader> Foresee(const ObjectVersion&) override { return nullptr; }
 
  private:
   struct Text final : ByteSink {
