@@ -1,19 +1,21 @@
 #include "fs/directory_walks.h"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <utility>
-
-#include "fs/inode_table.h"
 
 namespace shoal {
 namespace {
 
 // More take too long to sort while a reader waits.
-constexpr size_t kSortedCountMax = 32'768;
-// Read so many files, and in no order of their names: perhaps in that of the inodes.
-constexpr uint64_t kUnexplainedReads = 4;
+constexpr size_t kSortedCountMax = 20'000;
+// So many files were read, and less than half of them foreseen: perhaps it is another order.
+constexpr uint64_t kReadsToExplain = 4;
+// Of each other order: a random one shall not cost three times as much.
+constexpr size_t kOtherOrderStakes = 2;
+
+// Who did not read for so long may have ended: others need the room.
+constexpr Duration kPause = std::chrono::seconds(2);
 
 constexpr Duration kSweepEach = std::chrono::seconds(1);
 
@@ -78,7 +80,7 @@ void DirectoryWalks::OnRead(Step& step) {
   if (step.was_read_.exchange(true, std::memory_order_relaxed)) return;
   Directory& directory = *step.directory_;
   std::vector<Wanted> wanted;
-  bool sort_by_inode = false;
+  bool add_orders = false;
   {
     Readers gone;
     const MutexLock lock(mutex_);
@@ -87,15 +89,21 @@ void DirectoryWalks::OnRead(Step& step) {
     ++directory.read_count;
     LetGo(directory, step.index_, gone);  // its reader has it open
     Show(directory, step.index_, wanted, gone);
-    if (directory.read_count >= kUnexplainedReads && !directory.by_name.detector.finds_any() &&
+    const uint64_t foreseen_count = directory.orders.front().detector.foreseen_count();
+    if (directory.read_count >= kReadsToExplain && foreseen_count * 2 < directory.read_count &&
         directory.listing->complete() && directory.listing->entry_count() <= kSortedCountMax)
-      sort_by_inode = !std::exchange(directory.asked_for_inodes, true);
+      add_orders = !std::exchange(directory.asked_for_orders, true);
   }
   Fetch(directory, wanted);
-  if (!sort_by_inode) return;
-  Order sorted = ByInode(*directory.listing);
+  if (add_orders) AddOrders(directory);
+}
+
+void DirectoryWalks::AddOrders(Directory& directory) {
+  DirectoryOrder by_inode = DirectoryOrder::ByInode(*directory.listing);
+  DirectoryOrder by_number = DirectoryOrder::ByNumber(*directory.listing);
   const MutexLock lock(mutex_);
-  directory.by_inode = std::move(sorted);
+  for (DirectoryOrder* const order : {&by_inode, &by_number})
+    directory.orders.emplace_back(std::move(*order), WalkDetector(kOtherOrderStakes));
 }
 
 void DirectoryWalks::Clear() {
@@ -106,30 +114,28 @@ void DirectoryWalks::Clear() {
 
 void DirectoryWalks::Show(Directory& directory, size_t index, std::vector<Wanted>& wanted,
                           Readers& gone) {
-  Order& by_name = directory.by_name;
-  if (!directory.by_inode) return Show(directory, by_name, index, wanted, gone);
-  Order& by_inode = *directory.by_inode;
-  if (!by_inode.detector.finds_proven()) Show(directory, by_name, index, wanted, gone);
-  if (!by_name.detector.finds_proven()) Show(directory, by_inode, index, wanted, gone);
-  // What the wrong one wanted is kept: in another order it will be read all the same.
-  if (by_inode.detector.finds_proven()) {
-    by_name.detector.EndAll();
-  } else if (by_name.detector.finds_proven()) {
-    by_inode.detector.EndAll();
-  }
+  const auto is_proven = [](const Order& order) { return order.detector.finds_proven(); };
+  auto proven = std::ranges::find_if(directory.orders, is_proven);
+  if (proven != directory.orders.end()) return Show(directory, *proven, index, wanted, gone);
+  for (Order& order : directory.orders) Show(directory, order, index, wanted, gone);
+  proven = std::ranges::find_if(directory.orders, is_proven);
+  if (proven == directory.orders.end()) return;
+  for (Order& order : directory.orders)
+    if (&order != &*proven) LeaveOver(directory, order, order.detector.EndAll(), gone);
 }
 
 void DirectoryWalks::Show(Directory& directory, Order& order, size_t index,
                           std::vector<Wanted>& wanted, Readers& gone) {
-  const WalkDetector::Finding finding = order.detector.OnRead(
-      order.PlaceOf(index), static_cast<WalkDetector::Place>(directory.listing->entry_count()));
-  for (const WalkDetector::Place unread : finding.unread)
-    LetGo(directory, order.IndexOf(unread), gone);
+  const WalkDetector::Finding finding =
+      order.detector.OnRead(order.order.PlaceOf(index),
+                            static_cast<WalkDetector::Place>(directory.listing->entry_count()));
+  LeaveOver(directory, order, finding.unread, gone);
   for (size_t i = 0; i < finding.wanted.size(); ++i) {
     const WalkDetector::Place next = finding.wanted[i];
+    if (foreseen_count_ >= kForeseenCountMax) Reclaim(gone);
     if (foreseen_count_ >= kForeseenCountMax)
       return order.detector.OnNoRoom(std::span(finding.wanted).subspan(i));
-    const size_t next_index = order.IndexOf(next);
+    const size_t next_index = order.order.IndexOf(next);
     std::optional<ListedEntry> entry = directory.listing->EntryAt(next_index);
     const uint64_t size_bytes =
         !entry || entry->is_directory ? 0 : entry->object.version.size_bytes;
@@ -164,33 +170,9 @@ void DirectoryWalks::Fetch(Directory& directory, const std::vector<Wanted>& want
       order.detector.OnNoRoom(without_room);
     }
     for (size_t rest = i; rest < wanted.size(); ++rest) LetGo(directory, wanted[rest].index, gone);
+    Reclaim(gone);
     return;
   }
-}
-
-DirectoryWalks::Order DirectoryWalks::ByInode(const DirectoryListing& listing) {
-  std::vector<InodeId> inodes;
-  inodes.reserve(listing.entry_count());
-  while (const std::optional<ListedEntry> entry = listing.EntryAt(inodes.size()))
-    inodes.push_back(entry->is_directory
-                         ? InodeTable::NumberOf(listing.prefix() + entry->name + "/")
-                         : InodeTable::NumberOf(entry->object));
-  Order order;
-  order.index_of.resize(inodes.size());
-  std::iota(order.index_of.begin(), order.index_of.end(), 0);
-  std::ranges::sort(order.index_of, {}, [&](uint32_t index) { return inodes[index]; });
-  order.place_of.resize(inodes.size());
-  for (uint32_t place = 0; place < order.index_of.size(); ++place)
-    order.place_of[order.index_of[place]] = place;
-  return order;
-}
-
-size_t DirectoryWalks::Order::IndexOf(WalkDetector::Place place) const {
-  return index_of.empty() ? static_cast<size_t>(place) : index_of[static_cast<size_t>(place)];
-}
-
-WalkDetector::Place DirectoryWalks::Order::PlaceOf(size_t index) const {
-  return place_of.empty() ? static_cast<WalkDetector::Place>(index) : place_of[index];
 }
 
 void DirectoryWalks::Sweep(Readers& gone) {
@@ -201,6 +183,17 @@ void DirectoryWalks::Sweep(Readers& gone) {
     const auto next = std::next(row);
     if (now - row->second->used_at > kKeptFor) Remove(row, gone);
     row = next;
+  }
+}
+
+// What may be needed least, all over.
+void DirectoryWalks::Reclaim(Readers& gone) {
+  const Instant now = clock_.Now();
+  for (const auto& [prefix, directory] : directories_) {
+    while (!directory->left_over.empty()) LetGo(*directory, directory->left_over.front(), gone);
+    if (now - directory->used_at < kPause) continue;
+    while (!directory->foreseen.empty())
+      LetGo(*directory, directory->foreseen.begin()->first, gone);
   }
 }
 
@@ -229,7 +222,18 @@ void DirectoryWalks::LetGo(Directory& directory, size_t index, Readers& gone) {
   if (slot == directory.foreseen.end()) return;
   gone.push_back(std::move(slot->second));
   directory.foreseen.erase(slot);
+  std::erase(directory.left_over, index);
   --foreseen_count_;
+}
+
+void DirectoryWalks::LeaveOver(Directory& directory, const Order& order,
+                               std::span<const WalkDetector::Place> places, Readers& gone) {
+  for (const WalkDetector::Place place : places) {
+    const size_t index = order.order.IndexOf(place);
+    if (directory.foreseen.contains(index)) directory.left_over.push_back(index);
+    if (directory.left_over.size() > kLeftOverMax)
+      LetGo(directory, directory.left_over.front(), gone);
+  }
 }
 
 }  // namespace shoal

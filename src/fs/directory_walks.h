@@ -1,10 +1,10 @@
 // Fetches the small files of a directory ahead of the programs that read them in order.
 //
-// The orders a directory is read in are that of its listing (shells, tar, most loaders) and
-// that of its inode numbers (cp -r, and others that hope to spare a disk's head). Each file
-// that is read is shown to a WalkDetector for the first, and, where that explains nothing, to
-// one for the second, until one of them has proven right. What they want is fetched by
-// ReadEngine::Foresee and held here until its first read, or until nobody wants it any more.
+// Each file that is read is shown to a WalkDetector for the order of the listing (shells, tar,
+// most loaders) and, where that explains little, to one for each of the other orders
+// (directory_order.h), until one of them has proven right. What they want is fetched by
+// ReadEngine::Foresee and held here until its first read. The last few of a directory that no
+// order wants any more are kept while there is room: most programs read all of it in the end.
 //
 // Only reads count, and not opens: what a program opens and then finds in the kernel's pages
 // or in a cache is not worth a fetch.
@@ -19,9 +19,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -31,6 +33,7 @@
 #include "base/mutex.h"
 #include "base/object.h"
 #include "fs/directory_listing.h"
+#include "fs/directory_order.h"
 #include "fs/known_names.h"
 #include "fs/walk_detector.h"
 #include "read/read_engine.h"
@@ -57,6 +60,7 @@ class DirectoryWalks {
   static constexpr size_t kDirectoryCountMax = 1024;
   static constexpr size_t kListingBytesMax = 64 * kMiB;
   static constexpr size_t kForeseenCountMax = 1024;
+  static constexpr size_t kLeftOverMax = 64;
   static constexpr Duration kKeptFor = std::chrono::seconds(30);
 
   // They outlive this.
@@ -77,14 +81,9 @@ class DirectoryWalks {
  private:
   using Readers = std::vector<std::shared_ptr<ObjectReader>>;  // to be let go without the lock
 
-  // One order of a directory. Places are those of the detector, indices those of the listing.
   struct Order {
-    WalkDetector detector;
-    std::vector<uint32_t> index_of;  // by place; empty: they are the same
-    std::vector<uint32_t> place_of;  // by index
-
-    [[nodiscard]] size_t IndexOf(WalkDetector::Place place) const;
-    [[nodiscard]] WalkDetector::Place PlaceOf(size_t index) const;
+    DirectoryOrder order{};
+    WalkDetector detector{};
   };
 
   // Guarded by mutex_, but for the listing.
@@ -95,11 +94,11 @@ class DirectoryWalks {
     bool removed = false;                             // from here; nothing is fetched any more
     Instant used_at{};
     uint64_t read_count = 0;
-    Order by_name;
-    std::optional<Order> by_inode;
-    bool asked_for_inodes = false;
+    std::deque<Order> orders{1};  // that of the listing first; no order goes
+    bool asked_for_orders = false;
     // By index; null while the engine is asked for it.
     std::unordered_map<size_t, std::shared_ptr<ObjectReader>> foreseen;
+    std::deque<size_t> left_over;  // indices of foreseen files that no walk wants any more
   };
   using Directories = std::map<std::string, std::shared_ptr<Directory>, std::less<>>;
 
@@ -117,11 +116,14 @@ class DirectoryWalks {
   void Show(Directory& directory, Order& order, size_t index, std::vector<Wanted>& wanted,
             Readers& gone) REQUIRES(mutex_);
   void Fetch(Directory& directory, const std::vector<Wanted>& wanted) EXCLUDES(mutex_);
-  static Order ByInode(const DirectoryListing& listing);
+  void AddOrders(Directory& directory) EXCLUDES(mutex_);
   void Sweep(Readers& gone) REQUIRES(mutex_);
+  void Reclaim(Readers& gone) REQUIRES(mutex_);
   void MakeRoom(Readers& gone) REQUIRES(mutex_);
   void Remove(Directories::iterator row, Readers& gone) REQUIRES(mutex_);
   void LetGo(Directory& directory, size_t index, Readers& gone) REQUIRES(mutex_);
+  void LeaveOver(Directory& directory, const Order& order,
+                 std::span<const WalkDetector::Place> places, Readers& gone) REQUIRES(mutex_);
 
   ReadEngine& engine_;
   KnownNames& names_;  // has listings of directories that went from here

@@ -74,8 +74,8 @@ class DirectoryWalksTest : public testing::Test {
     return Objects(*List());
   }
   static std::string Key(int i) { return "d/" + std::to_string(10'000 + i); }
-  std::shared_ptr<DirectoryListing> List() {
-    auto listing = std::make_shared<DirectoryListing>(store_, pool_, clock_, "d/",
+  std::shared_ptr<DirectoryListing> List(const std::string& prefix = "d/") {
+    auto listing = std::make_shared<DirectoryListing>(store_, pool_, clock_, prefix,
                                                       std::chrono::hours(1), names_.BeginListing());
     size_t count = 0;
     while (const size_t brought = listing->Read(count, 1000, {})->size()) count += brought;
@@ -127,6 +127,30 @@ TEST_F(DirectoryWalksTest, SoAreFilesReadInTheOrderOfTheirInodes) {
   EXPECT_GE(foreseen.size(), 500U - 7);
   EXPECT_TRUE(std::ranges::all_of(foreseen, [](const auto& row) { return row.second == 1; }));
   EXPECT_TRUE(engine_.held().empty());
+}
+
+TEST_F(DirectoryWalksTest, SoAreFilesThatAProgramCounts) {
+  for (int i = 0; i < 500; ++i) store_.Put("d/img" + std::to_string(i) + ".png", "x");
+  const auto listing = List();
+  walks_.Listed(listing);
+  for (int i = 0; i < 500; ++i) {
+    const std::string name = "img" + std::to_string(i) + ".png";
+    Read(listing->Find(name)->entry.object.version);
+  }
+  const std::map<std::string, int> foreseen = engine_.foreseen();
+  EXPECT_GE(foreseen.size(), 500U - 7);
+  EXPECT_TRUE(std::ranges::all_of(foreseen, [](const auto& row) { return row.second == 1; }));
+}
+
+TEST(NumbersLess, TakesRunsOfDigitsAsNumbers) {
+  const std::vector<std::string> in_order{"",     "0",     "1",    "2",     "010", "11",
+                                          "a",    "a2",    "a2b1", "a2b10", "a2c", "a10",
+                                          "a10b", "a0100", "b",    "\xc3"};
+  for (size_t i = 0; i < in_order.size(); ++i)
+    for (size_t j = 0; j < in_order.size(); ++j)
+      EXPECT_EQ(NumbersLess(in_order[i], in_order[j]), i < j) << in_order[i] << ' ' << in_order[j];
+  EXPECT_FALSE(NumbersLess("a01", "a1"));  // the same to it
+  EXPECT_FALSE(NumbersLess("a1", "a01"));
 }
 
 TEST_F(DirectoryWalksTest, EmptyAndLargeFilesArchivedOnesAndDirectoriesAreLeftOut) {
@@ -181,7 +205,7 @@ TEST_F(DirectoryWalksTest, WhatIsNotReadIsLetGoWhenTheOrderBreaksTimePassesOrAll
   walk();
   std::mt19937 random(1);
   for (int i = 0; i < 100; ++i) Read(objects[random() % objects.size()]);
-  EXPECT_TRUE(engine_.held().empty());
+  EXPECT_EQ(engine_.held().size(), DirectoryWalks::kLeftOverMax);
 
   walk();
   clock_.Advance(DirectoryWalks::kKeptFor + std::chrono::seconds(1));
@@ -193,6 +217,54 @@ TEST_F(DirectoryWalksTest, WhatIsNotReadIsLetGoWhenTheOrderBreaksTimePassesOrAll
   EXPECT_TRUE(engine_.held().empty());
   Read(objects[100]);
   EXPECT_TRUE(engine_.held().empty()) << "no listing is known any more";
+}
+
+TEST_F(DirectoryWalksTest, WhatIsLeftOverGoesWhenThereIsNoRoom) {
+  const std::vector<ObjectVersion> objects = Make(20'000);
+  walks_.Listed(List());
+  for (int i = 0; i < 100; ++i) Read(objects[i]);
+  std::mt19937 random(1);
+  for (int i = 0; i < 100; ++i) Read(objects[random() % objects.size()]);
+  ASSERT_EQ(engine_.held().size(), DirectoryWalks::kLeftOverMax);
+  engine_.set_room(engine_.held().size());
+  for (int i = 5000; i < 5003; ++i) Read(objects[i]);  // a walk that finds no room
+  EXPECT_TRUE(engine_.held().empty());
+  Read(objects[5003]);
+  EXPECT_TRUE(engine_.held().contains(objects[5004].key));
+}
+
+TEST_F(DirectoryWalksTest, SoDoesWhatAReaderLeftThatHasStopped) {
+  const std::vector<ObjectVersion> objects = Make(100);
+  for (int i = 0; i < 100; ++i) store_.Put("other/" + std::to_string(100 + i), "x");
+  const auto other = List("other/");
+  walks_.Listed(List());
+  walks_.Listed(other);
+  for (int i = 0; i < 20; ++i) Read(objects[i]);
+  engine_.set_room(engine_.held().size());
+  clock_.Advance(std::chrono::seconds(3));
+  for (const ObjectVersion& object : Objects(*other)) {
+    Read(object);
+    if (engine_.held().contains("other/103")) break;
+  }
+  EXPECT_TRUE(engine_.held().contains("other/103"));
+  EXPECT_FALSE(engine_.held().contains(objects[20].key));
+}
+
+TEST_F(DirectoryWalksTest, ARandomPassOverAllOfADirectoryFetchesHardlyAFileTwice) {
+  std::vector<ObjectVersion> objects = Make(1000);
+  std::mt19937 random(1);
+  std::ranges::shuffle(objects, random);
+  walks_.Listed(List());
+  std::map<std::string, int> fetched;
+  for (const ObjectVersion& object : objects) {
+    if (!engine_.held().contains(object.key)) ++fetched[object.key];
+    Read(object);
+  }
+  int count = 0;
+  for (const auto& [key, times] : engine_.foreseen()) fetched[key] += times;
+  for (const auto& [key, times] : fetched) count += times;
+  EXPECT_EQ(fetched.size(), 1000U);
+  EXPECT_LE(count, 1030);
 }
 
 TEST_F(DirectoryWalksTest, AnotherListingOfTheDirectoryDoesNotEndAWalk) {

@@ -40,10 +40,14 @@ void WalkDetector::OnNoRoom(std::span<const Place> places) {
   walk->window = std::max<size_t>(walk->wanted.size() / 2, 1);
 }
 
-void WalkDetector::EndAll() {
+std::vector<WalkDetector::Place> WalkDetector::EndAll() {
+  std::vector<Place> unread;
+  for (const Walk& walk : walks_)
+    unread.insert(unread.end(), walk.wanted.begin(), walk.wanted.end());
   walks_.clear();
   passed_.clear();
   recent_.clear();
+  return unread;
 }
 
 bool WalkDetector::finds_proven() const {
@@ -102,6 +106,7 @@ bool WalkDetector::Leads(Place place, Place step, Place place_count) const {
 void WalkDetector::OnForeseen(Walk& walk, Place place) {
   std::erase(walk.wanted, place);
   walk.window = std::min(walk.window + 1, kWindowMax);
+  ++foreseen_count_;
   ++walk.foreseen_count;
   if (!walk.proven && walk.foreseen_count >= kProvenReads + 2 * walk.unread_count) {
     walk.proven = true;

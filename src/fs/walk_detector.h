@@ -46,9 +46,11 @@ class WalkDetector {
   static constexpr uint64_t kProvenReads = 8;
 
   struct Finding {
+    std::vector<Place> unread;  // were wanted, and are not any more, or are again:
     std::vector<Place> wanted;  // to be fetched now, in order
-    std::vector<Place> unread;  // were wanted, and are not any more
   };
+
+  explicit WalkDetector(size_t stakes = kStakes) : stakes_max_(stakes), stakes_(stakes) {}
 
   // The file at `place` is read, of `place_count` that are known by now.
   Finding OnRead(Place place, Place place_count);
@@ -58,11 +60,12 @@ class WalkDetector {
   // half a window, and comes back to them.
   void OnNoRoom(std::span<const Place> places);
 
-  // The order is another one: nothing is wanted, and nothing counts.
-  void EndAll();
+  // The order is another one. What was wanted and is no more.
+  std::vector<Place> EndAll();
 
-  [[nodiscard]] bool finds_any() const { return !walks_.empty(); }
   [[nodiscard]] bool finds_proven() const;
+  // Of all reads, those of what was wanted.
+  [[nodiscard]] uint64_t foreseen_count() const { return foreseen_count_; }
 
   // After `read_count` reads, `foreseen_count` of them of files that were fetched before.
   static constexpr uint64_t UnreadMax(uint64_t read_count, uint64_t foreseen_count) {
@@ -120,7 +123,7 @@ class WalkDetector {
   void Extend(Walk& walk, Place place_count, Finding& finding);
   void EndSpent(Place place_count, Finding& finding);
   void End(Walks::iterator walk, Finding& finding);
-  void GiveBackStake() { stakes_ = stakes_ < kStakes ? stakes_ + 1 : kStakes; }
+  void GiveBackStake() { stakes_ = stakes_ < stakes_max_ ? stakes_ + 1 : stakes_max_; }
   // The larger, the later; 0: it was not read of late.
   [[nodiscard]] size_t RecentlyAt(Place place) const;
 
@@ -130,7 +133,9 @@ class WalkDetector {
   std::deque<Passed> passed_;  // by walks that have ended, the last ones, until it is read again
   std::vector<Place> recent_;  // read last: last
   uint64_t read_count_ = 0;
-  size_t stakes_ = kStakes;
+  uint64_t foreseen_count_ = 0;
+  const size_t stakes_max_;
+  size_t stakes_;
 };
 
 }  // namespace shoal

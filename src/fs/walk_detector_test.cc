@@ -46,15 +46,15 @@ class Directory {
     outcome_.foreseen.push_back(foreseen);
     if (!foreseen) ++outcome_.fetched[place];
     const WalkDetector::Finding finding = detector.OnRead(place, count_);
+    for (const Place unread : finding.unread) {
+      EXPECT_EQ(held_.erase(unread), 1U) << unread;
+      ++outcome_.unread_count;
+    }
     for (const Place wanted : finding.wanted) {
       EXPECT_GE(wanted, 0);
       EXPECT_LT(wanted, count_);
       EXPECT_TRUE(held_.insert(wanted).second) << wanted << " is there already";
       ++outcome_.fetched[wanted];
-    }
-    for (const Place unread : finding.unread) {
-      EXPECT_EQ(held_.erase(unread), 1U) << unread;
-      ++outcome_.unread_count;
     }
     outcome_.held.push_back(held_.size());
     outcome_.asked_max = std::max(outcome_.asked_max, finding.wanted.size());
