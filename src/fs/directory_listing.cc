@@ -63,6 +63,17 @@ std::optional<DirectoryListing::Found> DirectoryListing::Find(std::string_view n
   return Found{entries_.At(*index), page->came};
 }
 
+std::optional<size_t> DirectoryListing::IndexOf(std::string_view name) const {
+  const std::unique_lock lock(mutex_);
+  return entries_.IndexOf(name);
+}
+
+std::optional<ListedEntry> DirectoryListing::EntryAt(size_t index) const {
+  const std::unique_lock lock(mutex_);
+  if (index >= entries_.size()) return std::nullopt;
+  return entries_.At(index);
+}
+
 bool DirectoryListing::complete() const {
   const std::unique_lock lock(mutex_);
   return complete_;

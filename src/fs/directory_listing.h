@@ -60,6 +60,10 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   // The entry of that name, if a page has brought it. Does not wait.
   std::optional<Found> Find(std::string_view name) const;
 
+  // The same by places: that of a name, if a page has brought it, and what is at one.
+  std::optional<size_t> IndexOf(std::string_view name) const;
+  std::optional<ListedEntry> EntryAt(size_t index) const;
+
   // Whether all pages have come; then nothing of it changes any more.
   [[nodiscard]] bool complete() const;
   [[nodiscard]] size_t entry_count() const;

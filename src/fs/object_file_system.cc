@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "fs/bucket_usage.h"
 #include "fs/directory_listing.h"
+#include "fs/directory_walks.h"
 #include "fs/handle_table.h"
 #include "fs/inode_table.h"
 #include "fs/known_names.h"
@@ -43,6 +44,7 @@ struct FileHandle {
   std::shared_ptr<const Inode> inode;
   std::shared_ptr<ObjectReader> reader;
   HandOver::Token token = HandOver::kNone;
+  std::shared_ptr<DirectoryWalks::Step> step{};  // null: a large file, or of no known listing
 };
 
 struct DirectoryHandle {
@@ -62,6 +64,7 @@ class ObjectFileSystem final : public FileSystem {
         hand_over_(hand_over),
         inodes_(options.prefix, hand_over),
         names_(options, clock),
+        walks_(engine, names_, clock),
         last_handle_(hand_over.generation() << kGenerationShift),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
         pool_("shoal-list", kRequestThreadsMax) {
@@ -101,7 +104,7 @@ class ObjectFileSystem final : public FileSystem {
   Result<OpenedFile> Open(InodeId inode, Deadline deadline) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, FindFile(inode));
     if (!names_.MayOpen(file->object)) RETURN_IF_ERROR(AskToOpen(file->object.version, deadline));
-    FileHandle handle{file, engine_.Open(file->object.version)};
+    FileHandle handle = OpenReader(file);
     std::shared_ptr<const WholeFile> whole = handle.reader->Whole(deadline);
     return OpenedFile{Add(std::move(handle)), std::move(whole)};
   }
@@ -111,7 +114,7 @@ class ObjectFileSystem final : public FileSystem {
     const Result<std::shared_ptr<const Inode>> file = FindFile(inode);
     if (!file) return tl::unexpected(file.error());
     if (!names_.MayOpen((*file)->object)) return std::nullopt;
-    FileHandle handle{*file, engine_.Open((*file)->object.version)};
+    FileHandle handle = OpenReader(*file);
     std::optional<std::shared_ptr<const WholeFile>> whole = handle.reader->WholeIfKnown();
     if (!whole) return std::nullopt;
     return OpenedFile{Add(std::move(handle)), *std::move(whole)};
@@ -127,13 +130,16 @@ class ObjectFileSystem final : public FileSystem {
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
     const std::optional<FileHandle> file = files_.Find(handle);
     if (!file) return done(Fail(Errc::kInvalid, "no open file has this handle"));
-    if (!names_.believes()) return file->reader->Read(range, std::move(done));
-    // It may have been opened unasked, and then this is how a change shows.
-    file->reader->Read(range, [this, inode = file->inode, done = std::move(done)](auto pieces) {
-      if (!pieces && pieces.error().code == Errc::kChanged)
-        names_.AddChanged(inode->object.version);
-      done(std::move(pieces));
-    });
+    if (names_.believes()) {
+      // It may have been opened unasked, and then this is how a change shows.
+      done = [this, inode = file->inode, done = std::move(done)](auto pieces) {
+        if (!pieces && pieces.error().code == Errc::kChanged)
+          names_.AddChanged(inode->object.version);
+        done(std::move(pieces));
+      };
+    }
+    file->reader->Read(range, std::move(done));
+    if (file->step != nullptr) walks_.OnRead(*file->step);
   }
 
   Result<HandleId> OpenDirectory(InodeId directory) override {
@@ -141,6 +147,7 @@ class ObjectFileSystem final : public FileSystem {
     std::shared_ptr<DirectoryListing> listing = names_.FindListing(inode->prefix);
     if (!listing) listing = BeginListing(inode->prefix);
     names_.OpenedListing(listing);
+    walks_.Listed(listing);
     return Add(DirectoryHandle{inode, std::move(listing)});
   }
 
@@ -211,8 +218,14 @@ class ObjectFileSystem final : public FileSystem {
 
   std::vector<KeptHandle> HandlesLeft() override { return handles_left_; }
 
-  void ClearDirectoryCache() override { names_.ClearDirectories(); }
-  void ClearMetadataCache() override { names_.ClearMetadata(); }
+  void ClearDirectoryCache() override {
+    names_.ClearDirectories();
+    walks_.Clear();
+  }
+  void ClearMetadataCache() override {
+    names_.ClearMetadata();
+    walks_.Clear();
+  }
   void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
     names_.SetLimits(limits);
   }
@@ -301,6 +314,11 @@ class ObjectFileSystem final : public FileSystem {
       inode = std::make_shared<const Inode>(
           Inode{.id = record.values[0], .is_directory = true, .prefix = prefix, .object = {}});
     directories_.Add(record.number, {inode, BeginListing(inode->prefix), token});
+  }
+
+  FileHandle OpenReader(const std::shared_ptr<const Inode>& file) {
+    const ObjectVersion& version = file->object.version;
+    return {file, engine_.Open(version), HandOver::kNone, walks_.Open(version)};
   }
 
   HandleId Add(FileHandle handle) {
@@ -412,6 +430,7 @@ class ObjectFileSystem final : public FileSystem {
   // Their own synchronization.
   InodeTable inodes_;
   KnownNames names_;
+  DirectoryWalks walks_;
   HandleTable<FileHandle> files_;
   HandleTable<DirectoryHandle> directories_;
   std::atomic<HandleId> last_handle_;

@@ -5,7 +5,7 @@
 // fetched or have been. Bytes nobody is fetching are asked for at once, rounded out to
 // `page_bytes`. Sequential streams, several in one object, get segments ahead of them.
 // A segment goes when its bytes were read, when its object is closed, or, oldest
-// first, when the budget needs room.
+// first, when the budget needs room. Small objects can be fetched before they are opened.
 #pragma once
 
 #include <cstddef>
@@ -75,6 +75,14 @@ class ReadEngine {
   // ReadOptions::memory_mib, from now on: what is over it is let go as it is read. Reads that wait
   // and are of more than half of it fail with kInvalid. Does not wait.
   virtual void SetMemory(uint64_t memory_mib) = 0;
+
+  // The reader of an object that will be opened soon, with all of it on its way: for as long
+  // as the caller holds it, Open answers the same one, and reads find the bytes. Those who
+  // wait for bytes come first, for memory and for threads. Null: there is no memory for it
+  // now. What is foreseen in all takes at most a quarter of `memory_mib`, and nothing that a
+  // read needs. Does not wait. REQUIRES: 0 < size_bytes <= kForeseenBytesMax.
+  virtual std::shared_ptr<ObjectReader> Foresee(const ObjectVersion& version) = 0;
+  static constexpr uint64_t kForeseenBytesMax = kMiB;
 };
 
 // The blocks that are used: smaller than asked for where fewer than eight would fit into the

@@ -45,7 +45,9 @@ class SegmentEngine::Reader final : public ObjectReader {
     const uint64_t object_bytes = object_->version.size_bytes;
     if (offset >= object_bytes || out.empty()) return 0;
     out = out.first(std::min(out.size(), object_bytes - offset));
-    if (object_->places.Near(offset) || !object_->bytes->ReadNow(offset, out)) return std::nullopt;
+    if (object_->foreseen.load(std::memory_order_relaxed) || object_->places.Near(offset) ||
+        !object_->bytes->ReadNow(offset, out))
+      return std::nullopt;
     return out.size();
   }
   std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
@@ -55,6 +57,7 @@ class SegmentEngine::Reader final : public ObjectReader {
     return object_->bytes->WholeIfKnown();
   }
   [[nodiscard]] const ObjectVersion& version() const { return object_->version; }
+  [[nodiscard]] const std::shared_ptr<OpenObject>& object() const { return object_; }
 
  private:
   SegmentEngine& engine_;
@@ -71,6 +74,10 @@ SegmentEngine::SegmentEngine(const ReadOptions& options, RangeSource& source, co
       executor_(options.fetch_count_max) {}
 
 std::shared_ptr<ObjectReader> SegmentEngine::Open(const ObjectVersion& version) {
+  return OpenReader(version);
+}
+
+std::shared_ptr<SegmentEngine::Reader> SegmentEngine::OpenReader(const ObjectVersion& version) {
   std::shared_ptr<Reader> known;  // outlives the lock: the last one's destructor takes it
   const MutexLock lock(mutex_);
   std::weak_ptr<Reader>& slot = readers_[{version.key, version.etag}];
@@ -85,6 +92,28 @@ SegmentEngine::MemoryUse SegmentEngine::memory_use() {
   const MutexLock lock(mutex_);
   const BufferPool& pool = store_.pool();
   return {pool.used_bytes(), pool.peak_bytes(), pool.kept_bytes()};
+}
+
+std::shared_ptr<ObjectReader> SegmentEngine::Foresee(const ObjectVersion& version) {
+  std::shared_ptr<Reader> reader = OpenReader(version);  // outlives the lock, as above
+  const MutexLock lock(mutex_);
+  return FetchWhole(reader->object()) ? reader : nullptr;
+}
+
+// False: there is no memory for it.
+bool SegmentEngine::FetchWhole(const std::shared_ptr<OpenObject>& object) {
+  if (!line_.empty() || std::exchange(foreseen_->setback, false)) return false;
+  const uint64_t foreseen_bytes_max = store_.pool().budget_bytes() / 4;
+  const uint64_t object_bytes = object->version.size_bytes;
+  for (const ByteRange& gap : object->segments.Gaps({0, object_bytes}, page_bytes_, object_bytes)) {
+    const uint64_t needed_bytes = BufferPool::ChargeOf(gap.length);
+    if (foreseen_->bytes + needed_bytes > foreseen_bytes_max ||
+        !store_.MakeRoomForPrefetch(*foreseen_, needed_bytes))
+      return false;
+    StartFetch(object, gap, foreseen_, kForeseen, {});
+  }
+  object->foreseen = true;
+  return true;
 }
 
 // --- A read: from its range to segments that are there or on their way

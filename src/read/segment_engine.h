@@ -11,6 +11,7 @@
 // handed over, both of which end, so the line always moves.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -49,6 +50,7 @@ struct OpenObject : SegmentOwner {
   StreamDetector detector;
   std::map<StreamId, std::shared_ptr<FollowedStream>> streams;
   bool closed = false;
+  std::atomic<bool> foreseen = false;  // its bytes are in segments, whatever a cache has
 };
 
 // A read that was not answered yet. Guarded by the engine's lock until it is `settled`,
@@ -73,6 +75,7 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
 
   std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) override EXCLUDES(mutex_);
   void SetMemory(uint64_t memory_mib) override EXCLUDES(mutex_);
+  std::shared_ptr<ObjectReader> Foresee(const ObjectVersion& version) override EXCLUDES(mutex_);
 
   struct MemoryUse {
     uint64_t used_bytes;  // by segments
@@ -87,11 +90,13 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   using Answers = std::vector<ReadPointer>;                 // to be given once the lock is let go
   using VersionName = std::pair<std::string, std::string>;  // key, ETag
 
+  std::shared_ptr<Reader> OpenReader(const ObjectVersion& version) EXCLUDES(mutex_);
   void Read(const std::shared_ptr<OpenObject>& object, ByteRange range, ReadDone done)
       EXCLUDES(mutex_);
   // Takes those that `is_meant` says out of the line.
   template <class Predicate>
   void FailInLine(Predicate is_meant, const Error& error, Answers& answers) REQUIRES(mutex_);
+  bool FetchWhole(const std::shared_ptr<OpenObject>& object) REQUIRES(mutex_);
   void Close(const std::shared_ptr<OpenObject>& object) EXCLUDES(mutex_);
 
   // A read, until its segments are all there or on their way.
@@ -132,6 +137,9 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   SegmentStore store_ GUARDED_BY(mutex_);
   std::deque<ReadPointer> line_ GUARDED_BY(mutex_);  // for memory
   std::map<VersionName, std::weak_ptr<Reader>> readers_ GUARDED_BY(mutex_);
+  // All that is foreseen: one stream among the others when memory is shared.
+  const std::shared_ptr<FollowedStream> foreseen_ GUARDED_BY(mutex_) =
+      std::make_shared<FollowedStream>(0);
   uint64_t last_fetch_id_ GUARDED_BY(mutex_) = 0;
 
   FetchExecutor executor_;  // last: its threads use the rest
