@@ -31,6 +31,8 @@ class NotingEngine final : public ReadEngine {
     return std::make_shared<Reader>(*this, version.key);
   }
 
+  void SetMemory(uint64_t) override {}
+
   void set_room(size_t count) {
     const std::lock_guard lock(mutex_);
     room_ = count;

@@ -139,7 +139,7 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   std::map<VersionName, std::weak_ptr<Reader>> readers_ GUARDED_BY(mutex_);
   // All that is foreseen: one stream among the others when memory is shared.
   const std::shared_ptr<FollowedStream> foreseen_ GUARDED_BY(mutex_) =
-      std::make_shared<FollowedStream>(0);
+      std::make_shared<FollowedStream>(0, segment_bytes_);
   uint64_t last_fetch_id_ GUARDED_BY(mutex_) = 0;
 
   FetchExecutor executor_;  // last: its threads use the rest
