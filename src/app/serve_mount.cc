@@ -134,7 +134,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
   }
   memory.SetOptionsServed(options);
   NameThisProcess(state);
-  const Result<> written = WriteMountState(state_path, state);
+  Result<> written = WriteMountState(state_path, state);
   if (written || !seat.recovers) return written;
   log::Error("{}", written.error().detail);
   return {};

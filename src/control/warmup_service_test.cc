@@ -35,7 +35,8 @@ using Status = WarmupTask::Status;
 
 std::string Bytes(size_t count, char first = 'a') {
   std::string bytes(count, '\0');
-  for (size_t i = 0; i < count; ++i) bytes[i] = static_cast<char>(first + i * i % 101 + i / 4099);
+  for (size_t i = 0; i < count; ++i)
+    bytes[i] = static_cast<char>(static_cast<size_t>(first) + i * i % 101 + i / 4099);
   return bytes;
 }
 
