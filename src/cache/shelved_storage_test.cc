@@ -34,9 +34,9 @@ ObjectVersion Small(int number) {
 
 class ShelvedTierTest : public ::testing::Test {
  protected:
-  void Mount(uint64_t capacity_bytes = 64 * kMiB) {
+  void Mount(uint64_t capacity_bytes = 64 * kMiB, uint64_t small_below = kSmallBelow) {
     tier_.reset();
-    auto storage = OpenCacheDirectory(outside_.path(), kSmallBelow, Duration::zero());
+    auto storage = OpenCacheDirectory(outside_.path(), small_below, Duration::zero());
     ASSERT_TRUE(storage) << storage.error().detail;
     std::vector<std::unique_ptr<CacheVolume>> volumes;
     volumes.push_back(std::make_unique<CacheVolume>(
@@ -167,14 +167,16 @@ TEST_F(ShelvedTierTest, BytesThatAPowerLossTookAreFetchedAgain) {
 }
 
 TEST_F(ShelvedTierTest, ADirectoryOfTheVersionWithoutShelvesIsUsedAsItIs) {
-  {
-    auto files = OpenCacheDirectory(outside_.path(), 0, Duration::zero());
-    ASSERT_TRUE(files);
-  }
-  fs::remove(outside_.path() / "shoal-cache/shelves");
+  Mount(64 * kMiB, /*small_below=*/0);
+  for (int i = 0; i < 20; ++i) Keep(Small(i));
+  EXPECT_THAT(Files(".data"), SizeIs(20));
+  tier_.reset();
+  fs::remove_all(outside_.path() / "shoal-cache/shelves");
   std::ofstream(outside_.path() / "shoal-cache/FORMAT") << "shoal cache 1\n";
+  const uint64_t fetched = origin_.sent_bytes();
   Mount();
-  Keep(Small(1));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Reads(Small(i))) << i;
+  EXPECT_EQ(origin_.sent_bytes(), fetched);
   std::ifstream format(outside_.path() / "shoal-cache/FORMAT");
   std::string text(std::istreambuf_iterator<char>(format), {});
   EXPECT_EQ(text, "shoal cache 2\n");
