@@ -41,8 +41,13 @@ void CacheVolume::Maintain() {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
       object->to_be_checked = false;
-      if (object->user_count == 0) continue;
-      lock.unlock();
+      const bool is_used = object->user_count > 0;
+      lock.unlock();  // also for the last one to go: its files are closed after the lock
+      if (!is_used) {
+        object.reset();
+        lock.lock();
+        continue;
+      }
       CheckAll(*object, 0);
       object.reset();
       lock.lock();

@@ -25,6 +25,8 @@ constexpr char kNewLogSuffix[] = ".index.new";
 constexpr uint64_t kIdleEntriesMax = 16384;
 // Larger than one of ours gets; it is not read.
 constexpr uint64_t kLogBytesMax = 512 * kMiB;
+// More uses than this between two writes are forgotten: they only order what is there at a start.
+constexpr size_t kUsedNotedMax = 4096;
 
 uint32_t Now() {
   return static_cast<uint32_t>(std::time(nullptr));
@@ -47,6 +49,15 @@ class Shelf::Slot final : public ShelfSlot {
 Shelf::Shelf(int folder_fd, std::string name, std::string shown)
     : folder_fd_(folder_fd), name_(std::move(name)), shown_(std::move(shown)) {}
 
+Shelf::~Shelf() {
+  bool anything = false;
+  {
+    const MutexLock lock(mutex_);
+    anything = !used_.empty();
+  }
+  if (anything) (void)Append({});
+}
+
 // --- Objects
 
 Result<std::unique_ptr<StoredObject>> Shelf::Open(const ObjectDigest& name) {
@@ -68,15 +79,18 @@ Result<std::unique_ptr<StoredObject>> Shelf::Create(const ObjectDigest& name, ui
     const MutexLock lock(mutex_);
     if (end_block_ + place.block_count() > kShelfBlocksMax)
       return Fail(Errc::kBusy, shown_ + " takes no more");
+    // Another thread may have made one since.
+    const std::optional<Taken> before = TakeAway(TagOf(name));
+    if (before && !before->in_use) holes_left_.push_back(before->place);
     place.first_block = static_cast<uint32_t>(end_block_);
     end_block_ = place.end_block();
     placed_block_count_ += place.block_count();
-    places_.insert_or_assign(TagOf(name), place);
+    places_.emplace(TagOf(name), place);
     users_[place.first_block] = {.count = 1, .removed = false, .place = place};
   }
   auto slot = std::make_unique<Slot>(*this, place);
   const Result<> noted = Append(
-      {.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()});
+      {{.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()}});
   if (!noted) {
     (void)Remove(name);  // the reason is the first failure
     return tl::unexpected(noted.error());
@@ -87,20 +101,15 @@ Result<std::unique_ptr<StoredObject>> Shelf::Create(const ObjectDigest& name, ui
 
 Result<bool> Shelf::Remove(const ObjectDigest& name) {
   RETURN_IF_ERROR(Load());
-  ShelfPlace place;
-  bool in_use = false;
+  MakeHolesLeft();
+  std::optional<Taken> taken;
   {
     const MutexLock lock(mutex_);
-    const auto found = places_.find(TagOf(name));
-    if (found == places_.end()) return false;
-    place = found->second;
-    places_.erase(found);
-    placed_block_count_ -= place.block_count();
-    const auto users = users_.find(place.first_block);
-    in_use = users != users_.end();
-    if (in_use) users->second.removed = true;
+    taken = TakeAway(TagOf(name));
   }
-  if (!in_use) {
+  if (!taken) return false;
+  const ShelfPlace place = taken->place;
+  if (!taken->in_use) {
     if (const Result<> made = MakeHole(place.first_block, place.end_block()); !made) {
       const MutexLock lock(mutex_);
       // It takes its room as before. Another may have its name by now; then it is nobody's,
@@ -110,18 +119,35 @@ Result<bool> Shelf::Remove(const ObjectDigest& name) {
       return tl::unexpected(made.error());
     }
   }
-  RETURN_IF_ERROR(Append(
-      {.kind = ShelfEntry::Kind::kDropped, .name = name, .place = place, .unix_seconds = Now()}));
+  // It is gone, whatever comes of this: an entry of a hole is nobody's.
+  (void)Append(
+      {{.kind = ShelfEntry::Kind::kDropped, .name = name, .place = place, .unix_seconds = Now()}});
   CountBlocks();
   return true;
 }
 
+std::optional<Shelf::Taken> Shelf::TakeAway(Tag tag) {
+  const auto found = places_.find(tag);
+  if (found == places_.end()) return std::nullopt;
+  Taken taken{.place = found->second, .in_use = false};
+  places_.erase(found);
+  placed_block_count_ -= taken.place.block_count();
+  const auto users = users_.find(taken.place.first_block);
+  taken.in_use = users != users_.end();
+  if (taken.in_use) users->second.removed = true;
+  return taken;
+}
+
 Result<bool> Shelf::MarkUsed(const ObjectDigest& name) {
   RETURN_IF_ERROR(Load());
-  const std::optional<ShelfPlace> place = Find(name);
-  if (!place) return false;
-  RETURN_IF_ERROR(Append(
-      {.kind = ShelfEntry::Kind::kUsed, .name = name, .place = *place, .unix_seconds = Now()}));
+  const MutexLock lock(mutex_);
+  const auto found = places_.find(TagOf(name));
+  if (found == places_.end()) return false;
+  if (used_.size() < kUsedNotedMax)
+    used_.push_back({.kind = ShelfEntry::Kind::kUsed,
+                     .name = name,
+                     .place = found->second,
+                     .unix_seconds = Now()});
   return true;
 }
 
@@ -133,17 +159,11 @@ std::optional<ShelfPlace> Shelf::Find(const ObjectDigest& name) {
 }
 
 void Shelf::EndUse(const ShelfPlace& place) {
-  {
-    const MutexLock lock(mutex_);
-    const auto users = users_.find(place.first_block);
-    if (--users->second.count > 0) return;
-    const bool removed = users->second.removed;
-    users_.erase(users);
-    if (!removed) return;
-  }
-  // In vain, it is given back at the next start.
-  (void)MakeHole(place.first_block, place.end_block());
-  CountBlocks();
+  const MutexLock lock(mutex_);
+  const auto users = users_.find(place.first_block);
+  if (--users->second.count > 0) return;
+  if (users->second.removed) holes_left_.push_back(place);
+  users_.erase(users);
 }
 
 // --- Blocks
@@ -155,6 +175,16 @@ Result<> Shelf::MakeHole(uint64_t first_block, uint64_t end_block) {
   while (fallocate(write_fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) != 0)
     if (errno != EINTR) return FailSystem("giving back room of " + shown_);
   return {};
+}
+
+void Shelf::MakeHolesLeft() {
+  std::vector<ShelfPlace> left;
+  {
+    const MutexLock lock(mutex_);
+    left.swap(holes_left_);
+  }
+  // In vain, they are made at the next start.
+  for (const ShelfPlace& place : left) (void)MakeHole(place.first_block, place.end_block());
 }
 
 // What lies between the places.
@@ -204,6 +234,8 @@ size_t Shelf::memory_bytes() {
 Result<bool> Shelf::Scan(bool clean, const std::function<bool(const CacheStorage::Found&)>& visit) {
   RETURN_IF_ERROR(Load());
   if (read_fd_ < 0) return true;  // nothing was ever placed here
+  MakeHolesLeft();
+  if (clean) unlinkat(folder_fd_, FileName(kNewLogSuffix).c_str(), 0);
   ASSIGN_OR_RETURN(const std::vector<std::byte> log, ReadLog());
   for (const ShelfEntry& entry : ReplayShelfLog(log).placed) {
     if (Find(entry.name) != entry.place) continue;
@@ -266,7 +298,8 @@ Result<> Shelf::LoadNow() {
 Result<> Shelf::StartOver() {
   log::Warn("{} is not as it was made, or was full: it begins again, empty", shown_);
   for (const char* const suffix : {kBytesSuffix, kLogSuffix, kNewLogSuffix})
-    if (unlinkat(folder_fd_, FileName(suffix).c_str(), 0) != 0 && errno != ENOENT)
+    if (unlinkat(folder_fd_, FileName(suffix).c_str(), 0) != 0 && errno != ENOENT &&
+        (errno != EISDIR || unlinkat(folder_fd_, FileName(suffix).c_str(), AT_REMOVEDIR) != 0))
       return FailSystem("removing what is in the place of " + shown_);
   return {};
 }
@@ -289,7 +322,7 @@ Result<> Shelf::MakeWritable() {
   if (!bytes.valid()) return FailSystem("opening " + shown_);
   if (!IsOurs(bytes.get(), now) ||
       (!is_new && (fstat(bytes_to_read_.get(), &before) != 0 || now.st_ino != before.st_ino)))
-    return Fail(Errc::kUnreachable, shown_ + " is no longer the file it was");
+    return Fail(Errc::kNotFound, shown_ + " is no longer the file it was");
   if (is_new && fallocate(bytes.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                           kCacheBlockBytes) != 0) {
     has_no_holes_ = errno == EOPNOTSUPP || errno == ENOSYS;
@@ -301,8 +334,11 @@ Result<> Shelf::MakeWritable() {
   if (is_new) unlinkat(folder_fd_, FileName(kLogSuffix).c_str(), 0);
   log_ = OpenBelow(folder_fd_, FileName(kLogSuffix).c_str(),
                    O_WRONLY | O_APPEND | O_CREAT | kOpenFlags, 0600);
-  if (!log_.valid() || !IsOurs(log_.get(), now))
-    return FailSystem("opening the index of " + shown_);
+  if (!log_.valid() || !IsOurs(log_.get(), now)) {
+    Result<> failed = FailSystem("opening the index of " + shown_);
+    if (is_new) unlinkat(folder_fd_, FileName(kBytesSuffix).c_str(), 0);
+    return failed;
+  }
   bytes_ = std::move(bytes);
   write_fd_ = bytes_.get();
   if (is_new) read_fd_ = bytes_.get();
@@ -321,20 +357,28 @@ Result<std::vector<std::byte>> Shelf::ReadLog() {
   return bytes;
 }
 
-Result<> Shelf::Append(const ShelfEntry& entry) {
-  const EncodedShelfEntry encoded = EncodeShelfEntry(entry);
+Result<> Shelf::Append(std::vector<ShelfEntry> entries) {
   const MutexLock lock(file_mutex_);
   RETURN_IF_ERROR(MakeWritable());
   size_t placed_count = 0;
   {
     const MutexLock places_lock(mutex_);
     placed_count = places_.size();
+    entries.insert(entries.begin(), used_.begin(), used_.end());
+    used_.clear();
   }
-  if (log_is_ragged_ || log_entry_count_ > 2 * placed_count + kIdleEntriesMax)
-    RETURN_IF_ERROR(RewriteLog());
+  if (log_is_ragged_ || log_entry_count_ > 2 * placed_count + kIdleEntriesMax) {
+    const Result<> rewritten = RewriteLog();
+    if (!rewritten && log_is_ragged_) return rewritten;
+  }
+  std::vector<std::byte> encoded;
+  for (const ShelfEntry& entry : entries) {
+    const EncodedShelfEntry one = EncodeShelfEntry(entry);
+    encoded.insert(encoded.end(), one.begin(), one.end());
+  }
   const ssize_t written = write(log_.get(), encoded.data(), encoded.size());
   if (written == static_cast<ssize_t>(encoded.size())) {
-    ++log_entry_count_;
+    log_entry_count_ += entries.size();
     return {};
   }
   if (written >= 0) {
@@ -356,7 +400,11 @@ Result<> Shelf::RewriteLog() {
   FileDescriptor fresh = OpenBelow(folder_fd_, FileName(kNewLogSuffix).c_str(),
                                    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | kOpenFlags, 0600);
   if (!fresh.valid()) return FailSystem("making the index of " + shown_ + " anew");
-  RETURN_IF_ERROR(WriteAt(fresh.get(), 0, rewritten, "the index of " + shown_));
+  const Result<> written = WriteAt(fresh.get(), 0, rewritten, "the index of " + shown_);
+  if (!written) {  // it would take the last of the room
+    unlinkat(folder_fd_, FileName(kNewLogSuffix).c_str(), 0);
+    return written;
+  }
   if (renameat(folder_fd_, FileName(kNewLogSuffix).c_str(), folder_fd_,
                FileName(kLogSuffix).c_str()) != 0)
     return FailSystem("making the index of " + shown_ + " anew");

@@ -4,7 +4,8 @@
 // An object has a place of its own: a block for its meta and behind it its bytes. Places are
 // taken one behind the other and never twice; what an object that goes had is given back to
 // the file system as a hole. The kernel is never given a shelf to read by itself, so nobody but
-// this process reads a place, and it makes the hole when the last reader has let go.
+// this process reads a place, and the hole is made once the last reader has let go, by who next
+// writes to the shelf: a reader does not wait for that.
 //
 // Two files: NAME.bytes, and NAME.index, the log of what is where (shelf_log.h). Neither is
 // synced: what a power loss took does not compare with its checksum. The log is read when the
@@ -35,8 +36,8 @@ class Shelf {
  public:
   // The files are in the folder, which outlives this; `shown` names the shelf in messages.
   Shelf(int folder_fd, std::string name, std::string shown);
-  // Every object has been closed.
-  ~Shelf() = default;
+  // Every object has been closed. Writes what was only noted so far.
+  ~Shelf();
   Shelf(const Shelf&) = delete;
   Shelf& operator=(const Shelf&) = delete;
 
@@ -45,8 +46,9 @@ class Shelf {
   // In place of one that is here. kBusy: the shelf takes no more, or the file system cannot
   // give back parts of a file. REQUIRES: 0 < size_bytes <= kShelvedBytesMax.
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name, uint64_t size_bytes);
-  // False: it was not here.
+  // False: it was not here. After an error it is here as before.
   Result<bool> Remove(const ObjectDigest& name);
+  // The same. Is written with what is next written, so that no reader waits for it.
   Result<bool> MarkUsed(const ObjectDigest& name);
   // False: `visit` wanted no more. `clean` also gives back what belongs to no object; nothing
   // may be created meanwhile.
@@ -70,12 +72,20 @@ class Shelf {
   };
   struct Users {
     uint32_t count = 0;
-    bool removed = false;  // the last one makes the hole
+    bool removed = false;  // its place becomes a hole after the last one
     ShelfPlace place;
   };
 
   [[nodiscard]] std::optional<ShelfPlace> Find(const ObjectDigest& name) EXCLUDES(mutex_);
   void EndUse(const ShelfPlace& place) EXCLUDES(mutex_);
+  struct Taken {
+    ShelfPlace place;
+    bool in_use;  // then it is left to EndUse
+  };
+  // The name has its place no longer. Empty: it had none.
+  std::optional<Taken> TakeAway(Tag tag) REQUIRES(mutex_);
+  // Those that readers left.
+  void MakeHolesLeft() EXCLUDES(mutex_);
   Result<> MakeHole(uint64_t first_block, uint64_t end_block);
   Result<> GiveBackTheRest(uint64_t file_blocks) EXCLUDES(mutex_);
   void CountBlocks() EXCLUDES(mutex_);
@@ -86,7 +96,8 @@ class Shelf {
   // kBusy: the file system has no holes.
   Result<> PrepareToWrite() EXCLUDES(file_mutex_);
   Result<> MakeWritable() REQUIRES(file_mutex_);
-  Result<> Append(const ShelfEntry& entry) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
+  // With what was noted before.
+  Result<> Append(std::vector<ShelfEntry> entries) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<std::vector<std::byte>> ReadLog();
   [[nodiscard]] std::string FileName(const char* suffix) const { return name_ + suffix; }
@@ -95,8 +106,8 @@ class Shelf {
   const std::string name_;
   const std::string shown_;
 
-  // Held across I/O, on purpose: the log is read once, and written by one thread at a time.
-  // Who reads an object does not take it once the log was read.
+  // Held across I/O, on purpose: the log is read once, and written by one thread at a time. Once
+  // it was read, who reads or opens an object does not take it.
   Mutex file_mutex_;
   FileDescriptor log_ GUARDED_BY(file_mutex_);    // to append; opened when first needed, because
   FileDescriptor bytes_ GUARDED_BY(file_mutex_);  // opening to write waits where all is frozen
@@ -114,6 +125,8 @@ class Shelf {
   std::map<uint32_t, Users> users_ GUARDED_BY(mutex_);  // by first block
   uint64_t end_block_ GUARDED_BY(mutex_) = 0;           // where the next place begins
   uint64_t placed_block_count_ GUARDED_BY(mutex_) = 0;
+  std::vector<ShelfPlace> holes_left_ GUARDED_BY(mutex_);  // to be made
+  std::vector<ShelfEntry> used_ GUARDED_BY(mutex_);        // to be written, or forgotten
 
   std::atomic<uint64_t> own_block_count_{0};
 };

@@ -139,7 +139,9 @@ TEST_F(ShelfTest, WhoHasAnObjectOpenReadsItOnAfterItWasRemovedAndMadeAnew) {
     EXPECT_EQ(BytesOf(**old), "old bytes");
     EXPECT_EQ(Get("a"), "new bytes!");
   }
-  EXPECT_EQ(BlocksOnDisk(), one);  // the last reader made the hole
+  EXPECT_GT(BlocksOnDisk(), one);  // a reader that lets go does not wait for the medium
+  Scanned();                       // who comes next makes the hole
+  EXPECT_EQ(BlocksOnDisk(), one);
   EXPECT_EQ(Get("a"), "new bytes!");
 }
 
@@ -275,6 +277,23 @@ TEST_F(ShelfTest, AnyOrderOfCallsAndRestartsKeepsWhatAMapKeeps) {
   }
   EXPECT_EQ(BlocksOnDisk(), blocks);
   EXPECT_EQ(Names().size(), model.size());
+}
+
+TEST_F(ShelfTest, ThreadsThatMakeTheSameObjectLeaveOnePlace) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([this] {
+      for (int round = 0; round < 100; ++round) {
+        const auto made = shelf_->Create(NameOf("a"), 4096);
+        ASSERT_TRUE(made);
+        const std::string bytes(4096, 'a');
+        ASSERT_TRUE((*made)->WriteData(0, std::as_bytes(std::span(bytes))));
+        ASSERT_TRUE((*made)->WriteMeta(0, std::as_bytes(std::span(bytes))));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Scanned().size(), 1U);
+  EXPECT_EQ(BlocksOnDisk(), 2U);
 }
 
 TEST_F(ShelfTest, ThreadsThatMakeReadAndRemoveSideBySideSeeTheirOwnBytesOnly) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "cache/guarded_files.h"
 
 namespace shoal {
@@ -51,13 +52,19 @@ Result<> ShelvedStorage::Quarantine(const ObjectDigest& name) {
   if (!removed) return {};  // somebody else just did
   // While it is open its bytes stay.
   ASSIGN_OR_RETURN(const uint64_t size_bytes, (*shelved)->DataBytes());
-  std::vector<std::byte> data(size_bytes);
-  std::vector<std::byte> meta(kCacheBlockBytes);
-  RETURN_IF_ERROR((*shelved)->ReadData(0, data));
-  RETURN_IF_ERROR((*shelved)->ReadMeta(0, meta));
-  RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".data", data));
-  RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".meta", meta));
-  return quarantine_.LetOldestGo();
+  const auto copy = [&]() -> Result<> {
+    std::vector<std::byte> data(size_bytes);
+    std::vector<std::byte> meta(kCacheBlockBytes);
+    RETURN_IF_ERROR((*shelved)->ReadData(0, data));
+    RETURN_IF_ERROR((*shelved)->ReadMeta(0, meta));
+    RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".data", data));
+    RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".meta", meta));
+    return quarantine_.LetOldestGo();
+  };
+  // It is out of the way, also where there is no room for a copy.
+  if (const Result<> copied = copy(); !copied)
+    log::Warn("{} is not kept to be looked at: {}", name.Hex(), copied.error().detail);
+  return {};
 }
 
 Result<> ShelvedStorage::Scan(const std::function<bool(const Found&)>& visit) {

@@ -37,7 +37,7 @@ class ShelvedStorage final : public CacheStorage {
 
  private:
   // Each has its log read when it is first asked for something: more of them make that
-  // shorter, and take two descriptors each.
+  // shorter, and take three descriptors each.
   static constexpr size_t kShelfCount = 64;
 
   // False: `visit` wanted no more.
