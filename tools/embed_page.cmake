@@ -18,7 +18,9 @@ file(WRITE "${OUT}" "#include \"control/page_files.h\"
 namespace shoal {
 namespace {
 
-${rows}
+// NOLINTBEGIN(readability-identifier-naming): named as the files are
+${rows}// NOLINTEND(readability-identifier-naming)
+
 std::string_view TextOf(const unsigned char* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
