@@ -25,6 +25,7 @@ constexpr char kNewLogSuffix[] = ".index.new";
 constexpr uint64_t kIdleEntriesMax = 16384;
 // Larger than one of ours gets; it is not read.
 constexpr uint64_t kLogBytesMax = 512 * kMiB;
+constexpr uint64_t kLengthenedByBlocks = 1024;
 // More uses than this between two writes are forgotten: they only order what is there at a start.
 constexpr size_t kUsedNotedMax = 4096;
 
@@ -89,8 +90,10 @@ Result<std::unique_ptr<StoredObject>> Shelf::Create(const ObjectDigest& name, ui
     users_[place.first_block] = {.count = 1, .removed = false, .place = place};
   }
   auto slot = std::make_unique<Slot>(*this, place);
-  const Result<> noted = Append(
-      {{.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()}});
+  Result<> noted = Lengthen(place);
+  if (noted)
+    noted = Append(
+        {{.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()}});
   if (!noted) {
     (void)Remove(name);  // the reason is the first failure
     return tl::unexpected(noted.error());
@@ -281,6 +284,7 @@ Result<> Shelf::LoadNow() {
       (static_cast<uint64_t>(bytes_stat.st_size) + kCacheBlockBytes - 1) / kCacheBlockBytes);
   // Far behind what it can number: better to begin again now than to be full one day.
   if (end_block > kShelfBlocksMax / 2) return StartOver();
+  length_blocks_ = static_cast<uint64_t>(bytes_stat.st_size) / kCacheBlockBytes;
   log_entry_count_ = log->size() / kShelfEntryBytes;
   log_is_ragged_ = log->size() % kShelfEntryBytes != 0;
   bytes_to_read_ = std::move(bytes);
@@ -342,6 +346,16 @@ Result<> Shelf::MakeWritable() {
   bytes_ = std::move(bytes);
   write_fd_ = bytes_.get();
   if (is_new) read_fd_ = bytes_.get();
+  return {};
+}
+
+Result<> Shelf::Lengthen(const ShelfPlace& place) {
+  const MutexLock lock(file_mutex_);
+  if (place.end_block() <= length_blocks_) return {};
+  const uint64_t blocks = (place.end_block() / kLengthenedByBlocks + 1) * kLengthenedByBlocks;
+  if (ftruncate(write_fd_, static_cast<off_t>(blocks * kCacheBlockBytes)) != 0)
+    return FailSystem("lengthening " + shown_);
+  length_blocks_ = blocks;
   return {};
 }
 

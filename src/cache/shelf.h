@@ -96,6 +96,8 @@ class Shelf {
   // kBusy: the file system has no holes.
   Result<> PrepareToWrite() EXCLUDES(file_mutex_);
   Result<> MakeWritable() REQUIRES(file_mutex_);
+  // The file is longer than what is placed on it: XFS takes room in advance where a file grows.
+  Result<> Lengthen(const ShelfPlace& place) EXCLUDES(file_mutex_);
   // With what was noted before.
   Result<> Append(std::vector<ShelfEntry> entries) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
@@ -113,6 +115,7 @@ class Shelf {
   FileDescriptor bytes_ GUARDED_BY(file_mutex_);  // opening to write waits where all is frozen
   FileDescriptor bytes_to_read_ GUARDED_BY(file_mutex_);
   uint64_t log_entry_count_ GUARDED_BY(file_mutex_) = 0;
+  uint64_t length_blocks_ GUARDED_BY(file_mutex_) = 0;  // of the file of bytes
   bool log_is_ragged_ GUARDED_BY(file_mutex_) = false;  // it ends within an entry
   bool has_no_holes_ GUARDED_BY(file_mutex_) = false;
   std::atomic<bool> loaded_{false};
