@@ -137,9 +137,7 @@ class CacheDirectory final : public CacheStorage {
     const Result<int> opened = Folder(hex, /*make=*/false);
     if (!opened && opened.error().code == Errc::kNotFound) return {};
     ASSIGN_OR_RETURN(const int folder, opened);
-    for (const std::string_view suffix : {kMetaSuffix, kDataSuffix})
-      RETURN_IF_ERROR(quarantine_->MoveHere(folder, hex + std::string(suffix)));
-    return quarantine_->LetOldestGo();
+    return quarantine_->MoveHere(folder, hex);
   }
 
   Result<> Scan(const std::function<bool(const Found&)>& visit) override {

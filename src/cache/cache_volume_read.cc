@@ -240,10 +240,10 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
     block_count = index_.block_count(object.name);
     RemoveFromIndex(object.name);
   }
-  metrics_.put_aside.Add();
   log::Warn("the cache at {} put {} aside, and will fetch it again: {}", storage_->name(),
             object.name.Hex(), why);
   const Result<> moved = storage_->Quarantine(object.name);
+  metrics_.put_aside.Add();  // who sees it counted finds it there
   if (moved) return;
   OnFailure(moved.error());
   const std::scoped_lock lock(mutex_);

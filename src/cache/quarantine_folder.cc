@@ -4,18 +4,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cache/guarded_files.h"
 
 namespace shoal {
 namespace {
 
-constexpr size_t kFilesMax = 16;        // of eight objects
+constexpr size_t kObjectsMax = 8;
 constexpr uint64_t kBlocksMax = 16384;  // 64 MiB: the cache needs the room
+
+// What is kept of one object: its files are its name and a suffix.
+struct KeptObject {
+  std::vector<std::string> files;
+  std::pair<int64_t, int64_t> newest;  // when it came: seconds, nanoseconds
+  uint64_t block_count = 0;
+};
+
+Result<> WriteFile(int folder_fd, const std::string& file, std::span<const std::byte> bytes) {
+  unlinkat(folder_fd, file.c_str(), 0);
+  const FileDescriptor made =
+      OpenBelow(folder_fd, file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!made.valid()) return FailSystem("putting aside " + file);
+  return WriteAt(made.get(), 0, bytes, file);
+}
 
 }  // namespace
 
@@ -23,36 +41,45 @@ Result<std::unique_ptr<QuarantineFolder>> QuarantineFolder::Open(FileDescriptor 
                                                                  std::string shown) {
   std::unique_ptr<QuarantineFolder> quarantine(
       new QuarantineFolder(std::move(folder), std::move(shown)));
-  RETURN_IF_ERROR(quarantine->LetOldestGo());
+  const MutexLock lock(quarantine->mutex_);
+  RETURN_IF_ERROR(quarantine->KeepFew());
   return quarantine;
 }
 
-Result<> QuarantineFolder::MoveHere(int folder_fd, const std::string& file) {
-  if (renameat(folder_fd, file.c_str(), folder_.get(), file.c_str()) != 0 && errno != ENOENT)
-    return FailSystem("putting aside " + file);
-  return {};
+Result<> QuarantineFolder::MoveHere(int folder_fd, const std::string& name) {
+  const MutexLock lock(mutex_);
+  for (const std::string& file : {name + ".meta", name + ".data"})
+    if (renameat(folder_fd, file.c_str(), folder_.get(), file.c_str()) != 0 && errno != ENOENT)
+      return FailSystem("putting aside " + file);
+  return KeepFew();
 }
 
-Result<> QuarantineFolder::Write(const std::string& file, std::span<const std::byte> bytes) {
-  unlinkat(folder_.get(), file.c_str(), 0);
-  const FileDescriptor copy =
-      OpenBelow(folder_.get(), file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  if (!copy.valid()) return FailSystem("putting aside " + file);
-  return WriteAt(copy.get(), 0, bytes, file);
+Result<> QuarantineFolder::Write(const std::string& name, std::span<const std::byte> data,
+                                 std::span<const std::byte> meta) {
+  const MutexLock lock(mutex_);
+  RETURN_IF_ERROR(WriteFile(folder_.get(), name + ".data", data));
+  RETURN_IF_ERROR(WriteFile(folder_.get(), name + ".meta", meta));
+  return KeepFew();
 }
 
-Result<> QuarantineFolder::LetOldestGo() {
-  std::map<std::pair<int64_t, std::string>, uint64_t> files;  // oldest first
+Result<> QuarantineFolder::KeepFew() {
+  std::map<std::string, KeptObject> objects;
+  uint64_t blocks = 0;
   RETURN_IF_ERROR(ForEachName(folder_.get(), shown_, [&](std::string file) {
     struct stat found {};
-    if (fstatat(folder_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
-      files[{found.st_ctim.tv_sec, std::move(file)}] = BlocksOf(found);
+    if (fstatat(folder_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return;
+    KeptObject& object = objects[file.substr(0, file.find('.'))];
+    object.newest = std::max(object.newest, {found.st_ctim.tv_sec, found.st_ctim.tv_nsec});
+    object.block_count += BlocksOf(found);
+    object.files.push_back(std::move(file));
+    blocks += BlocksOf(found);
   }));
-  uint64_t blocks = 0;
-  for (const auto& [file, block_count] : files) blocks += block_count;
-  for (; files.size() > kFilesMax || blocks > kBlocksMax; files.erase(files.begin())) {
-    unlinkat(folder_.get(), files.begin()->first.second.c_str(), 0);
-    blocks -= files.begin()->second;
+  while (objects.size() > kObjectsMax || (blocks > kBlocksMax && !objects.empty())) {
+    const auto oldest = std::ranges::min_element(
+        objects, {}, [](const auto& entry) { return entry.second.newest; });
+    for (const std::string& file : oldest->second.files) unlinkat(folder_.get(), file.c_str(), 0);
+    blocks -= oldest->second.block_count;
+    objects.erase(oldest);
   }
   struct stat folder {};
   if (fstat(folder_.get(), &folder) == 0) blocks += BlocksOf(folder);

@@ -1,4 +1,5 @@
-// The folder of what was found damaged: a few of the last, for somebody to look at. Thread-safe.
+// The folder of what was found damaged, for somebody to look at: the last eight objects, of
+// 64 MiB together at most. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/file_descriptor.h"
+#include "base/mutex.h"
 #include "base/result.h"
 
 namespace shoal {
@@ -19,12 +21,12 @@ class QuarantineFolder {
   // `shown` is its name in messages. Errors, here and below, are CacheStorage's.
   static Result<std::unique_ptr<QuarantineFolder>> Open(FileDescriptor folder, std::string shown);
 
-  // Moves a file out of its folder, under the same name; one that is not there is no error.
-  Result<> MoveHere(int folder_fd, const std::string& file);
-  // Writes a copy of bytes that have no file of their own.
-  Result<> Write(const std::string& file, std::span<const std::byte> bytes);
-  // After either: lets the oldest of more than a few go.
-  Result<> LetOldestGo();
+  // Moves the object's two files, `name`.data and `name`.meta, out of their folder; one that
+  // is not there is no error.
+  Result<> MoveHere(int folder_fd, const std::string& name) EXCLUDES(mutex_);
+  // Writes what was in an object that has no files of its own.
+  Result<> Write(const std::string& name, std::span<const std::byte> data,
+                 std::span<const std::byte> meta) EXCLUDES(mutex_);
 
   // The folder itself included.
   [[nodiscard]] uint64_t block_count() const {
@@ -35,8 +37,12 @@ class QuarantineFolder {
   QuarantineFolder(FileDescriptor folder, std::string shown)
       : folder_(std::move(folder)), shown_(std::move(shown)) {}
 
+  // Lets the oldest objects go.
+  Result<> KeepFew() REQUIRES(mutex_);
+
   const FileDescriptor folder_;
   const std::string shown_;
+  Mutex mutex_;  // one at a time comes, or an object would be counted while half of it is here
   std::atomic<uint64_t> block_count_{0};
 };
 

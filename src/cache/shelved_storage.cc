@@ -57,9 +57,7 @@ Result<> ShelvedStorage::Quarantine(const ObjectDigest& name) {
     std::vector<std::byte> meta(kCacheBlockBytes);
     RETURN_IF_ERROR((*shelved)->ReadData(0, data));
     RETURN_IF_ERROR((*shelved)->ReadMeta(0, meta));
-    RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".data", data));
-    RETURN_IF_ERROR(quarantine_.Write(name.Hex() + ".meta", meta));
-    return quarantine_.LetOldestGo();
+    return quarantine_.Write(name.Hex(), data, meta);
   };
   // It is out of the way, also where there is no room for a copy.
   if (const Result<> copied = copy(); !copied)

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/bytes.h"
@@ -150,6 +152,11 @@ TEST_F(ShelvedTierTest, ADamagedOneIsPutAsideAsFilesAndFetchedAgain) {
   // Who finds the damage has the bytes from the store; the next one has them kept.
   for (int round = 0; round < 2; ++round, Volume().WaitUntilWritten())
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(Reads(Small(i))) << i;
+  // The upkeep looks for damage as well, and may be about to put aside what it found.
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (Volume().metrics().put_aside.Value() < damaged_count &&
+         std::chrono::steady_clock::now() < limit)
+    std::this_thread::yield();
   EXPECT_EQ(Volume().metrics().put_aside.Value(), damaged_count);
   EXPECT_THAT(Files(".data"), SizeIs(std::min<size_t>(damaged_count, 8)));
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(IsWhole(Small(i))) << i;

@@ -359,6 +359,7 @@ TEST_F(SingleFlightTest, ADeliveryIsNotLeftWaitingForWhatTheVolumeDrops) {
   EXPECT_TRUE(reader.Got(kAll));
   delivery.thread.join();
   EXPECT_TRUE(delivery.result);
+  tier_->volumes()[0]->WaitUntilWritten();  // or what waits still will be
   trouble_->EndFailing();
   clock_.Advance(std::chrono::seconds(2));
   Party again;

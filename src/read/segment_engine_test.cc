@@ -78,8 +78,10 @@ class SegmentEngineTest : public testing::Test {
     for (uint64_t mib = 0; mib < 4; ++mib) reads.push_back(Start(reader, {mib * kMiB, kMiB}));
     source_.ReleaseFetches();
     for (auto& read : reads) ASSERT_TRUE(read.get());
+    source_.WaitForNone();  // what a read tells the window comes after its answer
     for (uint64_t mib = 4; mib < 13; ++mib) ASSERT_TRUE(ReadNow(reader, {mib * kMiB, kMiB}));
     source_.WaitForSent(21 * kMiB);
+    source_.WaitForNone();
   }
 
   // A fetch that was under way when its last reader went holds its memory until it notices.
