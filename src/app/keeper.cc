@@ -25,6 +25,7 @@
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
+#include "fuse/ring_memory.h"
 
 namespace shoal {
 namespace {
@@ -44,7 +45,7 @@ constexpr std::chrono::seconds kStopMax{35};
 constexpr int kUpgradeTryCount = 2;
 
 constexpr const char* kCannotGoOn =
-    "no other process can go on with this mount: that takes transport=dev and Linux 6.9";
+    "no other process can go on with this mount: that takes Linux 6.9";
 
 enum class Event : uint8_t { kStop, kMessage, kEnded, kQuestion, kUnmounted, kTimedOut };
 
@@ -97,6 +98,7 @@ class Keeper {
             .device_fd = device_fd_,
             .memory_fd = memory_->fd(),
             .medium_fd = medium_.get(),
+            .rings_fd = rings_.get(),
             .attaches = attaches,
             .recovers = recovers};
   }
@@ -112,6 +114,8 @@ class Keeper {
       const auto enabled = EnableIoUring();
       if (!enabled && enabled.error().code != Errc::kUnsupported)
         log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
+      ASSIGN_OR_RETURN(const int rings_fd, RingMemory::MakeFile());
+      rings_ = FileDescriptor(rings_fd);
     }
     ASSIGN_OR_RETURN(device_fd_, OpenDevice());
     ASSIGN_OR_RETURN(WorkerProcess worker,
@@ -267,9 +271,28 @@ class Keeper {
     if (!memory_->outlives_its_worker()) return Fail(Errc::kUnsupported, kCannotGoOn);
     ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
+    if (memory_->uses_rings()) {
+      if (const Result<> queues = HandOverQueues(next); !queues) {
+        worker_.reset();  // it answers no more
+        return queues;
+      }
+    }
     // What it has begun is asked of the next one: nothing of it is worth waiting for.
     worker_.reset();
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
+  }
+
+  // The steps are those of RingQueue.
+  Result<> HandOverQueues(WorkerProcess& next) {
+    RETURN_IF_ERROR(Hold());
+    SendMessage(next.socket_fd(), {.kind = Kind::kStandBy});
+    RETURN_IF_ERROR(Await(next, Kind::kStandsBy, Deadline::After(clock_, kReadyMax)));
+    return Hold();
+  }
+
+  Result<> Hold() {
+    worker_->Signal(SIGUSR2);
+    return Await(*worker_, Kind::kHolding, Deadline::After(clock_, kReadyMax));
   }
 
   Result<> Attach(WorkerProcess worker, const std::string& path, Deadline deadline) {
@@ -404,6 +427,7 @@ class Keeper {
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's
+  FileDescriptor rings_;   // the memory of the rings, as well; none over /dev/fuse
   std::optional<WorkerProcess> worker_;
   std::optional<WorkerMessage> message_;  // the last
   std::optional<Instant> serving_since_;

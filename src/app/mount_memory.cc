@@ -34,6 +34,8 @@ struct MountMemory::Header {
   std::atomic<uint32_t> outlives_its_worker;
   std::atomic<uint64_t> recovery_limit_seconds;
   std::atomic<uint64_t> options_served;
+  std::atomic<uint32_t> uses_rings;
+  uint32_t padding;
   std::byte init[kInitBytesMax];
 };
 
@@ -101,6 +103,12 @@ bool MountMemory::outlives_its_worker() const {
 }
 void MountMemory::SetOutlivesItsWorker(bool outlives) {
   header().outlives_its_worker.store(outlives ? 1 : 0);
+}
+bool MountMemory::uses_rings() const {
+  return header().uses_rings.load() != 0;
+}
+void MountMemory::SetUsesRings(bool uses) {
+  header().uses_rings.store(uses ? 1 : 0);
 }
 uint64_t MountMemory::recovery_limit_seconds() const {
   return header().recovery_limit_seconds.load();

@@ -13,7 +13,7 @@
 
 namespace shoal {
 
-// One process writes at a time; the keeper reads the two facts below.
+// One process writes at a time; the keeper reads the facts below.
 class MountMemory {
  public:
   static Result<std::unique_ptr<MountMemory>> Create();
@@ -33,6 +33,9 @@ class MountMemory {
   // Whether the worker may die at any moment and another go on.
   [[nodiscard]] bool outlives_its_worker() const;
   void SetOutlivesItsWorker(bool outlives);
+  // Whether requests come over io_uring.
+  [[nodiscard]] bool uses_rings() const;
+  void SetUsesRings(bool uses);
   // For how long requests may wait for a worker that comes up.
   [[nodiscard]] uint64_t recovery_limit_seconds() const;
   void SetRecoveryLimit(uint64_t seconds);

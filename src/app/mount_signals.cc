@@ -15,7 +15,7 @@ namespace shoal {
 MountSignals::MountSignals() {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&mask, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&mask, number);
   pthread_sigmask(SIG_BLOCK, &mask, &mask_before_);
   signal_fd_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   finish_fd_ = eventfd(0, EFD_CLOEXEC);
@@ -48,6 +48,11 @@ void MountSignals::ForgetOn(std::function<void()> forget) {
   forget_ = std::move(forget);
 }
 
+void MountSignals::HoldOn(std::function<void()> hold) {
+  const MutexLock lock(mutex_);
+  hold_ = std::move(hold);
+}
+
 void MountSignals::ChangeOn(std::function<void()> change) {
   const MutexLock lock(mutex_);
   change_ = std::move(change);
@@ -76,6 +81,8 @@ void MountSignals::Watch() {
         const MutexLock lock(mutex_);
         if (info.ssi_signo == SIGUSR1) {
           react = forget_;
+        } else if (info.ssi_signo == SIGUSR2) {
+          react = hold_;
         } else if (info.ssi_signo == SIGHUP && change_) {
           react = change_;
         } else {

@@ -1,5 +1,5 @@
 // SIGTERM, SIGINT and SIGHUP, as "end this mount", and SIGUSR1, as "forget what is kept of
-// names". In a worker SIGHUP means "other options" (ChangeOn).
+// names". In a worker SIGHUP means "other options" (ChangeOn), and SIGUSR2 "hold" (HoldOn).
 //
 //   MountSignals signals;           a signal ends the process: nothing is mounted yet
 //   signals.Keep();                from here on it is kept
@@ -34,6 +34,8 @@ class MountSignals {
   void StopOn(const std::function<void()>& stop);
   // Calls `forget` at each SIGUSR1; before, it means nothing.
   void ForgetOn(std::function<void()> forget);
+  // Calls `hold` at each SIGUSR2; before, it means nothing.
+  void HoldOn(std::function<void()> hold);
   // Calls `change` at each SIGHUP, which then does not end the mount.
   void ChangeOn(std::function<void()> change);
   void Finish();
@@ -52,6 +54,7 @@ class MountSignals {
   bool came_ GUARDED_BY(mutex_) = false;
   std::function<void()> stop_ GUARDED_BY(mutex_);
   std::function<void()> forget_ GUARDED_BY(mutex_);
+  std::function<void()> hold_ GUARDED_BY(mutex_);
   std::function<void()> change_ GUARDED_BY(mutex_);
 
   std::thread watcher_;  // last: it uses all of the above

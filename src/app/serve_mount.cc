@@ -59,12 +59,20 @@ Result<> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
                      Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
 }
 
-// Says so, and waits for the keeper's word. The path to write the state to, or empty: there is
-// nobody to serve for.
-std::string AwaitGo(const WorkerSeat& seat) {
-  SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kReady});
-  const auto go = ReceiveMessage(seat.keeper_fd);
-  return go && go->kind == WorkerMessage::Kind::kGo ? go->text : "";
+// Says so, and waits for the keeper's word, standing by meanwhile if that is asked. The path to
+// write the state to, or empty: there is nobody to serve for.
+std::string AwaitGo(const WorkerSeat& seat, SessionChannel& channel) {
+  using Kind = WorkerMessage::Kind;
+  SendMessage(seat.keeper_fd, {.kind = Kind::kReady});
+  while (const auto word = ReceiveMessage(seat.keeper_fd)) {
+    if (word->kind == Kind::kGo) return word->text;
+    if (word->kind != Kind::kStandBy) continue;
+    const Result<> stands_by = StandBy(channel);
+    SendMessage(seat.keeper_fd, {.kind = stands_by ? Kind::kStandsBy : Kind::kFailed,
+                                 .exit_status = kExitFailure,
+                                 .text = stands_by ? "" : stands_by.error().detail});
+  }
+  return "";
 }
 
 int Refuse(const WorkerSeat& seat, int status, const Error& error) {
@@ -124,6 +132,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
                   MountMemory& memory, Session& session, const WorkerSeat& seat) {
   if (!seat.attaches) RETURN_IF_ERROR(memory.SaveInit(session.init_message()));
   memory.SetOutlivesItsWorker(session.facts().outlives_its_process);
+  memory.SetUsesRings(session.facts().io_uring);
   memory.SetRecoveryLimit(plan.options.command.recovery_limit_seconds);
   // What the kernel keeps of names it keeps by the options of before.
   const uint64_t options = NumberOf(state.options);
@@ -163,8 +172,10 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   const SystemClock clock;
   // One that attaches waits first: until the one before has ended, what it holds is taken.
   std::string state_path;
+  SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
-    state_path = AwaitGo(seat);
+    channel.saved_init = memory.saved_init();
+    state_path = AwaitGo(seat, channel);
     if (state_path.empty()) return kExitFailure;
   }
   auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
@@ -174,15 +185,18 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   if (!seat.attaches) {
     if (const auto probed = Probe(plan, *node, clock); !probed)
       return Refuse(seat, kExitFailure, probed.error());
-    state_path = AwaitGo(seat);
+    state_path = AwaitGo(seat, channel);
     if (state_path.empty()) return kExitFailure;
   }
   signals.Keep();
-  auto session = StartSession(*node->file_system, seat.device_fd, plan.mount_point,
-                              seat.attaches ? memory.saved_init() : std::vector<std::byte>{},
+  auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
                               plan.options.session, clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
   signals.StopOn([&session] { (*session)->Stop(); });
+  signals.HoldOn([&session, &seat] {
+    (*session)->Hold();
+    SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kHolding});
+  });
   signals.ForgetOn([&session, &node] {
     node->file_system->ClearDirectoryCache();
     node->file_system->ClearMetadataCache();

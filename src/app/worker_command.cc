@@ -38,13 +38,15 @@ Result<int> Serve(const std::string& state_path, int memory_fd, const WorkerSeat
 
 }  // namespace
 
-// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD MEDIUM-FD KEEPER-FD begin|attach|recover
+// worker MOUNTPOINT STATE-FILE DEVICE-FD MEMORY-FD MEDIUM-FD RINGS-FD KEEPER-FD
+//        begin|attach|recover
 int RunWorkerCommand(int argc, const char* const* argv) {
-  const std::string_view how = argc == 8 ? argv[7] : "";
+  const std::string_view how = argc == 9 ? argv[8] : "";
   const bool complete = how == "begin" || how == "attach" || how == "recover";
   const WorkerSeat seat{.device_fd = complete ? DescriptorOf(argv[3]) : -1,
                         .medium_fd = complete ? DescriptorOf(argv[5]) : -1,
-                        .keeper_fd = complete ? DescriptorOf(argv[6]) : -1,
+                        .rings_fd = complete ? DescriptorOf(argv[6]) : -1,
+                        .keeper_fd = complete ? DescriptorOf(argv[7]) : -1,
                         .attaches = how == "attach" || how == "recover",
                         .recovers = how == "recover"};
   const int memory_fd = complete ? DescriptorOf(argv[4]) : -1;

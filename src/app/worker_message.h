@@ -8,6 +8,14 @@
 //   keeper: SIGHUP               state.next.json has other options, which can change live
 //   worker: kChanged             they are in force, and the file says who serves; or kFailed,
 //                                and why: nothing has changed
+//
+// Where one takes over from another over io_uring, before kGo (fuse/session.h):
+//
+//   keeper to the old: SIGUSR2   hold
+//   old:    kHolding
+//   keeper to the new: kStandBy
+//   new:    kStandsBy            or kFailed
+//   keeper to the old: SIGUSR2   once more, and the answer; then it is killed
 #pragma once
 
 #include <optional>
@@ -16,7 +24,16 @@
 namespace shoal {
 
 struct WorkerMessage {
-  enum class Kind : char { kReady = 'R', kGo = 'G', kServing = 'S', kFailed = 'F', kChanged = 'C' };
+  enum class Kind : char {
+    kReady = 'R',
+    kGo = 'G',
+    kServing = 'S',
+    kFailed = 'F',
+    kChanged = 'C',
+    kHolding = 'H',
+    kStandBy = 'B',
+    kStandsBy = 'b'
+  };
   Kind kind{};
   int exit_status = 0;
   std::string text{};

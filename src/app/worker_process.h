@@ -17,6 +17,7 @@ struct WorkerOrder {
   int device_fd = -1;
   int memory_fd = -1;
   int medium_fd = -1;     // of the memory cache, or -1
+  int rings_fd = -1;      // the memory of the rings (fuse/session.h), or -1
   bool attaches = false;  // to a mount that was served before: no probe of the bucket
   bool recovers = false;  // attaches after a death: serves with what there is
 };

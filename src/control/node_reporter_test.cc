@@ -17,6 +17,7 @@ class IdleSession final : public Session {
   [[nodiscard]] Duration longest_receipt() const override { return longest; }
   Result<> ForgetNames() override { return {}; }
   Result<> Serve() override { return {}; }
+  void Hold() override {}
   void Stop() override {}
 
   std::atomic<Duration> longest{};

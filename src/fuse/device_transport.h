@@ -10,19 +10,22 @@
 #include <memory>
 #include <mutex>
 
+#include "base/result.h"
 #include "fuse/stop_event.h"
 #include "fuse/transport.h"
 
 namespace shoal {
 
-class DeviceTransport final : public Transport {
+class DeviceTransport {
  public:
   // `device_fd` stays the caller's and is made non-blocking. All outlive this. Answers of up to
   // `answer_bytes` may be made in the receiving thread's memory.
   DeviceTransport(int device_fd, size_t thread_count, size_t answer_bytes, RequestSink& sink,
                   StopEvent& stop);
 
-  Result<> Serve() override;
+  // Until the stop event, which it raises itself when the file system was unmounted or its
+  // threads cannot go on. Returns once every request it received is answered. Once.
+  Result<> Serve();
 
  private:
   class Reply;

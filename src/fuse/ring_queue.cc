@@ -20,7 +20,6 @@
 namespace shoal {
 namespace {
 
-constexpr size_t kHeaderPageBytes = 4096;
 // The start of a payload, where requests' own bytes lie: the kernel may write there at any
 // time. Further on, only our answers do.
 constexpr size_t kInputRoomBytes = kInputBytesMax + 4096;
@@ -42,91 +41,28 @@ Result<> FailSystem(const std::string& what, int error) {
 
 }  // namespace
 
-class RingQueue::Entry final : public ReplyPort {
- public:
-  Entry(RingQueue& queue, std::byte* header_page, std::byte* payload)
-      : queue_(queue),
-        header_(reinterpret_cast<RingHeader*>(header_page)),
-        payload_(payload),
-        buffers_{{header_page, kHeaderPageBytes}, {payload, queue.options_.payload_bytes}} {}
-
-  int Send(std::span<const iovec> parts) override {
-    fuse_out_header out{};
-    std::memcpy(&out, parts[0].iov_base, sizeof(out));
-    size_t length = 0;
-    for (const iovec& part : parts.subspan(1)) {
-      if (part.iov_len > queue_.options_.payload_bytes - length) {
-        log::Error("an answer is longer than the {} bytes asked for",
-                   queue_.options_.payload_bytes);
-        out.error = -EIO;
-        length = 0;
-        break;
-      }
-      // What was made in AnswerRoom is there already.
-      if (part.iov_base != payload_ + length)
-        std::memcpy(payload_ + length, part.iov_base, part.iov_len);
-      length += part.iov_len;
-    }
-    out.len = static_cast<uint32_t>(sizeof(out) + length);
-    std::memcpy(header_->in_out, &out, sizeof(out));
-    header_->payload_bytes = static_cast<uint32_t>(length);
-    queue_.Answered(*this);
-    return 0;
-  }
-
-  // The request's own bytes lie here, too, if it has any beside its struct.
-  std::span<std::byte> AnswerRoom() override {
-    if (header_->payload_bytes > 0) return {};
-    return {payload_, queue_.options_.payload_bytes};
-  }
-
-  // The request in one piece: its header and its struct are moved to the end of the header
-  // page, right before the payload. Empty if the lengths do not fit together.
-  [[nodiscard]] std::span<std::byte> Message() {
-    fuse_in_header in{};
-    std::memcpy(&in, header_->in_out, sizeof(in));
-    const size_t payload_bytes = header_->payload_bytes;
-    const size_t head_bytes = in.len - payload_bytes;
-    if (in.len < sizeof(in) + payload_bytes ||
-        head_bytes - sizeof(in) > sizeof(header_->operation_in) ||
-        payload_bytes > queue_.options_.payload_bytes)
-      return {};
-    std::byte* const start = payload_ - head_bytes;
-    std::memcpy(start, &in, sizeof(in));
-    std::memcpy(start + sizeof(in), header_->operation_in, head_bytes - sizeof(in));
-    return {start, in.len};
-  }
-
-  RingQueue& queue_;
-  RingHeader* const header_;
-  std::byte* const payload_;
-  iovec buffers_[2];
-  uint64_t commit_id_ = 0;       // of the request that is ours
-  uint32_t last_command_ = 0;    // for a retry
-  uint64_t resident_bytes_ = 0;  // that answers have left beyond the input room
-};
-
-RingQueue::RingQueue(const RingQueueOptions& options, int device_fd, RequestSink& sink,
-                     StopEvent& stop)
-    : options_(options), device_fd_(device_fd), sink_(sink), stop_(stop) {}
+RingQueue::RingQueue(const RingQueueOptions& options, int device_fd, RingMemory& memory)
+    : options_(options), device_fd_(device_fd), memory_(memory) {
+  const RingGeometry& geometry = memory.geometry();
+  for (uint32_t i = 0; i < geometry.entry_count; ++i)
+    entries_.emplace_back(i, memory.page(options.queue_id, i), memory.payload(options.queue_id, i),
+                          geometry.payload_bytes, answered_callback_);
+}
 
 RingQueue::~RingQueue() {
   if (has_ring_) io_uring_queue_exit(&ring_);
   if (answers_fd_ >= 0) close(answers_fd_);
-  if (memory_ != nullptr) munmap(memory_, memory_bytes_);
 }
 
 Result<std::unique_ptr<RingQueue>> RingQueue::Make(const RingQueueOptions& options, int device_fd,
-                                                   RequestSink& sink, StopEvent& stop) {
-  std::unique_ptr<RingQueue> queue(new RingQueue(options, device_fd, sink, stop));
-  RETURN_IF_ERROR(queue->MapMemory());
-
+                                                   RingMemory& memory) {
+  std::unique_ptr<RingQueue> queue(new RingQueue(options, device_fd, memory));
+  const auto command_count = static_cast<unsigned>(queue->entries_.size()) + kTagCount;
   io_uring_params params{};
   // Not DEFER_TASKRUN: it was measured to cost more switches here, not fewer.
   params.flags = IORING_SETUP_SQE128 | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
-  params.cq_entries = 2 * (options.depth + kTagCount);
-  if (const int error =
-          io_uring_queue_init_params(options.depth + kTagCount, &queue->ring_, &params);
+  params.cq_entries = 2 * command_count;
+  if (const int error = io_uring_queue_init_params(command_count, &queue->ring_, &params);
       error != 0)
     return tl::unexpected(FailSystem("io_uring_setup", -error).error());
   queue->has_ring_ = true;
@@ -135,56 +71,143 @@ Result<std::unique_ptr<RingQueue>> RingQueue::Make(const RingQueueOptions& optio
   return queue;
 }
 
-Result<> RingQueue::MapMemory() {
-  const size_t stride_bytes = kHeaderPageBytes + options_.payload_bytes;
-  memory_bytes_ = stride_bytes * options_.depth;
-  void* memory = mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return FailSystem("memory for the ring", errno);
-  memory_ = static_cast<std::byte*>(memory);
-  // Huge pages would make every small answer resident as two megabytes.
-  madvise(memory_, memory_bytes_, MADV_NOHUGEPAGE);
-  entries_.reserve(options_.depth);
-  for (uint32_t i = 0; i < options_.depth; ++i) {
-    std::byte* const header_page = memory_ + i * stride_bytes;
-    entries_.emplace_back(*this, header_page, header_page + kHeaderPageBytes);
-  }
-  return {};
-}
-
-Result<> RingQueue::Serve(const std::function<void()>& registered) {
-  thread_ = std::this_thread::get_id();
-  seat_ = &sink_.AddSeat();
+void RingQueue::PinThread() const {
   pthread_setname_np(pthread_self(), ("fuse-ring-" + std::to_string(options_.queue_id)).c_str());
   cpu_set_t cpu;
   CPU_ZERO(&cpu);
   CPU_SET(options_.queue_id, &cpu);
   sched_setaffinity(0, sizeof(cpu), &cpu);  // fails for a CPU that is off: then it has no requests
+}
 
-  WatchStop();
+void RingQueue::Register(bool beside_another) {
+  thread_ = std::this_thread::get_id();
+  PinThread();
   WatchAnswers();
-  WatchTeardown();
-  for (Entry& entry : entries_) Register(entry);
+  uint32_t left_count = 0;
+  if (!beside_another)
+    for (const RingEntry& entry : entries_) left_count += entry.left() != RingEntry::Left::kNothing;
+  for (RingEntry& entry : entries_) {
+    if (kernel_count_ + left_count >= options_.depth) break;
+    const bool is_taken = beside_another
+                              ? entry.page().owner.load() == memory_.serving_turn()
+                              : entry.left() != RingEntry::Left::kNothing;
+    if (!is_taken) RegisterEntry(entry);
+  }
   io_uring_submit(&ring_);
-  registered();
+}
+
+Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
+  sink_ = &sink;
+  stop_ = &stop;
+  seat_ = &sink.AddSeat();
+  {
+    const std::scoped_lock lock(mutex_);
+    serves_ = true;
+  }
+  WatchStop();
+  WatchTeardown();
+  Adopt();
   while (outcome_ || ours_count_ > 0) {
-    CommitAnswersOfOthers();
+    if (!CommitAnswersOfOthers()) {
+      StayOnHold();
+      break;
+    }
     // Requests that are here already are answered; those that come later are the next
     // session's, or are told that the mount is gone.
-    const bool ending = ours_count_ == 0 && (kernel_count_ == 0 || stop_.raised());
-    const int result =
-        ending ? io_uring_submit_and_get_events(&ring_) : io_uring_submit_and_wait(&ring_, 1);
-    if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY && outcome_) {
-      outcome_ = FailSystem("io_uring_enter", -result);
-      stop_.Raise();
-    }
-    GiveBackPages();
-    unsubmitted_bytes_ = 0;
+    const bool ending = ours_count_ == 0 && (kernel_count_ == 0 || stop.raised());
+    Submit(!ending);
     if (HandleCompletions() == 0 && ending) break;
   }
   TearDown();
-  stop_.Raise();
+  stop.Raise();
+  {
+    const std::scoped_lock lock(mutex_);
+    serves_ = false;
+  }
+  passed_.notify_all();
   return outcome_;
+}
+
+// After the one before is gone: nobody writes into its entries any more.
+void RingQueue::Adopt() {
+  for (RingEntry& entry : entries_) {
+    if (entry.page().owner.load() == memory_.turn()) continue;
+    switch (entry.left()) {
+      case RingEntry::Left::kNothing:
+        entry.page().owner.store(0);
+        break;
+      case RingEntry::Left::kAnswer:  // the kernel may have it: then it does not know the id
+        entry.page().owner.store(memory_.turn());
+        ++ours_count_;
+        entry.TakeAnswer();
+        Commit(entry);
+        break;
+      case RingEntry::Left::kRequest:
+        entry.page().owner.store(memory_.turn());
+        ReceiveRequest(entry, /*again=*/true);
+        break;
+    }
+  }
+}
+
+void RingQueue::Submit(bool waits) {
+  const int result =
+      waits ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_);
+  unsubmitted_bytes_ = 0;
+  if (io_uring_sq_ready(&ring_) == 0) {
+    for (RingEntry* const entry : committed_) entry->MarkCommitted();
+    GiveBackPages();
+    committed_.clear();
+  }
+  if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY && outcome_) {
+    outcome_ = FailSystem("io_uring_enter", -result);
+    stop_->Raise();
+  }
+}
+
+// Nothing is committed from here on. What comes stays in its entry for the next process.
+void RingQueue::StayOnHold() {
+  while (!stop_->raised()) {
+    uint64_t asked = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      asked = holds_asked_;
+    }
+    // What the kernel meant for us it puts into our entries when this thread comes by.
+    Submit(/*waits=*/false);
+    {
+      const std::scoped_lock lock(mutex_);
+      holds_passed_ = asked;
+      waiting_ = true;
+    }
+    passed_.notify_all();
+    DropCompletions();
+    Submit(/*waits=*/true);
+    DropCompletions();
+  }
+  // Others may still be about to write into our entries.
+  std::unique_lock lock(mutex_);
+  passed_.wait(lock, [&] { return answered_.size() == ours_count_; });
+}
+
+void RingQueue::DropCompletions() {
+  unsigned head = 0;
+  unsigned count = 0;
+  bool was_woken = false;
+  io_uring_cqe* cqe = nullptr;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    ++count;
+    was_woken |= cqe->user_data == kAnswersTag;
+  }
+  io_uring_cq_advance(&ring_, count);
+  if (was_woken) WatchAnswers();
+}
+
+void RingQueue::Hold() {
+  std::unique_lock lock(mutex_);
+  const uint64_t this_one = ++holds_asked_;
+  WakeLocked();
+  passed_.wait(lock, [&] { return holds_passed_ >= this_one || !serves_; });
 }
 
 io_uring_sqe& RingQueue::NextSqe() {
@@ -194,7 +217,7 @@ io_uring_sqe& RingQueue::NextSqe() {
   return *sqe;
 }
 
-io_uring_sqe& RingQueue::PrepareCommand(Entry& entry, uint32_t command) {
+io_uring_sqe& RingQueue::PrepareCommand(RingEntry& entry, uint32_t command) {
   io_uring_sqe& sqe = NextSqe();
   // SQE128: the command begins in the first half and goes on in the second.
   auto* const bytes = reinterpret_cast<std::byte*>(&sqe);
@@ -202,36 +225,38 @@ io_uring_sqe& RingQueue::PrepareCommand(Entry& entry, uint32_t command) {
   sqe.opcode = IORING_OP_URING_CMD;
   sqe.fd = device_fd_;
   sqe.cmd_op = command;
-  sqe.user_data = static_cast<uint64_t>(&entry - entries_.data());
-  const RingCommand body{0, command == kRingRegister ? 0 : entry.commit_id_, options_.queue_id, {}};
+  sqe.user_data = entry.index;
+  const RingCommand body{
+      0, command == kRingRegister ? 0 : entry.commit_id(), options_.queue_id, {}};
   std::memcpy(bytes + offsetof(io_uring_sqe, cmd), &body, sizeof(body));
-  entry.last_command_ = command;
+  entry.last_command = command;
   ++kernel_count_;
   return sqe;
 }
 
-void RingQueue::Register(Entry& entry) {
+void RingQueue::RegisterEntry(RingEntry& entry) {
+  entry.page().owner.store(memory_.turn());
   io_uring_sqe& sqe = PrepareCommand(entry, kRingRegister);
-  sqe.addr = reinterpret_cast<uint64_t>(entry.buffers_);
+  sqe.addr = reinterpret_cast<uint64_t>(entry.buffers());
   sqe.len = 2;
 }
 
-void RingQueue::Commit(Entry& entry) {
+void RingQueue::Commit(RingEntry& entry) {
+  entry.MarkAnswered();
   PrepareCommand(entry, kRingCommitAndFetch);
   --ours_count_;
-  const uint64_t length = entry.header_->payload_bytes;
+  const uint64_t length = entry.answer_bytes();
   unsubmitted_bytes_ += length;
-  if (length > kInputRoomBytes && length - kInputRoomBytes > entry.resident_bytes_) {
-    resident_bytes_ += length - kInputRoomBytes - entry.resident_bytes_;
-    entry.resident_bytes_ = length - kInputRoomBytes;
+  if (length > kInputRoomBytes && length - kInputRoomBytes > entry.resident_bytes) {
+    resident_bytes_ += length - kInputRoomBytes - entry.resident_bytes;
+    entry.resident_bytes = length - kInputRoomBytes;
   }
-  if (entry.resident_bytes_ > 0 && resident_bytes_ > options_.resident_bytes_max)
-    committed_.push_back(&entry);
+  committed_.push_back(&entry);
 }
 
 void RingQueue::WatchStop() {
   io_uring_sqe& sqe = NextSqe();
-  io_uring_prep_poll_add(&sqe, stop_.fd(), POLLIN);
+  io_uring_prep_poll_add(&sqe, stop_->fd(), POLLIN);
   sqe.user_data = kStopTag;
 }
 
@@ -263,30 +288,34 @@ void RingQueue::TearDown() {
   close(std::exchange(teardown_fd_, -1));
 }
 
-void RingQueue::Answered(Entry& entry) {
+void RingQueue::Answered(RingEntry& entry) {
   if (std::this_thread::get_id() == thread_) {
     Commit(entry);
     return;
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    answered_.push_back(&entry);
-    // Within the lock: once it is free, the queue may commit the entry, end, and be gone.
-    if (std::exchange(waiting_, false)) {
-      const uint64_t one = 1;
-      [[maybe_unused]] const ssize_t written = write(answers_fd_, &one, sizeof(one));
-    }
-  }
+  // All within the lock: once it is free, the queue may commit the entry, end, and be gone.
+  const std::scoped_lock lock(mutex_);
+  answered_.push_back(&entry);
+  if (holds_asked_ == 0) return WakeLocked();
+  passed_.notify_all();
 }
 
-void RingQueue::CommitAnswersOfOthers() {
+void RingQueue::WakeLocked() {
+  if (!std::exchange(waiting_, false)) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(answers_fd_, &one, sizeof(one));
+}
+
+bool RingQueue::CommitAnswersOfOthers() {
   taken_.clear();
   {
     const std::scoped_lock lock(mutex_);
+    if (holds_asked_ > 0) return false;
     taken_.swap(answered_);
     waiting_ = true;
   }
-  for (Entry* const entry : taken_) Commit(*entry);
+  for (RingEntry* const entry : taken_) Commit(*entry);
+  return true;
 }
 
 uint32_t RingQueue::HandleCompletions() {
@@ -302,72 +331,64 @@ uint32_t RingQueue::HandleCompletions() {
       ++entry_count;
       HandleEntry(entries_[cqe->user_data], cqe->res);
     }
-    if (unsubmitted_bytes_ > kUnsubmittedBytesMax) {
-      unsubmitted_bytes_ = 0;
-      io_uring_submit(&ring_);
-      GiveBackPages();
-    }
+    if (unsubmitted_bytes_ > kUnsubmittedBytesMax) Submit(/*waits=*/false);
   }
   io_uring_cq_advance(&ring_, count);
   return entry_count;
 }
 
-void RingQueue::HandleEntry(Entry& entry, int result) {
+void RingQueue::HandleEntry(RingEntry& entry, int result) {
   --kernel_count_;
   switch (-result) {
     case 0:
-      ReceiveRequest(entry);
+      ReceiveRequest(entry, /*again=*/false);
       break;
     case EAGAIN:
     case EINTR:
       Retry(entry);
       break;
-    case ENOENT:  // the answered request was aborted
-      Register(entry);
+    case ENOENT:  // the answered request was aborted, or another process had answered it
+      RegisterEntry(entry);
       break;
     case ENOTCONN:  // unmounted
     case ECONNABORTED:
     case ECANCELED:
       break;
     default:
-      if (outcome_ && !stop_.raised())
+      if (outcome_ && !stop_->raised())
         outcome_ =
             Fail(Errc::kUnreachable, std::string("the FUSE ring ended: ") + std::strerror(-result));
-      stop_.Raise();
+      stop_->Raise();
   }
 }
 
-void RingQueue::Retry(Entry& entry) {
-  if (entry.last_command_ == kRingRegister) {
-    Register(entry);
+void RingQueue::Retry(RingEntry& entry) {
+  if (entry.last_command == kRingRegister) {
+    RegisterEntry(entry);
   } else {
+    entry.page().committed_id.store(0);
     PrepareCommand(entry, kRingCommitAndFetch);
+    committed_.push_back(&entry);
   }
 }
 
-void RingQueue::ReceiveRequest(Entry& entry) {
+void RingQueue::ReceiveRequest(RingEntry& entry, bool again) {
   ++ours_count_;
-  entry.commit_id_ = entry.header_->commit_id;
-  const std::span<std::byte> message = entry.Message();
-  if (!message.empty()) return sink_.Receive(message, &entry, *seat_);
-  fuse_in_header in{};
-  std::memcpy(&in, entry.header_->in_out, sizeof(in));
-  log::Error("a request (operation {}) whose parts do not make up its length", in.opcode);
-  fuse_out_header refusal{sizeof(refusal), -EIO, in.unique};
-  const iovec part{&refusal, sizeof(refusal)};
-  entry.Send({&part, 1});
+  const std::span<std::byte> message = entry.Receive(again);
+  if (message.empty()) return entry.Refuse();
+  sink_->Receive(message, &entry, *seat_);
 }
 
 // The kernel has taken the answers by now. It may have put another request into an entry
 // already, but not beyond the input room, and its completion was not looked at yet.
 void RingQueue::GiveBackPages() {
-  for (Entry* const entry : committed_) {
+  for (RingEntry* const entry : committed_) {
     if (resident_bytes_ <= options_.resident_bytes_max) break;
-    madvise(entry->payload_ + kInputRoomBytes, options_.payload_bytes - kInputRoomBytes,
-            MADV_DONTNEED);
-    resident_bytes_ -= std::exchange(entry->resident_bytes_, 0);
+    if (entry->resident_bytes == 0) continue;
+    madvise(entry->payload() + kInputRoomBytes, memory_.geometry().payload_bytes - kInputRoomBytes,
+            MADV_REMOVE);
+    resident_bytes_ -= std::exchange(entry->resident_bytes, 0);
   }
-  committed_.clear();
 }
 
 }  // namespace shoal

@@ -1,9 +1,18 @@
 // One queue of FUSE over io_uring: the requests of the processes on one CPU.
 //
-// The queue has entries, each a header page and a payload. An entry is either the kernel's
-// (it may put a request there at any time) or ours, from the completion that brings a
-// request until the commit of its answer, which gives it back. So `depth` requests of one
-// CPU can be under way; the next wait in the kernel.
+// `depth` requests of one CPU can be under way, an entry each (ring_entry.h); the next wait in
+// the kernel. Of two processes that have given the kernel entries, it uses those of the one
+// that did so last: what it gave back or got last it takes first. That is how one process
+// takes over from another that lives, and loses nothing:
+//
+//   the first:  Hold          commits no more; what it is asked stays in its entries
+//   the second: Register      what is asked from now on comes to its entries
+//   the first:  Hold again    by its return all that is the first's is in its entries; it is
+//                             killed
+//   the second: Serve         answers what it finds in the entries of the first, too
+//
+// One that died without this left its requests in its entries as well, but for those that the
+// kernel was about to give it: these fail with ECANCELED.
 //
 // Only the queue's own thread touches its ring. Others write their answer into the entry and
 // hand it over.
@@ -11,10 +20,10 @@
 
 #include <liburing.h>
 
-#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,7 +31,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "fuse/kernel_abi.h"
+#include "fuse/ring_entry.h"
+#include "fuse/ring_memory.h"
 #include "fuse/stop_event.h"
 #include "fuse/transport.h"
 
@@ -30,85 +40,101 @@ namespace shoal {
 
 struct RingQueueOptions {
   uint16_t queue_id = 0;  // the CPU
-  uint32_t depth = 0;
-  uint32_t payload_bytes = 0;  // at least what was negotiated as the largest request
+  uint32_t depth = 0;     // entries to register
   // Answers' bytes that may stay in memory between requests. Above, pages are given back.
   uint64_t resident_bytes_max = 0;
 };
 
 class RingQueue {
  public:
-  // Makes the ring and its memory, and asks the kernel for nothing yet. kUnsupported: the
-  // kernel refused one of them. `device_fd`, `sink` and `stop` outlive the queue.
+  // Makes the ring, and asks the kernel for nothing yet. kUnsupported: it was refused. `memory`
+  // and `device_fd` outlive the queue.
   static Result<std::unique_ptr<RingQueue>> Make(const RingQueueOptions& options, int device_fd,
-                                                 RequestSink& sink, StopEvent& stop);
+                                                 RingMemory& memory);
   ~RingQueue();
   RingQueue(const RingQueue&) = delete;
   RingQueue& operator=(const RingQueue&) = delete;
 
-  // Registers the entries and serves them on the calling thread, which it pins to the CPU,
+  // Gives the kernel entries, on the calling thread, which becomes the queue's and is pinned
+  // to the CPU. `beside_another`: a process that lives serves this queue, on hold; its entries
+  // are left alone. Otherwise those with an unanswered request are.
+  void Register(bool beside_another);
+
+  // On the same thread: answers what a process that is gone left in its entries, and serves
   // until the stop event; returns once no entry is ours and the ring is gone. Requests that
   // come in the moment of its going fail with ECANCELED, later ones wait for the next
-  // session. An error raises the stop event.
-  // `registered` is called when the kernel has the entries.
-  Result<> Serve(const std::function<void()>& registered);
+  // session. An error raises the stop event. Both outlive the queue.
+  Result<> Serve(RequestSink& sink, StopEvent& stop);
+
+  // From any other thread, during Serve: from now on nothing is answered, and by the return all
+  // that the kernel meant for this process until the call is in its entries. Only a stop ends it.
+  void Hold();
 
  private:
-  class Entry;
+  RingQueue(const RingQueueOptions& options, int device_fd, RingMemory& memory);
 
-  RingQueue(const RingQueueOptions& options, int device_fd, RequestSink& sink, StopEvent& stop);
-
-  Result<> MapMemory();
-  void Register(Entry& entry);
-  void Commit(Entry& entry);
-  void Retry(Entry& entry);
-  io_uring_sqe& PrepareCommand(Entry& entry, uint32_t command);
+  void PinThread() const;
+  void Adopt();
+  void RegisterEntry(RingEntry& entry);
+  void Commit(RingEntry& entry);
+  void Retry(RingEntry& entry);
+  io_uring_sqe& PrepareCommand(RingEntry& entry, uint32_t command);
   io_uring_sqe& NextSqe();
+  // What was prepared; then waits for a completion, if it `waits`. An error is the outcome.
+  void Submit(bool waits);
   void WatchStop();
   void WatchAnswers();
   void WatchTeardown();
   // Ends the ring, and waits until the kernel has let go of its entries.
   void TearDown();
 
-  // Takes the answers of other threads, and says that the ring is about to be waited on.
-  void CommitAnswersOfOthers();
+  // Takes the answers of other threads, and says that the ring is about to be waited on. False:
+  // it is on hold.
+  bool CommitAnswersOfOthers();
   // How many entries came back from the kernel.
   uint32_t HandleCompletions();
-  void HandleEntry(Entry& entry, int result);
-  void ReceiveRequest(Entry& entry);
+  void HandleEntry(RingEntry& entry, int result);
+  void ReceiveRequest(RingEntry& entry, bool again);
   void GiveBackPages();
+  void StayOnHold();
+  void DropCompletions();
 
   // From any thread: the entry holds an answer.
-  void Answered(Entry& entry);
+  void Answered(RingEntry& entry);
+  void WakeLocked();
 
   const RingQueueOptions options_;
   const int device_fd_;
-  RequestSink& sink_;
-  StopEvent& stop_;
+  RingMemory& memory_;
+  const RingEntry::Answered answered_callback_ = [this](RingEntry& entry) { Answered(entry); };
+  RequestSink* sink_ = nullptr;  // from Serve on
+  StopEvent* stop_ = nullptr;
 
   // Of the queue's thread, but for set-up.
   io_uring ring_{};
   bool has_ring_ = false;
   int teardown_fd_ = -1;  // the writing end of a pipe whose reading end the ring alone holds
-  std::byte* memory_ = nullptr;
-  size_t memory_bytes_ = 0;
-  std::vector<Entry> entries_;
+  std::deque<RingEntry> entries_;  // all that are in the memory
   std::thread::id thread_;
   ReceiverWatch::Seat* seat_ = nullptr;
   uint32_t kernel_count_ = 0;  // entries that the kernel has
   uint32_t ours_count_ = 0;
   uint64_t resident_bytes_ = 0;
   uint64_t unsubmitted_bytes_ = 0;
-  std::vector<Entry*> committed_;  // since the last wait, with pages to give back
-  std::vector<Entry*> taken_;
+  std::vector<RingEntry*> committed_;  // since the last submission
+  std::vector<RingEntry*> taken_;
   Result<> outcome_;
 
   // Shared with the threads that answer.
   int answers_fd_ = -1;  // an eventfd
   uint64_t answers_fd_value_ = 0;
   std::mutex mutex_;  // guards what follows
-  std::vector<Entry*> answered_;
+  std::condition_variable passed_;
+  std::vector<RingEntry*> answered_;
   bool waiting_ = false;
+  uint64_t holds_asked_ = 0;   // how often
+  uint64_t holds_passed_ = 0;  // how many of them it has been to the kernel since
+  bool serves_ = false;
 };
 
 }  // namespace shoal

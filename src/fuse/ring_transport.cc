@@ -2,7 +2,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/statvfs.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <latch>
 #include <thread>
 #include <utility>
 
@@ -35,52 +35,86 @@ Result<uint32_t> CountPossibleCpus() {
   return last + 1;
 }
 
-void KickQueue(uint32_t cpu_index, const std::string& mount_point) {
-  cpu_set_t cpu;
-  CPU_ZERO(&cpu);
-  CPU_SET(cpu_index, &cpu);
-  if (sched_setaffinity(0, sizeof(cpu), &cpu) != 0) return;
-  struct statvfs unused;
-  statvfs(mount_point.c_str(), &unused);
+// By a process of its own for each CPU, which nobody waits for: a thread that waits for an
+// answer of its own process cannot be killed. It holds none of our descriptors, or one that is
+// never answered would keep a dead mount.
+void KickQueues(size_t cpu_count, const std::string& mount_point) {
+  const pid_t parent = fork();
+  if (parent < 0) return;
+  if (parent > 0) {
+    waitpid(parent, nullptr, 0);
+    return;
+  }
+  close_range(0, ~0U, 0);
+  for (size_t i = 0; i < cpu_count; ++i) {
+    if (fork() != 0) continue;
+    cpu_set_t cpu;
+    CPU_ZERO(&cpu);
+    CPU_SET(i, &cpu);
+    struct statfs unused;
+    if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(mount_point.c_str(), &unused);
+    _exit(0);
+  }
+  _exit(0);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<RingTransport>> RingTransport::Make(int device_fd,
                                                            uint32_t request_bytes_max,
-                                                           RequestSink& sink, StopEvent& stop) {
+                                                           int memory_fd) {
   ASSIGN_OR_RETURN(const uint32_t cpu_count, CountPossibleCpus());
+  const uint32_t depth_wanted = std::clamp<uint32_t>(kEntryCountMax / cpu_count, 16, 256);
+  ASSIGN_OR_RETURN(auto memory, RingMemory::Map(memory_fd, {.queue_count = cpu_count,
+                                                            .entry_count = 2 * depth_wanted,
+                                                            .payload_bytes = request_bytes_max}));
+  const RingGeometry& geometry = memory->geometry();
   RingQueueOptions options;
-  options.depth = std::clamp<uint32_t>(kEntryCountMax / cpu_count, 16, 256);
-  options.payload_bytes = request_bytes_max;
-  options.resident_bytes_max = kResidentBytesMax / cpu_count;
+  options.depth = geometry.entry_count / 2;
+  options.resident_bytes_max = kResidentBytesMax / geometry.queue_count;
   std::vector<std::unique_ptr<RingQueue>> queues;
-  for (uint32_t cpu = 0; cpu < cpu_count; ++cpu) {
+  for (uint32_t cpu = 0; cpu < geometry.queue_count; ++cpu) {
     options.queue_id = static_cast<uint16_t>(cpu);
-    ASSIGN_OR_RETURN(auto queue, RingQueue::Make(options, device_fd, sink, stop));
+    ASSIGN_OR_RETURN(auto queue, RingQueue::Make(options, device_fd, *memory));
     queues.push_back(std::move(queue));
   }
-  return std::unique_ptr<RingTransport>(new RingTransport(std::move(queues)));
+  return std::unique_ptr<RingTransport>(new RingTransport(std::move(memory), std::move(queues)));
 }
 
-Result<> RingTransport::Serve() {
-  std::vector<Result<>> outcomes(queues_.size());
-  std::latch registered(static_cast<ptrdiff_t>(queues_.size()));
-  std::vector<std::thread> threads;
+RingTransport::~RingTransport() {
+  if (threads_.empty()) return;
+  orders_.set_value({nullptr, nullptr});
+  Join();
+}
+
+void RingTransport::Register(bool beside_another) {
+  const std::shared_future<Orders> orders = orders_.get_future().share();
   for (size_t i = 0; i < queues_.size(); ++i)
-    threads.emplace_back([this, &outcomes, &registered, i] {
-      outcomes[i] = queues_[i]->Serve([&registered] { registered.count_down(); });
+    threads_.emplace_back([this, orders, beside_another, i] {
+      queues_[i]->Register(beside_another);
+      registered_.count_down();
+      const Orders& given = orders.get();
+      if (given.sink != nullptr) outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop);
     });
-  registered.wait();
-  if (!kick_mount_point_.empty()) {
-    // Detached, and holding nothing of ours: if the session ends first, they wait in the
-    // kernel for the next one, or for the unmount.
-    for (uint32_t cpu = 0; cpu < queues_.size(); ++cpu)
-      std::thread([cpu, path = kick_mount_point_] { KickQueue(cpu, path); }).detach();
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (Result<>& outcome : outcomes) RETURN_IF_ERROR(std::move(outcome));
+  registered_.wait();
+}
+
+Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {
+  memory_->SetServing();
+  orders_.set_value({&sink, &stop});
+  if (!kick_mount_point_.empty()) KickQueues(queues_.size(), kick_mount_point_);
+  Join();
+  for (Result<>& outcome : outcomes_) RETURN_IF_ERROR(std::move(outcome));
   return {};
+}
+
+void RingTransport::Hold() {
+  for (const auto& queue : queues_) queue->Hold();
+}
+
+void RingTransport::Join() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 }  // namespace shoal

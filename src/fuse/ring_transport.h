@@ -3,41 +3,69 @@
 // and what came before are still read from /dev/fuse, by a DeviceTransport beside this one.
 //
 // Not libfuse's rings: there, an answer from another thread races with the ring's own
-// submissions, and interrupts are dropped.
+// submissions, interrupts are dropped, and what a process that died was asked is lost.
 #pragma once
 
 #include <cstdint>
+#include <future>
+#include <latch>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/result.h"
+#include "fuse/ring_memory.h"
 #include "fuse/ring_queue.h"
 #include "fuse/stop_event.h"
 #include "fuse/transport.h"
 
 namespace shoal {
 
-class RingTransport final : public Transport {
+class RingTransport {
  public:
   // Before FUSE_INIT is answered, since a promise of rings that is not kept hangs the mount.
-  // kUnsupported, and why: use /dev/fuse. `device_fd`, `sink` and `stop` outlive this.
+  // kUnsupported, and why: use /dev/fuse. `device_fd` outlives this. `memory_fd`: as for
+  // RingMemory::Map, which then decides how large requests are.
   static Result<std::unique_ptr<RingTransport>> Make(int device_fd, uint32_t request_bytes_max,
-                                                     RequestSink& sink, StopEvent& stop);
+                                                     int memory_fd);
+  ~RingTransport();
+  RingTransport(const RingTransport&) = delete;
+  RingTransport& operator=(const RingTransport&) = delete;
 
-  // For a descriptor whose rings were another session's: requests that came in between wait
-  // in the kernel until the next on their CPU. Serve sends one on each, through a statfs of
-  // `mount_point`.
+  // Makes the queues' threads and has them give the kernel entries: RingQueue::Register. What
+  // comes waits for Serve. Once, before it.
+  void Register(bool beside_another);
+
+  // For a descriptor whose rings were another process's: requests that came while there was no
+  // entry wait in the kernel until the next on their CPU. Serve sends one on each, through a
+  // statfs of `mount_point`.
   void KickAfterStart(std::string mount_point) { kick_mount_point_ = std::move(mount_point); }
 
-  Result<> Serve() override;
+  // Until the stop event, which it raises itself when the file system was unmounted or its
+  // threads cannot go on. Returns once every request it received is answered. Once. `sink` and
+  // `stop` outlive this.
+  Result<> Serve(RequestSink& sink, StopEvent& stop);
+  // From any other thread, during Serve: RingQueue::Hold.
+  void Hold();
 
  private:
-  explicit RingTransport(std::vector<std::unique_ptr<RingQueue>> queues)
-      : queues_(std::move(queues)) {}
+  struct Orders {
+    RequestSink* sink;  // null: to end
+    StopEvent* stop;
+  };
 
+  RingTransport(std::unique_ptr<RingMemory> memory, std::vector<std::unique_ptr<RingQueue>> queues)
+      : memory_(std::move(memory)), queues_(std::move(queues)), outcomes_(queues_.size()) {}
+  void Join();
+
+  const std::unique_ptr<RingMemory> memory_;
   const std::vector<std::unique_ptr<RingQueue>> queues_;
   std::string kick_mount_point_;
+  std::promise<Orders> orders_;
+  std::latch registered_{static_cast<ptrdiff_t>(queues_.size())};
+  std::vector<Result<>> outcomes_;  // one of each thread
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace shoal

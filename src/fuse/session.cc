@@ -48,15 +48,17 @@ uint32_t SetReadahead(const std::string& mount_point, uint64_t readahead_kib) {
 
 class SessionImpl final : public Session, private RequestSink {
  public:
-  SessionImpl(FileSystem& file_system, int device_fd, InitExchange init,
+  SessionImpl(FileSystem& file_system, const SessionChannel& channel, InitExchange init,
               const SessionOptions& options, const Clock& clock, HandOver& hand_over)
       : file_system_(file_system),
-        device_fd_(device_fd),
+        device_fd_(channel.device_fd),
+        ring_memory_fd_(channel.ring_memory_fd),
         init_(std::move(init)),
         options_(options),
         metrics_(clock),
-        backing_files_(device_fd, hand_over),
-        operations_(file_system, options, backing_files_, metrics_, clock) {}
+        backing_files_(device_fd_, hand_over),
+        operations_(file_system, options, backing_files_, metrics_, clock),
+        ring_(channel.ring) {}
 
   Result<> Start(const std::string& mount_point) {
     if (options_.passthrough != "auto" && options_.passthrough != "off")
@@ -77,7 +79,8 @@ class SessionImpl final : public Session, private RequestSink {
     facts_.can_forget_names = operations_.can_forget_names();
     StartPassthrough();
     if (init_.restored()) TakeOver();
-    facts_.outlives_its_process = !ring_ && init_.offered_minor() >= kNotifyResendMinor;
+    facts_.outlives_its_process =
+        init_.offered_minor() >= kNotifyResendMinor && (!ring_ || ring_memory_fd_ >= 0);
     if (!mount_point.empty())
       facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
     log::Info("io_uring: {}; passthrough: {}; requests of up to {} KiB; readahead {} KiB{}",
@@ -102,7 +105,8 @@ class SessionImpl final : public Session, private RequestSink {
     if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
     std::thread ring_thread;
-    if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(); });
+    if (ring_ && !stands_by_) ring_->Register(/*beside_another=*/false);
+    if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(*this, stop_); });
     Result<> device_outcome = device_->Serve();
     if (ring_) ring_thread.join();
     RETURN_IF_ERROR(std::move(device_outcome));
@@ -110,6 +114,9 @@ class SessionImpl final : public Session, private RequestSink {
   }
 
   void Stop() override { stop_.Raise(); }
+  void Hold() override {
+    if (ring_) ring_->Hold();
+  }
 
   Result<> ForgetNames() override {
     if (!facts_.can_forget_names)
@@ -137,8 +144,9 @@ class SessionImpl final : public Session, private RequestSink {
     } else {
       facts_.io_uring = true;
     }
-    if (facts_.io_uring) {
-      auto ring = RingTransport::Make(device_fd_, options_.request_bytes_max, *this, stop_);
+    stands_by_ = ring_ != nullptr;
+    if (facts_.io_uring && !stands_by_) {
+      auto ring = RingTransport::Make(device_fd_, options_.request_bytes_max, ring_memory_fd_);
       if (ring) {
         ring_ = *std::move(ring);
         return {};
@@ -201,6 +209,7 @@ class SessionImpl final : public Session, private RequestSink {
 
   FileSystem& file_system_;
   const int device_fd_;
+  const int ring_memory_fd_;
   InitExchange init_;
   const SessionOptions options_;
   std::vector<std::byte> saved_init_;
@@ -215,20 +224,31 @@ class SessionImpl final : public Session, private RequestSink {
   BackingFiles backing_files_;
   Operations operations_;
   std::optional<DeviceTransport> device_;
-  std::unique_ptr<RingTransport> ring_;
+  std::shared_ptr<RingTransport> ring_;
+  bool stands_by_ = false;  // the ring has its entries already
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
+Result<> StandBy(SessionChannel& channel) {
+  ASSIGN_OR_RETURN(const InitExchange init,
+                   InitExchange::Restore(channel.device_fd, channel.saved_init));
+  if (!(init.agreed_flags() & kInitOverIoUring)) return {};
+  ASSIGN_OR_RETURN(channel.ring, RingTransport::Make(channel.device_fd, init.request_bytes(),
+                                                     channel.ring_memory_fd));
+  channel.ring->Register(/*beside_another=*/true);
+  return {};
+}
+
+Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, SessionChannel channel,
                                               const std::string& mount_point,
-                                              std::vector<std::byte> saved_init,
                                               const SessionOptions& options, const Clock& clock,
                                               HandOver& hand_over) {
-  ASSIGN_OR_RETURN(InitExchange init, saved_init.empty()
-                                          ? InitExchange::Receive(device_fd)
-                                          : InitExchange::Restore(device_fd, saved_init));
-  auto session = std::make_unique<SessionImpl>(file_system, device_fd, std::move(init), options,
+  ASSIGN_OR_RETURN(InitExchange init,
+                   channel.saved_init.empty()
+                       ? InitExchange::Receive(channel.device_fd)
+                       : InitExchange::Restore(channel.device_fd, channel.saved_init));
+  auto session = std::make_unique<SessionImpl>(file_system, channel, std::move(init), options,
                                                clock, hand_over);
   RETURN_IF_ERROR(session->Start(mount_point));
   return session;

@@ -41,7 +41,7 @@ inline constexpr auto kSessionOptions = std::tuple{
     Option{
         "transport", &SessionOptions::transport, Unit::kNone,
         "How requests come from the kernel: dev (/dev/fuse), io_uring (faster for small reads, but "
-        "a crash of the process that serves ends the mount), or auto, which is dev"},
+        "a crash of the process that serves can fail a few of them), or auto, which is dev"},
     Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
            "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
            "can: Linux 6.9, CAP_SYS_ADMIN) or off"},
@@ -56,7 +56,8 @@ struct SessionFacts {
   bool passthrough = false;
   std::string passthrough_why_not;  // also with passthrough, if a file could not be
   bool can_forget_names = false;    // Linux 6.16
-  // Whether another process can go on should this one die at any moment: Linux 6.9, /dev/fuse.
+  // Whether another process can go on should this one die at any moment: Linux 6.9, and over
+  // io_uring a memory of the rings that outlives it.
   bool outlives_its_process = false;
   uint32_t request_bytes = 0;
   uint32_t readahead_kib = 0;
@@ -89,15 +90,34 @@ class Session {
   // come later wait for the next session. (With io_uring, those of the very moment in which
   // the rings go fail with ECANCELED.) Backing ids stay registered, for that session.
   virtual void Stop() = 0;
+  // Over io_uring, from another thread during Serve: nothing is answered any more, and by the
+  // return all that the kernel meant for this session until the call lies where the next one
+  // finds it. Called twice, before and after that one's StandBy, it makes this process one that
+  // can be killed without a loss. Over /dev/fuse it always is, and this does nothing.
+  virtual void Hold() = 0;
 };
 
-// `device_fd` is an open /dev/fuse, mounted; it stays the caller's and open for the life
-// of the session. `saved_init` is empty for a new mount, else init_message() of an
-// earlier session on this descriptor. `mount_point` names the bdi whose readahead is
-// set; empty sets none. `file_system`, `clock` and `hand_over` outlive the session.
-Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, int device_fd,
+class RingTransport;
+
+// What a session has to do with the kernel through.
+struct SessionChannel {
+  int device_fd = -1;  // an open /dev/fuse, mounted; the caller's, and open for the session's life
+  // Empty for a new mount, else init_message() of an earlier session on the descriptor.
+  std::vector<std::byte> saved_init{};
+  // From RingMemory::MakeFile, kept by who outlives this process; the caller's. -1: over io_uring,
+  // no other process can go on should this one die.
+  int ring_memory_fd = -1;
+  std::shared_ptr<RingTransport> ring{};  // of StandBy, if it was called
+};
+
+// Before the session, beside a process that serves the same mount over io_uring and is on hold:
+// what the kernel asks from now on waits in this process. Sets channel.ring.
+Result<> StandBy(SessionChannel& channel);
+
+// `mount_point` names the bdi whose readahead is set; empty sets none. `file_system`, `clock`
+// and `hand_over` outlive the session.
+Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, SessionChannel channel,
                                               const std::string& mount_point,
-                                              std::vector<std::byte> saved_init,
                                               const SessionOptions& options, const Clock& clock,
                                               HandOver& hand_over);
 

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <span>
 
-#include "base/result.h"
 #include "fuse/decoder.h"
 #include "fuse/receiver_watch.h"
 
@@ -23,15 +22,6 @@ class RequestSink {
   // As Decoder::Feed. `seat`: of the calling thread.
   virtual void Receive(std::span<std::byte> message, ReplyPort* port,
                        ReceiverWatch::Seat& seat) = 0;
-};
-
-class Transport {
- public:
-  virtual ~Transport() = default;
-  // Receives until the stop event, which it raises itself when the file system was
-  // unmounted or its threads cannot go on. Returns once every request it received is
-  // answered. Called once.
-  virtual Result<> Serve() = 0;
 };
 
 }  // namespace shoal

@@ -88,8 +88,9 @@ class MountedSessionTest : public testing::TestWithParam<std::string> {
   }
   void Serve(std::vector<std::byte> saved_init) { Serve(std::move(saved_init), no_hand_over_); }
   void Serve(std::vector<std::byte> saved_init, HandOver& hand_over) {
-    auto session = StartSession(file_system_, device_fd_, path_, std::move(saved_init), options_,
-                                clock_, hand_over);
+    auto session =
+        StartSession(file_system_, {.device_fd = device_fd_, .saved_init = std::move(saved_init)},
+                     path_, options_, clock_, hand_over);
     ASSERT_TRUE(session) << session.error().detail;
     session_ = *std::move(session);
     outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
