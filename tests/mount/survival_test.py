@@ -166,17 +166,6 @@ class Survival(SurvivalTest):
                   for pid in (mount.worker(), mount.process.pid)]
         self.assertGreater(*scores)
 
-    def test_with_io_uring_a_killed_worker_ends_the_mount_with_errors_and_no_hang(self):
-        origin = self.origin()
-        origin.put("file", pattern(4 * MIB))
-        mount = self.mount(origin, "transport=io_uring")
-        with open(mount / "file", "rb", buffering=0) as file:
-            os.kill(mount.worker(), signal.SIGKILL)
-            with self.assertRaises(OSError):
-                for offset in range(0, 4 * MIB, MIB):
-                    os.pread(file.fileno(), MIB, offset)
-        self.assertEqual(mount.wait(), 32, mount.log())
-
     def test_unmounting_between_two_workers_ends_the_keeper(self):
         origin = self.origin()
         origin.put("file", b"x")

@@ -226,14 +226,6 @@ class Updates(SurvivalTest):
         self.assert_unharmed(readers.finish(), 0)
         self.assertEqual(mount.worker(), worker)
 
-    def test_over_io_uring_an_update_is_refused_and_the_mount_goes_on(self):
-        _, mount = self.small_mount("transport=io_uring")
-        before = mount.state()
-        refused = self.update(mount, "entry_timeout=5")
-        self.assertEqual(refused.returncode, 32, refused)
-        self.assertIn("transport=dev", refused.stderr)
-        self.assert_untouched(mount, before)
-
     def test_a_path_that_is_no_mount_of_ours_is_said_to_be_none(self):
         for command in ("restart", "rollback"):
             result = shoal(command, "/proc")

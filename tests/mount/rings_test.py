@@ -1,0 +1,135 @@
+"""Over io_uring another process goes on, too: a planned restart loses nothing, and a worker that
+is killed takes with it no more than what the kernel was about to give it.
+
+SHOAL_SURVIVAL_KILLS is how often it is killed.
+"""
+import errno
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from caching import MIB, wait_until
+from harness import SHOAL, WAIT_SECONDS, pattern
+from surviving import CALL_SECONDS_MAX, SurvivalTest, pauses_in
+
+KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 10))
+
+
+class Rings(SurvivalTest):
+    def kill_worker(self, mount):
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: mount.worker() != worker)
+
+    def restart_worker(self, mount, *words):
+        worker = mount.worker()
+        subprocess.run([SHOAL, *(words or ("restart",)), mount.point], check=True,
+                       stdout=subprocess.DEVNULL, timeout=WAIT_SECONDS)
+        self.assertNotEqual(mount.worker(), worker)
+
+    def test_readers_do_not_notice_restarts_and_updates(self):
+        origin, mount = self.loaded_mount("transport=io_uring")
+        readers = self.readers(mount, origin)
+        for i in range(10):
+            self.restart_worker(mount)
+            self.restart_worker(mount, "update", "-o", f"entry_timeout={i + 2}")
+        self.assert_unharmed(readers.finish(), 20)
+        self.assertIn("io_uring: in use", mount.log())
+
+    def test_killed_workers_leave_no_hang_and_no_wrong_byte_and_the_mount_goes_on(self):
+        origin, mount = self.loaded_mount("transport=io_uring")
+        readers = self.readers(mount, origin)
+        for _ in range(KILLS):
+            time.sleep(1.01 if KILLS <= 20 else 3.01)  # as in survival_test.py
+            self.kill_worker(mount)
+        met = readers.finish()
+        self.assertEqual([line for reader in met for line in reader["wrong"]], [])
+        for reader in met:
+            self.assertLess(reader["worst_seconds"], CALL_SECONDS_MAX, reader["kind"])
+            for line in reader["failed"]:  # SIGBUS is how a mapping fails
+                self.assertRegex(line, f"Errno {errno.ECANCELED}|mapped: .* status -{signal.SIGBUS}")
+        pauses = pauses_in(mount.log())
+        self.assertEqual(len(pauses), KILLS)
+        self.assertLess(max(pauses), 0.5)
+        self.assertEqual((mount / "cold/0").read_bytes(), (origin.bucket / "cold/0").read_bytes())
+
+    def test_what_waited_for_the_store_is_asked_again(self):
+        for replace in (self.kill_worker, self.restart_worker):
+            with self.subTest(replace.__name__):
+                origin = self.origin()
+                body = pattern(5 * MIB, 1)
+                origin.put("file", body)
+                mount = self.mount(origin, "transport=io_uring")
+                os.stat(mount / "file")
+                origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+                reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.PIPE)
+                self.addCleanup(reader.kill)
+                wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+                origin.configure(faults=[])
+                replace(mount)
+                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+
+    def test_a_name_that_waited_for_the_store_is_looked_up_again(self):
+        for replace in (self.kill_worker, self.restart_worker):
+            with self.subTest(replace.__name__):
+                origin = self.origin()
+                origin.put("a/rather/long-name-of-a-file", b"contents")
+                mount = self.mount(origin, "transport=io_uring")
+                os.stat(mount / "a/rather")
+                origin.configure(faults=[{"kind": "hang"}])
+                reader = subprocess.Popen(["cat", mount / "a/rather/long-name-of-a-file"],
+                                          stdout=subprocess.PIPE)
+                self.addCleanup(reader.kill)
+                wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+                origin.configure(faults=[])
+                replace(mount)
+                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], b"contents")
+
+    def test_a_worker_killed_again_before_it_has_answered_loses_nothing_either(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount(origin, "transport=io_uring")
+        os.stat(mount / "file")
+        origin.configure(faults=[{"kind": "hang"}])
+        reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.PIPE)
+        self.addCleanup(reader.kill)
+        for count in range(1, 4):
+            wait_until(lambda: origin.control("stats")["faults_injected"] >= count)
+            self.kill_worker(mount)
+        origin.configure(faults=[])
+        self.kill_worker(mount)
+        self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], b"contents")
+
+    def test_more_readers_wait_than_a_queue_has_entries_and_all_are_answered(self):
+        origin = self.origin()
+        bodies = [pattern(40_000 + i, i) for i in range(600)]
+        for i, body in enumerate(bodies):
+            origin.put(f"{i}", body)
+        mount = self.mount(origin, "transport=io_uring", "g_metadata_CacheEnable=true")
+        os.listdir(mount.point)
+        for i in range(600):
+            os.stat(mount / f"{i}")
+        origin.configure(faults=[{"kind": "hang"}])
+        readers = [subprocess.Popen(["cat", mount / f"{i}"], stdout=subprocess.PIPE)
+                   for i in range(600)]
+        for reader in readers:
+            self.addCleanup(reader.kill)
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        origin.configure(faults=[])
+        self.restart_worker(mount)
+        for reader, body in zip(readers, bodies):
+            self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+
+    def test_a_mount_whose_worker_is_on_hold_ends_when_it_is_told_to(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount(origin, "transport=io_uring")
+        os.kill(mount.worker(), signal.SIGUSR2)
+        mount.process.send_signal(signal.SIGTERM)
+        self.assertEqual(mount.wait(), 0, mount.log())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
