@@ -72,7 +72,7 @@ def run(title, times, step, transport, chance, interval_seconds):
             print(f"transport={transport}: {done} {title}, {calls} calls, {failed} failed, "
                   f"{wrong} wrong, {hung} hung, {longest * 1000:.0f} ms the longest {title[:-1]}, "
                   f"longest call {worst * 1000:.0f} ms", flush=True)
-            for line in [line for reader in met for line in reader["failed"]][:5]:
+            for line in [line for reader in met for line in reader["wrong"] + reader["failed"]][:5]:
                 print("  " + line)
             return done == times and failed == wrong == hung == 0
     finally:

@@ -66,6 +66,7 @@ Result<std::unique_ptr<RingQueue>> RingQueue::Make(const RingQueueOptions& optio
       error != 0)
     return tl::unexpected(FailSystem("io_uring_setup", -error).error());
   queue->has_ring_ = true;
+  io_uring_ring_dontfork(&queue->ring_);  // a child would keep it from going
   queue->answers_fd_ = eventfd(0, EFD_CLOEXEC);
   if (queue->answers_fd_ < 0) return tl::unexpected(FailSystem("eventfd", errno).error());
   return queue;
@@ -108,13 +109,15 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
   WatchTeardown();
   Adopt();
   while (outcome_ || ours_count_ > 0) {
-    if (!CommitAnswersOfOthers()) {
+    const Course course = CommitAnswersOfOthers();
+    if (course == Course::kHold) {
       StayOnHold();
       break;
     }
     // Requests that are here already are answered; those that come later are the next
     // session's, or are told that the mount is gone.
-    const bool ending = ours_count_ == 0 && (kernel_count_ == 0 || stop.raised());
+    const bool may_end = course == Course::kMayEnd && stop.raised();
+    const bool ending = ours_count_ == 0 && (kernel_count_ == 0 || may_end);
     Submit(!ending);
     if (HandleCompletions() == 0 && ending) break;
   }
@@ -201,6 +204,12 @@ void RingQueue::DropCompletions() {
   }
   io_uring_cq_advance(&ring_, count);
   if (was_woken) WatchAnswers();
+}
+
+void RingQueue::MayEnd() {
+  const std::scoped_lock lock(mutex_);
+  may_end_ = true;
+  WakeLocked();
 }
 
 void RingQueue::Hold() {
@@ -306,16 +315,18 @@ void RingQueue::WakeLocked() {
   [[maybe_unused]] const ssize_t written = write(answers_fd_, &one, sizeof(one));
 }
 
-bool RingQueue::CommitAnswersOfOthers() {
+RingQueue::Course RingQueue::CommitAnswersOfOthers() {
   taken_.clear();
+  Course course = Course::kServe;
   {
     const std::scoped_lock lock(mutex_);
-    if (holds_asked_ > 0) return false;
+    if (holds_asked_ > 0) return Course::kHold;
+    if (may_end_) course = Course::kMayEnd;
     taken_.swap(answered_);
     waiting_ = true;
   }
   for (RingEntry* const entry : taken_) Commit(*entry);
-  return true;
+  return course;
 }
 
 uint32_t RingQueue::HandleCompletions() {

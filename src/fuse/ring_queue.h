@@ -61,10 +61,13 @@ class RingQueue {
   void Register(bool beside_another);
 
   // On the same thread: answers what a process that is gone left in its entries, and serves
-  // until the stop event; returns once no entry is ours and the ring is gone. Requests that
+  // until the stop event and MayEnd; returns once no entry is ours and the ring is gone. Requests that
   // come in the moment of its going fail with ECANCELED, later ones wait for the next
   // session. An error raises the stop event. Both outlive the queue.
   Result<> Serve(RequestSink& sink, StopEvent& stop);
+
+  // From any other thread: nothing that must be answered is under way any more.
+  void MayEnd();
 
   // From any other thread, during Serve: from now on nothing is answered, and by the return all
   // that the kernel meant for this process until the call is in its entries. Only a stop ends it.
@@ -88,9 +91,9 @@ class RingQueue {
   // Ends the ring, and waits until the kernel has let go of its entries.
   void TearDown();
 
-  // Takes the answers of other threads, and says that the ring is about to be waited on. False:
-  // it is on hold.
-  bool CommitAnswersOfOthers();
+  enum class Course : uint8_t { kServe, kMayEnd, kHold };
+  // Takes the answers of other threads, and says that the ring is about to be waited on.
+  Course CommitAnswersOfOthers();
   // How many entries came back from the kernel.
   uint32_t HandleCompletions();
   void HandleEntry(RingEntry& entry, int result);
@@ -135,6 +138,7 @@ class RingQueue {
   uint64_t holds_asked_ = 0;   // how often
   uint64_t holds_passed_ = 0;  // how many of them it has been to the kernel since
   bool serves_ = false;
+  bool may_end_ = false;
 };
 
 }  // namespace shoal

@@ -1,8 +1,10 @@
 #include "fuse/ring_transport.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/file_descriptor.h"
 
 namespace shoal {
 namespace {
@@ -22,6 +25,8 @@ namespace {
 // All queues together. Entries cost address space, and memory only where answers were.
 constexpr uint32_t kEntryCountMax = 4096;
 constexpr uint64_t kResidentBytesMax = 24 * kMiB;
+
+constexpr int kKickWaitMs = 1000;
 
 // The kernel makes a queue for every CPU that may ever be there; "0-7" or "0".
 Result<uint32_t> CountPossibleCpus() {
@@ -35,27 +40,30 @@ Result<uint32_t> CountPossibleCpus() {
   return last + 1;
 }
 
-// By a process of its own for each CPU, which nobody waits for: a thread that waits for an
-// answer of its own process cannot be killed. It holds none of our descriptors, or one that is
-// never answered would keep a dead mount.
+// By a process of its own for each CPU, since a thread that waits for an answer of its own
+// process cannot be killed. They hold none of our descriptors, or one that is never answered would
+// keep a dead mount. Returns when all are answered, or after a second.
 void KickQueues(size_t cpu_count, const std::string& mount_point) {
   const pid_t parent = fork();
-  if (parent < 0) return;
-  if (parent > 0) {
-    waitpid(parent, nullptr, 0);
-    return;
-  }
-  close_range(0, ~0U, 0);
-  for (size_t i = 0; i < cpu_count; ++i) {
-    if (fork() != 0) continue;
-    cpu_set_t cpu;
-    CPU_ZERO(&cpu);
-    CPU_SET(i, &cpu);
-    struct statfs unused;
-    if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(mount_point.c_str(), &unused);
+  if (parent == 0) {
+    close_range(0, ~0U, 0);
+    for (size_t i = 0; i < cpu_count; ++i) {
+      if (fork() != 0) continue;
+      cpu_set_t cpu;
+      CPU_ZERO(&cpu);
+      CPU_SET(i, &cpu);
+      struct statfs unused;
+      if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(mount_point.c_str(), &unused);
+      _exit(0);
+    }
+    while (wait(nullptr) > 0) {
+    }
     _exit(0);
   }
-  _exit(0);
+  if (parent < 0) return;
+  const FileDescriptor handle(static_cast<int>(syscall(SYS_pidfd_open, parent, 0)));
+  pollfd ended{handle.get(), POLLIN, 0};
+  if (poll(&ended, 1, kKickWaitMs) == 1) waitpid(parent, nullptr, 0);
 }
 
 }  // namespace
@@ -103,6 +111,7 @@ Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {
   memory_->SetServing();
   orders_.set_value({&sink, &stop});
   if (!kick_mount_point_.empty()) KickQueues(queues_.size(), kick_mount_point_);
+  for (const auto& queue : queues_) queue->MayEnd();
   Join();
   for (Result<>& outcome : outcomes_) RETURN_IF_ERROR(std::move(outcome));
   return {};

@@ -41,9 +41,15 @@ class Reader:
             self.met["count"] += 1
             self.met["worst_seconds"] = max(self.met["worst_seconds"], time.monotonic() - begun)
 
+    # Where a later page could not be read, read(2) says how many bytes it has.
     def check(self, what, found, expected):
-        if found is not None and found != expected and len(self.met["wrong"]) < 5:
-            self.met["wrong"].append(f"{self.kind}: {what}")
+        if found is None or found == expected:
+            return
+        if isinstance(found, bytes) and expected.startswith(found):
+            self.met["failed"].append(
+                f"{self.kind}: {what}: {len(found)} of {len(expected)} bytes")
+        elif len(self.met["wrong"]) < 5:
+            self.met["wrong"].append(f"{self.kind}: {what}: {found!r:.100} for {expected!r:.100}")
 
     def open(self, name, flags=0):
         return self.timed(os.open, self.mount / name, os.O_RDONLY | flags)
