@@ -228,6 +228,8 @@ std::vector<std::string> OptionsOfTheNextMount(const MountState& from, const Mou
   // Off is in force at once.
   if (old_session.passthrough == "off" && new_session.passthrough != "off")
     names.emplace_back("passthrough");
+  if (old_session.open_requests == "off" && new_session.open_requests != "off")
+    names.emplace_back("open_requests");
   if (before->mount_flags != after->mount_flags) names.emplace_back("exec, atime and their like");
   return names;
 }

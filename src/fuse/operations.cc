@@ -32,14 +32,18 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 }  // namespace
 
 Operations::Operations(FileSystem& file_system, const SessionOptions& options,
-                       BackingFiles& backing_files, RequestMetrics& metrics, const Clock& clock)
+                       BackingFiles& backing_files, RequestMetrics& metrics, const Clock& clock,
+                       std::function<void()> forget_names)
     : file_system_(file_system),
       backing_files_(backing_files),
       metrics_(metrics),
       clock_(clock),
-      passthrough_(options.passthrough != "off"),
+      forget_names_(std::move(forget_names)),
+      asks_for_opens_(options.open_requests != "off"),
+      passthrough_(asks_for_opens_ && options.passthrough != "off"),
       request_bytes_max_(options.request_bytes_max),
       wait_max_(std::chrono::seconds(options.deadline_seconds)),
+      unasked_(file_system, clock),
       waiters_("fuse-wait", options.waiter_count_max) {}
 
 void Operations::TakeOver(std::span<const KeptHandle> handles) {
@@ -199,6 +203,11 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
   self.ReleaseUnanswered(Decoder::CurrentPort()->unique);
+  // From now on the kernel asks neither for opens nor for releases, on the whole mount.
+  if (!self.asks_for_opens_) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   if (auto known = self.file_system_.OpenIfKnown(inode))
     return self.ReplyOpen(request, Decoder::CurrentPort()->unique, inode, *std::move(known), *file);
   self.RunWaiting(request,
@@ -237,33 +246,76 @@ void Operations::Release(InodeId inode, HandleId handle) {
   file_system_.Release(handle);
 }
 
-void Operations::Read(fuse_req_t request, fuse_ino_t, size_t size_bytes, off_t offset,
+void Operations::Read(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, off_t offset,
                       fuse_file_info* file) {
   Operations& self = Of(request);
-  ReplyPort& port = *Decoder::CurrentPort();
-  // What is at hand goes straight to where the answer leaves from.
-  if (const std::span<std::byte> room = port.AnswerRoom(); room.size() >= size_bytes) {
-    const auto length =
-        self.file_system_.ReadNow(file->fh, static_cast<uint64_t>(offset), room.first(size_bytes));
-    if (length) {
-      fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *length);
-      return;
-    }
-  }
-  auto call = std::make_shared<Call>(request, port.unique, self.parked_);
-  self.file_system_.Read(file->fh, {static_cast<uint64_t>(offset), size_bytes},
-                         [call](const Result<std::span<const std::span<const std::byte>>>& pieces) {
-                           if (!call->Claim()) return;
-                           if (!pieces) return ReplyError(call->request(), "read", pieces.error());
-                           std::vector<iovec> parts;
-                           parts.reserve(pieces->size());
-                           for (const std::span<const std::byte> piece : *pieces)
-                             parts.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
-                           fuse_reply_iov(call->request(), parts.data(),
-                                          static_cast<int>(parts.size()));
-                         });
+  const ByteRange range{static_cast<uint64_t>(offset), size_bytes};
+  if (file->fh == 0) return self.ReadUnopened(request, inode, range);
+  if (self.ReadAtOnce(request, file->fh, range)) return;
+  auto call = std::make_shared<Call>(request, Decoder::CurrentPort()->unique, self.parked_);
+  self.file_system_.Read(file->fh, range, [call](const auto& pieces) { SendRead(*call, pieces); });
   // Most reads are answered by now, and cost no lock.
   if (!call->claimed()) self.parked_.Park(call);
+}
+
+bool Operations::ReadAtOnce(fuse_req_t request, HandleId handle, ByteRange range) {
+  // Goes straight to where the answer leaves from.
+  const std::span<std::byte> room = Decoder::CurrentPort()->AnswerRoom();
+  if (room.size() < range.length) return false;
+  const auto length = file_system_.ReadNow(handle, range.offset, room.first(range.length));
+  if (!length) return false;
+  fuse_reply_buf(request, reinterpret_cast<const char*>(room.data()), *length);
+  return true;
+}
+
+void Operations::ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range) {
+  UnaskedOpens::Handle handle = unasked_.Find(inode);
+  if (handle == nullptr) {
+    const auto known = file_system_.OpenIfKnown(inode);
+    if (known && *known) handle = unasked_.Put(inode, (*known)->handle);
+  }
+  if (handle != nullptr && ReadAtOnce(request, *handle, range)) return;
+  auto call = std::make_shared<Call>(request, Decoder::CurrentPort()->unique, parked_);
+  const auto read = [this, call, inode, range](const UnaskedOpens::Handle& opened) {
+    file_system_.Read(*opened, range, [this, call, inode, opened](const Pieces& pieces) {
+      AnswerUnaskedRead(call, inode, pieces);
+    });
+  };
+  if (handle != nullptr) {
+    read(handle);
+    if (!call->claimed()) parked_.Park(call);
+    return;
+  }
+  parked_.Park(call);
+  waiters_.Run([this, call, inode, read, deadline = DeadlineFromNow()] {
+    if (call->claimed()) return;
+    const Result<OpenedFile> opened = file_system_.Open(inode, deadline);
+    if (!opened) return AnswerUnaskedRead(call, inode, tl::unexpected(opened.error()));
+    read(unasked_.Put(inode, opened->handle));
+  });
+}
+
+void Operations::AnswerUnaskedRead(const std::shared_ptr<Call>& call, InodeId inode,
+                                   const Pieces& pieces) {
+  if (pieces || pieces.error().code != Errc::kChanged) return SendRead(*call, pieces);
+  waiters_.Run([this, call, inode, error = pieces.error(), deadline = DeadlineFromNow()] {
+    unasked_.Drop(inode);
+    // Asks the store, so that the name's next look-up finds what is there now.
+    const Result<OpenedFile> opened = file_system_.Open(inode, deadline);
+    if (opened) file_system_.Release(opened->handle);
+    forget_names_();
+    if (call->Claim()) ReplyError(call->request(), "read", error);
+  });
+}
+
+void Operations::SendRead(Call& call, const Pieces& pieces) {
+  if (!call.Claim()) return;
+  if (!pieces) return ReplyError(call.request(), "read", pieces.error());
+  std::vector<iovec> parts;
+  parts.reserve(pieces->size());
+  for (const std::span<const std::byte> piece : *pieces)
+    parts.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
+  fuse_reply_iov(call.request(), parts.data(), static_cast<int>(parts.size()));
 }
 
 void Operations::OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {

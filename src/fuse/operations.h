@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -21,15 +22,17 @@
 #include "fuse/low_level.h"
 #include "fuse/request_metrics.h"
 #include "fuse/session.h"
+#include "fuse/unasked_opens.h"
 
 namespace shoal {
 
 // Thread-safe. Every request must be answered before it is destroyed.
 class Operations {
  public:
-  // What is handed in by reference outlives this.
+  // What is handed in by reference outlives this. `forget_names`: Session::ForgetNames, from any
+  // thread.
   Operations(FileSystem& file_system, const SessionOptions& options, BackingFiles& backing_files,
-             RequestMetrics& metrics, const Clock& clock);
+             RequestMetrics& metrics, const Clock& clock, std::function<void()> forget_names);
 
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
@@ -69,6 +72,14 @@ class Operations {
   [[nodiscard]] Entry Capped(Entry entry) const;
   void ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode, Result<OpenedFile> opened,
                  fuse_file_info reply);
+  // True: it was answered from what is at hand.
+  bool ReadAtOnce(fuse_req_t request, HandleId handle, ByteRange range);
+  // Of a file that the kernel opened without asking.
+  void ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range);
+  using Pieces = Result<std::span<const std::span<const std::byte>>>;
+  static void SendRead(Call& call, const Pieces& pieces);
+  // The kernel would go on using the inode for the name, as no open tells it otherwise.
+  void AnswerUnaskedRead(const std::shared_ptr<Call>& call, InodeId inode, const Pieces& pieces);
   // The kernel asks again for an open that another process did and did not answer: that one is
   // nobody's. Of a request that is new, nothing.
   void ReleaseUnanswered(uint64_t unique);
@@ -79,6 +90,8 @@ class Operations {
   BackingFiles& backing_files_;
   RequestMetrics& metrics_;
   const Clock& clock_;
+  const std::function<void()> forget_names_;
+  const bool asks_for_opens_;
   const bool passthrough_;
   bool can_forget_names_ = false;  // constant after FUSE_INIT
   const uint32_t request_bytes_max_;
@@ -87,6 +100,7 @@ class Operations {
   std::mutex mutex_;
   // By the number of the request that opened them. Guarded by mutex_.
   std::unordered_map<uint64_t, KeptHandle> handles_left_;
+  UnaskedOpens unasked_;
   ThreadPool waiters_;  // last: its threads use the rest
 };
 

@@ -57,12 +57,15 @@ class SessionImpl final : public Session, private RequestSink {
         options_(options),
         metrics_(clock),
         backing_files_(device_fd_, hand_over),
-        operations_(file_system, options, backing_files_, metrics_, clock),
+        operations_(file_system, options, backing_files_, metrics_, clock,
+                    [this] { [[maybe_unused]] const Result<> forgot = ForgetNames(); }),
         ring_(channel.ring) {}
 
   Result<> Start(const std::string& mount_point) {
     if (options_.passthrough != "auto" && options_.passthrough != "off")
       return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
+    if (options_.open_requests != "on" && options_.open_requests != "off")
+      return Fail(Errc::kInvalid, "open_requests: '" + options_.open_requests + "' is not on or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
     ASSIGN_OR_RETURN(decoder_,
@@ -178,6 +181,8 @@ class SessionImpl final : public Session, private RequestSink {
   void StartPassthrough() {
     if (options_.passthrough == "off") {
       facts_.passthrough_why_not = "passthrough=off";
+    } else if (options_.open_requests == "off") {
+      facts_.passthrough_why_not = "open_requests=off";
     } else if (!(init_.offered_flags() & kInitPassthrough)) {
       facts_.passthrough_why_not = "the kernel does not offer it";
     } else if (!(init_.agreed_flags() & kInitPassthrough)) {
