@@ -56,14 +56,15 @@ class WarmupWidth {
 
   // A request takes its store and this machine about as much as so many bytes.
   static constexpr double kRequestCost = 64.0 * kKiB;
-  static constexpr Duration kMeasuredFor = std::chrono::milliseconds(20);
+  static constexpr Duration kMeasuredFor = std::chrono::milliseconds(50);
   static constexpr size_t kRoundsMeasured = 2;
-  // More have to bring something, for they take something; fewer may cost next to nothing.
-  static constexpr double kMoreGain = 1.1;
-  static constexpr double kFewerLoss = 0.97;
+  // Where more help, twice as many bring up to twice as much, and what is measured varies by a
+  // tenth anyway. Fewer may cost next to nothing.
+  static constexpr double kMoreGain = 1.15;
+  static constexpr double kFewerLoss = 0.95;
   // Measurements between two trials, after one that was in vain twice as many, and so on.
   static constexpr size_t kRestMin = 4;
-  static constexpr size_t kRestMax = 64;
+  static constexpr size_t kRestMax = 32;
 
   void Decide(double rate) {
     const bool keeps = trial_ == Trial::kMore    ? rate >= kMoreGain * rate_
@@ -114,7 +115,7 @@ class WarmupWidth {
   size_t count_before_ = 0;
   double rate_ = 0;  // of the count that is kept unless the trial does well
   size_t rest_count_ = kRestMin;
-  size_t rests_left_ = 1;
+  size_t rests_left_ = 2;  // the first are slow: they connect
 
   size_t unmeasured_count_ = 1;
   size_t ended_count_ = 0;
