@@ -358,7 +358,7 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   RETURN_IF_ERROR(directory->Prepare());
   QuarantineFolder& quarantine = directory->quarantine();
   return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
-                                          shelved_below_bytes);
+                                          shelved_below_bytes, /*in_memory=*/false);
 }
 
 Result<FileDescriptor> MakeMemoryMedium() {
@@ -378,7 +378,8 @@ Result<FileDescriptor> MakeMemoryMedium() {
 }
 
 Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
-                                                        uint64_t capacity_bytes) {
+                                                        uint64_t capacity_bytes,
+                                                        uint64_t shelved_below_bytes) {
   FileDescriptor root(openat(medium.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return FailSystem("a tmpfs for the memory cache");
   // Of another version, it is of no use.
@@ -386,12 +387,15 @@ Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
     ClearMemoryMedium(medium.get());
     RETURN_IF_ERROR(CheckFormat(root.get(), "memory"));
   }
+  ASSIGN_OR_RETURN(FileDescriptor shelves, OpenFolder(root.get(), kShelves, "memory/shelves"));
   // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
   auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
                                                     std::move(medium));
   RETURN_IF_ERROR(directory->Resize(capacity_bytes));
   RETURN_IF_ERROR(directory->Prepare());
-  return directory;
+  QuarantineFolder& quarantine = directory->quarantine();
+  return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
+                                          shelved_below_bytes, /*in_memory=*/true);
 }
 
 void ClearMemoryMedium(int medium_fd) {

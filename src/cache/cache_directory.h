@@ -31,9 +31,10 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(
 Result<FileDescriptor> MakeMemoryMedium();
 
 // What an earlier process kept in `medium` is there again. The kernel bounds it, too, by
-// `capacity_bytes` or what is in it already.
+// `capacity_bytes` or what is in it already. `shelved_below_bytes`: as above.
 Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
-                                                        uint64_t capacity_bytes);
+                                                        uint64_t capacity_bytes,
+                                                        uint64_t shelved_below_bytes);
 // Frees what an earlier process kept there, but for files that are open.
 void ClearMemoryMedium(int medium_fd);
 

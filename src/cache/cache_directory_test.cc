@@ -212,7 +212,7 @@ TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {
 }
 
 TEST_F(CacheDirectoryTest, MemoryIsAStorageLikeAnyOther) {
-  auto made = OpenMemoryStorage(*MakeMemoryMedium(), kMiB);
+  auto made = OpenMemoryStorage(*MakeMemoryMedium(), kMiB, /*shelved_below_bytes=*/0);
   ASSERT_TRUE(made) << made.error().detail;
   CreateSample(**made);
   auto object = (*made)->Open(kName);

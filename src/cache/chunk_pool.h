@@ -1,10 +1,10 @@
 // Memory for chunks on their way to or from a medium.
 //
-// Most chunks are of one size. Their memory is kept when it is given back: fresh memory costs
-// a page fault every 4 KiB, which at these rates is a third of what filling a cache costs.
-// Thread-safe.
+// It is kept when it is given back: fresh memory costs a page fault every 4 KiB, which at these
+// rates is a third of what filling a cache costs. Thread-safe.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,11 +23,12 @@ class ChunkPool {
  public:
   struct GiveBack {
     ChunkPool* pool = nullptr;  // null: the memory is the system's
+    size_t size_class = 0;
     void operator()(std::byte* bytes) const {
       if (pool == nullptr) {
         delete[] bytes;
       } else {
-        pool->Keep(std::unique_ptr<std::byte[]>(bytes));
+        pool->Keep(std::unique_ptr<std::byte[]>(bytes), size_class);
       }
     }
   };
@@ -35,30 +36,48 @@ class ChunkPool {
 
   // Its bytes may hold anything.
   Memory Take(uint64_t size_bytes) EXCLUDES(mutex_) {
-    // A small chunk would waste most of it; a large one does not fit.
-    if (size_bytes <= kChunkBytesMax / 2 || size_bytes > kChunkBytesMax)
+    // A small one would waste most of its class; a large one has none.
+    if (size_bytes <= kClassBytes / 2 || size_bytes > kChunkBytesMax)
       return Memory(new std::byte[size_bytes], GiveBack{});
+    const size_t size_class = (size_bytes - 1) / kClassBytes;
+    std::unique_ptr<std::byte[]> bytes;
     {
       const MutexLock lock(mutex_);
-      if (!kept_.empty()) {
-        Memory memory(kept_.back().release(), GiveBack{this});
-        kept_.pop_back();
-        return memory;
+      std::vector<std::unique_ptr<std::byte[]>>& kept = kept_[size_class];
+      if (!kept.empty()) {
+        bytes = std::move(kept.back());  // the one that is most likely in the processor's cache
+        kept.pop_back();
+        kept_bytes_ -= BytesOf(size_class);
       }
     }
-    return Memory(new std::byte[kChunkBytesMax], GiveBack{this});
+    if (bytes == nullptr) bytes.reset(new std::byte[BytesOf(size_class)]);
+    return Memory(bytes.release(), GiveBack{this, size_class});
   }
+
+  // For tests: what is kept for who takes memory next.
+  [[nodiscard]] uint64_t kept_bytes() const EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return kept_bytes_;
+  }
+
+  static constexpr uint64_t kKeptBytesMax = 16 * kMiB;
 
  private:
-  static constexpr size_t kKeptMax = 16;
+  // Memory comes in multiples of this.
+  static constexpr uint64_t kClassBytes = 64 * kKiB;
+  static constexpr size_t kClassCount = kChunkBytesMax / kClassBytes;
+  static constexpr uint64_t BytesOf(size_t size_class) { return (size_class + 1) * kClassBytes; }
 
-  void Keep(std::unique_ptr<std::byte[]> bytes) EXCLUDES(mutex_) {
+  void Keep(std::unique_ptr<std::byte[]> bytes, size_t size_class) EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    if (kept_.size() < kKeptMax) kept_.push_back(std::move(bytes));
+    if (kept_bytes_ + BytesOf(size_class) > kKeptBytesMax) return;
+    kept_bytes_ += BytesOf(size_class);
+    kept_[size_class].push_back(std::move(bytes));
   }
 
-  Mutex mutex_;
-  std::vector<std::unique_ptr<std::byte[]>> kept_ GUARDED_BY(mutex_);
+  mutable Mutex mutex_;
+  std::array<std::vector<std::unique_ptr<std::byte[]>>, kClassCount> kept_ GUARDED_BY(mutex_);
+  uint64_t kept_bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal

@@ -78,7 +78,8 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDe
     ASSIGN_OR_RETURN(medium, MakeMemoryMedium());
   }
   ASSIGN_OR_RETURN(std::unique_ptr<CacheStorage> storage,
-                   OpenMemoryStorage(std::move(medium), options.memory_capacity_mib * kMiB));
+                   OpenMemoryStorage(std::move(medium), options.memory_capacity_mib * kMiB,
+                                     options.whole_bytes_min));
   VolumeOptions volume = VolumeOf(options, options.memory_capacity_mib);
   volume.free_bytes_min = 0;
   volume.may_wait = false;

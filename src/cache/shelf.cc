@@ -38,7 +38,8 @@ uint32_t Now() {
 class Shelf::Slot final : public ShelfSlot {
  public:
   Slot(Shelf& shelf, const ShelfPlace& place)
-      : ShelfSlot(place, shelf.shown_, shelf.read_fd_, shelf.write_fd_), shelf_(shelf) {}
+      : ShelfSlot(place, shelf.shown_, shelf.in_memory_, shelf.read_fd_, shelf.write_fd_),
+        shelf_(shelf) {}
   ~Slot() override { shelf_.EndUse(place()); }
 
  private:
@@ -47,8 +48,11 @@ class Shelf::Slot final : public ShelfSlot {
   Shelf& shelf_;
 };
 
-Shelf::Shelf(int folder_fd, std::string name, std::string shown)
-    : folder_fd_(folder_fd), name_(std::move(name)), shown_(std::move(shown)) {}
+Shelf::Shelf(int folder_fd, std::string name, std::string shown, bool in_memory)
+    : folder_fd_(folder_fd),
+      name_(std::move(name)),
+      shown_(std::move(shown)),
+      in_memory_(in_memory) {}
 
 Shelf::~Shelf() {
   bool anything = false;

@@ -34,8 +34,9 @@ namespace shoal {
 
 class Shelf {
  public:
-  // The files are in the folder, which outlives this; `shown` names the shelf in messages.
-  Shelf(int folder_fd, std::string name, std::string shown);
+  // The files are in the folder, which outlives this and is on a tmpfs if `in_memory`; `shown`
+  // names the shelf in messages.
+  Shelf(int folder_fd, std::string name, std::string shown, bool in_memory = false);
   // Every object has been closed. Writes what was only noted so far.
   ~Shelf();
   Shelf(const Shelf&) = delete;
@@ -107,6 +108,7 @@ class Shelf {
   const int folder_fd_;
   const std::string name_;
   const std::string shown_;
+  const bool in_memory_;
 
   // Held across I/O, on purpose: the log is read once, and written by one thread at a time. Once
   // it was read, who reads or opens an object does not take it.

@@ -11,7 +11,7 @@ Result<> ShelfSlot::ReadData(uint64_t offset, std::span<std::byte> out) {
 }
 
 bool ShelfSlot::ReadDataNow(uint64_t offset, std::span<std::byte> out) {
-  return ReadAtNow(read_fd_, data_offset() + offset, out, /*in_memory=*/false);
+  return ReadAtNow(read_fd_, data_offset() + offset, out, in_memory_);
 }
 
 Result<> ShelfSlot::WriteData(uint64_t offset, std::span<const std::byte> bytes) {

@@ -14,9 +14,13 @@ class ShelfSlot : public StoredObject {
  public:
   // The descriptors are the shelf's, which outlives this; `write_fd` is there once
   // PrepareToWrite has succeeded.
-  ShelfSlot(const ShelfPlace& place, const std::string& shelf, const std::atomic<int>& read_fd,
-            const std::atomic<int>& write_fd)
-      : place_(place), shelf_(shelf), read_fd_(read_fd), write_fd_(write_fd) {}
+  ShelfSlot(const ShelfPlace& place, const std::string& shelf, bool in_memory,
+            const std::atomic<int>& read_fd, const std::atomic<int>& write_fd)
+      : place_(place),
+        shelf_(shelf),
+        in_memory_(in_memory),
+        read_fd_(read_fd),
+        write_fd_(write_fd) {}
 
   Result<> ReadData(uint64_t offset, std::span<std::byte> out) override;
   bool ReadDataNow(uint64_t offset, std::span<std::byte> out) override;
@@ -39,6 +43,7 @@ class ShelfSlot : public StoredObject {
 
   const ShelfPlace place_;
   const std::string& shelf_;
+  const bool in_memory_;
   const std::atomic<int>& read_fd_;
   const std::atomic<int>& write_fd_;
 };

@@ -18,9 +18,9 @@ class ShelvedStorage final : public CacheStorage {
  public:
   // `folder` is where the shelves are, a directory of ours; `quarantine` lives as long as
   // `files`. Objects of fewer bytes than
-  // `below_bytes`, which is at most kShelvedBytesMax, go on them.
+  // `below_bytes`, which is at most kShelvedBytesMax, go on them. `in_memory`: it is on a tmpfs.
   ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescriptor folder,
-                 QuarantineFolder& quarantine, uint64_t below_bytes);
+                 QuarantineFolder& quarantine, uint64_t below_bytes, bool in_memory);
 
   Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override;
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,

@@ -12,7 +12,11 @@ constexpr Duration kLooksEvery = std::chrono::milliseconds(5);
 
 WarmupGate::Pass WarmupGate::Enter(uint64_t bytes, const std::function<bool()>& given_up) {
   std::unique_lock lock(mutex_);
-  while (!given_up() && !pace_.MayStart(bytes, state_, demand_.Read(), clock_.Now())) {
+  const auto may_start = [&] {
+    return WarmupPace{.request_count_max = width_.count()}.MayStart(bytes, state_, demand_.Read(),
+                                                                    clock_.Now());
+  };
+  while (!given_up() && !may_start()) {
     if (someone_looks_) {
       changed_.wait(lock);
     } else {
@@ -27,6 +31,11 @@ WarmupGate::Pass WarmupGate::Enter(uint64_t bytes, const std::function<bool()>& 
   return Pass(*this, bytes);
 }
 
+size_t WarmupGate::width() {
+  const std::scoped_lock lock(mutex_);
+  return width_.count();
+}
+
 void WarmupGate::WakeAll() {
   const std::scoped_lock lock(mutex_);
   changed_.notify_all();
@@ -38,6 +47,11 @@ void WarmupGate::Leave(uint64_t bytes, Instant began) {
   state_.request_bytes -= bytes;
   state_.ended = clock_.Now();
   state_.took = state_.ended - began;
+  if (WarmupPace::HasDemand(demand_.Read(), state_.ended)) {
+    width_.StartAnew();
+  } else if (bytes > 0) {  // else it was one that lists
+    width_.Ended(bytes, state_.ended);
+  }
   changed_.notify_one();
 }
 

@@ -1,4 +1,5 @@
-// Where requests of warm-up wait until warmup_pace.h lets them go. Thread-safe.
+// Where requests of warm-up wait until warmup_pace.h lets them go, as many at once as
+// warmup_width.h finds worth it. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "cache/demand_gauge.h"
 #include "control/warmup_pace.h"
+#include "control/warmup_width.h"
 
 namespace shoal {
 
@@ -33,11 +35,13 @@ class WarmupGate {
 
   // `demand` and `clock` outlive it.
   WarmupGate(const DemandGauge& demand, size_t request_count_max, const Clock& clock)
-      : demand_(demand), pace_{.request_count_max = request_count_max}, clock_(clock) {}
+      : demand_(demand), clock_(clock), width_(request_count_max) {}
 
   // Waits until a request for so many bytes may start, or `given_up` says, when asked now and
   // then, that nobody wants it any more; then it starts all the same, and should end at once.
   [[nodiscard]] Pass Enter(uint64_t bytes, const std::function<bool()>& given_up);
+  // How many threads have something to do here. It changes.
+  [[nodiscard]] size_t width();
   // For who gives up: asks at once.
   void WakeAll();
 
@@ -45,12 +49,12 @@ class WarmupGate {
   void Leave(uint64_t bytes, Instant began);
 
   const DemandGauge& demand_;
-  const WarmupPace pace_;
   const Clock& clock_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   WarmupPace::State state_;
+  WarmupWidth width_;
   bool someone_looks_ = false;
 };
 

@@ -38,7 +38,6 @@ struct WarmupPace {
     return state.request_count < request_count_max && state.request_bytes + bytes <= kBytesMax;
   }
 
- private:
   static constexpr bool HasDemand(const DemandGauge::Reading& demand, Instant now) {
     return demand.under_way_count > 0 || now - demand.quiet_since < kQuietFor;
   }

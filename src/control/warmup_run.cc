@@ -11,6 +11,8 @@ namespace {
 
 // One request. Small enough that demand, when it begins, has the link back soon.
 constexpr uint64_t kRangeBytes = 4 * kMiB;
+// Requests that a thread makes before another task of those that wait may have it.
+constexpr size_t kJobsInARow = 32;
 // Objects whose bytes came and may still be on their way to the disk; each has files open.
 constexpr size_t kUnsettledMax = 512;
 // Attempts that brought nothing; and those in all.
@@ -166,19 +168,56 @@ void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
 }
 
 void WarmupRun::Submit(const std::shared_ptr<Object>& object, ByteRange range) {
+  const size_t width = means_.gate.width();
+  size_t loaders_to_start = 0;
   {
     const std::scoped_lock lock(mutex_);
+    jobs_.push_back({object, range});
     ++job_count_;
     ++object->job_count;
+    loaders_to_start = LoadersToStart(width);
   }
-  means_.loaders.Run([self = shared_from_this(), object, range] {
-    self->Load(*object, range);
-    const std::scoped_lock lock(self->mutex_);
-    --self->job_count_;
-    if ((--object->job_count == 0 && self->awaited_ == object.get()) ||
-        static_cast<int64_t>(self->job_count_) <= self->wake_at_job_count_)
-      self->changed_.notify_all();
-  });
+  StartLoaders(loaders_to_start);
+}
+
+// REQUIRES: mutex_ held. They are counted as if they had begun.
+size_t WarmupRun::LoadersToStart(size_t width) {
+  const size_t wanted = std::min(width, job_count_);
+  const size_t more = wanted > loader_count_ ? wanted - loader_count_ : 0;
+  loader_count_ += more;
+  return more;
+}
+
+void WarmupRun::StartLoaders(size_t count) {
+  for (; count > 0; --count)
+    means_.loaders.Run([self = shared_from_this()] { self->LoadInARow(); });
+}
+
+void WarmupRun::LoadInARow() {
+  for (size_t done = 0; done < kJobsInARow; ++done) {
+    Job job;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (jobs_.empty()) break;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    Load(*job.object, job.range);
+    const std::scoped_lock lock(mutex_);
+    --job_count_;
+    if ((--job.object->job_count == 0 && awaited_ == job.object.get()) ||
+        static_cast<int64_t>(job_count_) <= wake_at_job_count_)
+      changed_.notify_all();
+  }
+  // Other tasks have their turn before it goes on.
+  const size_t width = means_.gate.width();
+  size_t loaders_to_start = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    --loader_count_;
+    if (!jobs_.empty()) loaders_to_start = LoadersToStart(width);
+  }
+  StartLoaders(loaders_to_start);
 }
 
 void WarmupRun::WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max) {

@@ -56,6 +56,10 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   using Listed = WarmupSurvey::Listed;
   struct Object;
   class Watcher;
+  struct Job {
+    std::shared_ptr<Object> object;
+    ByteRange range;
+  };
 
   // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
   // again later, has failed or is gone.
@@ -65,6 +69,10 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void Submit(const std::shared_ptr<Object>& object, ByteRange range);
   // REQUIRES: `lock` held. Until no more are given to the loaders.
   void WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max);
+  // A loader does one job after the other, without anybody being woken between them.
+  size_t LoadersToStart(size_t width);
+  void StartLoaders(size_t count);
+  void LoadInARow();
   void Load(Object& object, ByteRange range);
   void SettleReady();
   // Waits until no more than so many are left.
@@ -97,7 +105,9 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  size_t job_count_ = 0;  // given to the loaders
+  std::deque<Job> jobs_;     // for the loaders
+  size_t job_count_ = 0;     // these, and those that loaders are at
+  size_t loader_count_ = 0;  // in the pool, or in its queue
   // What the thread that runs waits for: so few jobs, or all of one object.
   static constexpr int64_t kNoWake = -1;
   int64_t wake_at_job_count_ = kNoWake;

@@ -1,10 +1,12 @@
 #include "net/curl_handles.h"
 
 #include <cassert>
+#include <utility>
 
 namespace shoal {
 
-CurlHandles::CurlHandles(size_t count_max) : count_max_(count_max) {
+CurlHandles::CurlHandles(size_t count_max, std::function<void(CURL*)> prepare)
+    : count_max_(count_max), prepare_(std::move(prepare)) {
   // libcurl's own initialisation is for the process, and has to be before any handle.
   [[maybe_unused]] static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   assert(initialised == CURLE_OK);
@@ -46,6 +48,7 @@ Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline dea
     handle = curl_easy_init();
     assert(handle != nullptr);
     curl_easy_setopt(handle, CURLOPT_SHARE, shared_);
+    prepare_(handle);
   }
   return Lease(handle, GiveBack(*this));
 }

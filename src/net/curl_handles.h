@@ -10,6 +10,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -21,7 +22,8 @@ namespace shoal {
 
 class CurlHandles {
  public:
-  explicit CurlHandles(size_t count_max);
+  // `prepare` gives a new handle the options that all its calls have.
+  CurlHandles(size_t count_max, std::function<void(CURL*)> prepare);
   // Every lease has ended.
   ~CurlHandles();
   CurlHandles(const CurlHandles&) = delete;
@@ -38,7 +40,7 @@ class CurlHandles {
   using Lease = std::unique_ptr<CURL, GiveBack>;
 
   // Waits while `count_max` are out. kTimedOut if none came back in time. A handle keeps
-  // the options that its user before set.
+  // the options that its user before set: who sets one sets it for every call.
   Result<Lease> Acquire(const Clock& clock, Deadline deadline);
 
  private:
@@ -47,6 +49,7 @@ class CurlHandles {
   void Release(CURL* handle);
 
   const size_t count_max_;
+  const std::function<void(CURL*)> prepare_;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> shared_mutexes_;  // libcurl takes them
   CURLSH* shared_ = nullptr;  // constant after construction; synchronized by those
 

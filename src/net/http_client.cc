@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "net/curl_handles.h"
@@ -19,29 +20,37 @@ namespace {
 constexpr long kReceiveBufferBytes = 256 * kKiB;
 constexpr size_t kHeadBytesMax = 64 * kKiB;
 
-struct FreeHeaders {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, FreeHeaders>;
-
 bool HasControlByte(std::string_view text) {
   return std::ranges::any_of(
       text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
-Result<HeaderList> MakeHeaders(const HttpRequest& request) {
-  HeaderList list;
-  for (const auto& [name, value] : request.headers) {
-    if (HasControlByte(name) || HasControlByte(value))
-      return Fail(Errc::kInvalid, "a control byte in header '" + log::Printable(name) + "'");
-    // libcurl takes "name:" for "do not send it", and "name;" for an empty one.
-    const std::string line = value.empty() ? name + ";" : name + ": " + value;
-    curl_slist* longer = curl_slist_append(list.get(), line.c_str());
-    static_cast<void>(list.release());
-    list.reset(longer);
+// The headers of a request as libcurl takes them. A list of its own making would be two pieces
+// of memory for each.
+class HeaderLines {
+ public:
+  static Result<HeaderLines> Of(const HttpRequest& request) {
+    HeaderLines lines;
+    lines.lines_.reserve(request.headers.size());
+    for (const auto& [name, value] : request.headers) {
+      if (HasControlByte(name) || HasControlByte(value))
+        return Fail(Errc::kInvalid, "a control byte in header '" + log::Printable(name) + "'");
+      // libcurl takes "name:" for "do not send it", and "name;" for an empty one.
+      lines.lines_.push_back(value.empty() ? name + ";" : name + ": " + value);
+    }
+    lines.list_.resize(lines.lines_.size());
+    for (size_t i = 0; i < lines.list_.size(); ++i)
+      lines.list_[i] = {.data = lines.lines_[i].data(),
+                        .next = i + 1 < lines.list_.size() ? &lines.list_[i + 1] : nullptr};
+    return lines;
   }
-  return list;
-}
+  // Valid while this lives.
+  curl_slist* list() { return list_.empty() ? nullptr : list_.data(); }
+
+ private:
+  std::vector<std::string> lines_;
+  std::vector<curl_slist> list_;
+};
 
 // Feeds one answer to a receiver.
 class Answer {
@@ -174,12 +183,14 @@ Result<std::unique_ptr<HttpClient>> HttpClient::Create(const HttpClientOptions& 
 HttpClient::HttpClient(const HttpClientOptions& options, const Clock& clock)
     : options_(options),
       clock_(clock),
-      handles_(std::make_unique<CurlHandles>(options.connection_count_max)) {}
+      handles_(std::make_unique<CurlHandles>(options.connection_count_max, [this](CURL* handle) {
+        SetConstantOptions(handle, options_);
+      })) {}
 
 HttpClient::~HttpClient() = default;
 
 Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline) {
-  ASSIGN_OR_RETURN(const HeaderList headers, MakeHeaders(request));
+  ASSIGN_OR_RETURN(HeaderLines headers, HeaderLines::Of(request));
   ASSIGN_OR_RETURN(const CurlHandles::Lease lease, handles_->Acquire(clock_, deadline));
   CURL* handle = lease.get();
   const Duration remaining = deadline.Remaining(clock_);
@@ -188,19 +199,21 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
 
   Answer answer(receiver);
   std::array<char, CURL_ERROR_SIZE> reason{};
-  curl_easy_reset(handle);  // keeps the connection and what is shared; forgets the request before
-  SetConstantOptions(handle, options_);
   const std::string url = request.origin + request.target;
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
-  if (request.method == "HEAD") curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
-  if (remaining != Duration::max())
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, Milliseconds(remaining));
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.list());
+  curl_easy_setopt(handle, request.method == "HEAD" ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
+                   remaining == Duration::max() ? 0L : Milliseconds(remaining));
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, &answer);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer);
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason.data());
   const CURLcode code = curl_easy_perform(handle);
-  curl_easy_reset(handle);  // nothing of this call is pointed to any more
+  // Nothing of this call is pointed to any more.
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);
+  curl_easy_setopt(handle, CURLOPT_HEADERDATA, nullptr);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, nullptr);
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, nullptr);
 
   if (answer.stopped()) return Fail(Errc::kInterrupted, "the receiver wanted no more");
   if (code == CURLE_ABORTED_BY_CALLBACK) return Fail(Errc::kInterrupted, "stopping");

@@ -106,6 +106,27 @@ TEST_F(HttpClientTest, AnswersAHeadRequestWithoutABody) {
   EXPECT_EQ(server.requests()[0].method, "HEAD");
 }
 
+// A handle that is used again knows nothing of the request before.
+TEST_F(HttpClientTest, ARequestAfterAnotherHasItsOwnMethodHeadersAndDeadline) {
+  ScriptedHttpServer server([](const auto& request) {
+    if (request.method == "HEAD")
+      return ScriptedReply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"};
+    return Answer("200 OK", "", "body");
+  });
+  const auto client = Client();
+  ASSERT_TRUE(client->Send(
+      {.method = "HEAD", .origin = server.origin(), .target = "/a", .headers = {{"x-one", "1"}}},
+      kept_, Soon()));
+  ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/b"}, kept_, Deadline{}));
+  EXPECT_EQ(kept_.body.text(), "body");
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[1].method, "GET");
+  EXPECT_EQ(requests[1].connection, 0);
+  EXPECT_EQ(requests[0].headers.count("x-one"), 1u);
+  EXPECT_EQ(requests[1].headers.count("x-one"), 0u);
+}
+
 TEST_F(HttpClientTest, ReadsAChunkedBody) {
   ScriptedHttpServer server([](const auto&) {
     return ScriptedReply{.bytes =

@@ -170,7 +170,8 @@ Result<HttpRequest> HttpObjectStore::Signed(const Call& call) {
                            .query = call.query,
                            .headers = call.headers};
   signable.headers["host"] = address_.host;
-  signable.headers.merge(Sign(scheme_, signable, *keys, address_.region, clock_.UnixSeconds()));
+  signable.headers.merge(
+      Sign(scheme_, signable, *keys, address_.region, clock_.UnixSeconds(), &signing_key_));
 
   HttpRequest request{
       .method = call.method, .origin = address_.origin, .target = signable.encoded_path};

@@ -56,6 +56,7 @@ class HttpObjectStore final : public ObjectStore {
   const std::shared_ptr<QuietTime> quiet_time_;
   LastRequests* const requests_;
   const Clock& clock_;
+  SigningKey signing_key_;
 };
 
 }  // namespace shoal

@@ -238,16 +238,20 @@ std::string CredentialScope(const SigningScope& scope, const V4Dialect& dialect)
                      dialect.terminator);
 }
 
+std::string MakeSigningKey(const std::array<std::string, 5>& parts) {
+  std::string key = parts.front();
+  for (const std::string& part : std::span(parts).subspan(1)) key = Hmac(EVP_sha256(), key, part);
+  return key;
+}
+
 std::string V4Signature(const V4Dialect& dialect, std::string_view canonical_request,
-                        const SigningScope& scope, std::string_view secret) {
+                        const SigningScope& scope, std::string_view secret, SigningKey* key) {
   const auto text = fmt::format("{}\n{}\n{}\n{}", dialect.algorithm, scope.timestamp,
                                 CredentialScope(scope, dialect), Hex(Sha256(canonical_request)));
-  std::string key = std::string(dialect.key_prefix).append(secret);
-  const std::string date = scope.timestamp.substr(0, 8);
-  for (const std::string_view step : {std::string_view(date), std::string_view(scope.region),
-                                      std::string_view(scope.service), dialect.terminator})
-    key = Hmac(EVP_sha256(), key, step);
-  return Hex(Hmac(EVP_sha256(), key, text));
+  const std::array<std::string, 5> parts = {std::string(dialect.key_prefix).append(secret),
+                                            scope.timestamp.substr(0, 8), scope.region,
+                                            scope.service, std::string(dialect.terminator)};
+  return Hex(Hmac(EVP_sha256(), key != nullptr ? key->Of(parts) : MakeSigningKey(parts), text));
 }
 
 std::map<std::string, std::string> SignV1(SignableRequest request, const AccessKeys& keys,
@@ -264,7 +268,7 @@ std::map<std::string, std::string> SignV1(SignableRequest request, const AccessK
 
 std::map<std::string, std::string> SignV4(SignatureScheme scheme, SignableRequest request,
                                           const AccessKeys& keys, std::string_view region,
-                                          std::tm now) {
+                                          std::tm now, SigningKey* key) {
   const bool aws = scheme == SignatureScheme::kAwsV4;
   const V4Dialect& dialect = aws ? kAwsDialect : kOssDialect;
   const std::string prefix(dialect.header_prefix);
@@ -282,7 +286,7 @@ std::map<std::string, std::string> SignV4(SignatureScheme scheme, SignableReques
     for (const auto& header : request.headers) scope.signed_headers.push_back(header.first);
   }
 
-  const auto signature = Signature(scheme, request, scope, keys.secret);
+  const auto signature = Signature(scheme, request, scope, keys.secret, key);
   added["authorization"] = fmt::format(
       "{} Credential={}/{},{}Signature={}", dialect.algorithm, keys.id,
       CredentialScope(scope, dialect),
@@ -292,27 +296,37 @@ std::map<std::string, std::string> SignV4(SignatureScheme scheme, SignableReques
 
 }  // namespace
 
+std::string SigningKey::Of(const std::array<std::string, 5>& parts) {
+  const MutexLock lock(mutex_);
+  if (parts_ != parts) {
+    parts_ = parts;
+    key_ = MakeSigningKey(parts);
+  }
+  return key_;
+}
+
 std::string Signature(SignatureScheme scheme, const SignableRequest& request,
-                      const SigningScope& scope, std::string_view secret) {
+                      const SigningScope& scope, std::string_view secret, SigningKey* key) {
   switch (scheme) {
     case SignatureScheme::kOssV1:
       return Base64(Hmac(EVP_sha1(), secret, V1StringToSign(request, scope.timestamp)));
     case SignatureScheme::kOssV4:
-      return V4Signature(kOssDialect, OssV4CanonicalRequest(request, scope), scope, secret);
+      return V4Signature(kOssDialect, OssV4CanonicalRequest(request, scope), scope, secret, key);
     case SignatureScheme::kAwsV4:
       break;
   }
-  return V4Signature(kAwsDialect, AwsV4CanonicalRequest(request, scope), scope, secret);
+  return V4Signature(kAwsDialect, AwsV4CanonicalRequest(request, scope), scope, secret, key);
 }
 
-std::map<std::string, std::string> Sign(SignatureScheme scheme, const SignableRequest& request,
+std::map<std::string, std::string> Sign(SignatureScheme scheme, SignableRequest request,
                                         const AccessKeys& keys, std::string_view region,
-                                        int64_t now_unix_seconds) {
+                                        int64_t now_unix_seconds, SigningKey* key) {
   const std::time_t seconds = now_unix_seconds;
   std::tm now{};
   gmtime_r(&seconds, &now);
-  return scheme == SignatureScheme::kOssV1 ? SignV1(request, keys, now)
-                                           : SignV4(scheme, request, keys, region, now);
+  return scheme == SignatureScheme::kOssV1
+             ? SignV1(std::move(request), keys, now)
+             : SignV4(scheme, std::move(request), keys, region, now, key);
 }
 
 std::string PercentEncode(std::string_view text, bool keep_slash) {

@@ -8,12 +8,15 @@
 //   AWS V4   docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace shoal {
 
@@ -50,20 +53,32 @@ struct SigningScope {
   std::vector<std::string> signed_headers{};
 };
 
+// The key that V4 makes of a secret for a day, a region and a service: the last one is kept, for
+// making it takes four of the five hashes of a signature. Thread-safe.
+class SigningKey {
+ public:
+  // `parts`: the secret with its prefix, then what it is for, in the order of the scheme.
+  std::string Of(const std::array<std::string, 5>& parts) EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;
+  std::array<std::string, 5> parts_ GUARDED_BY(mutex_);
+  std::string key_ GUARDED_BY(mutex_);
+};
+
 // The signature itself: base64 for V1, lower-case hex for the others. V4 signs the
 // payload's hash that x-oss-content-sha256 (x-amz-content-sha256) names, and
-// UNSIGNED-PAYLOAD without one.
+// UNSIGNED-PAYLOAD without one. `key`, unless null, is for signatures one after the other.
 [[nodiscard]] std::string Signature(SignatureScheme scheme, const SignableRequest& request,
-                                    const SigningScope& scope, std::string_view secret);
+                                    const SigningScope& scope, std::string_view secret,
+                                    SigningKey* key = nullptr);
 
 // The headers to add to `request`: the date, the token and the content hash where the
 // scheme has them, and Authorization. The payload is signed as UNSIGNED-PAYLOAD.
-// AWS V4 signs every header of `request`, which must include host.
-[[nodiscard]] std::map<std::string, std::string> Sign(SignatureScheme scheme,
-                                                      const SignableRequest& request,
-                                                      const AccessKeys& keys,
-                                                      std::string_view region,
-                                                      int64_t now_unix_seconds);
+// AWS V4 signs every header of `request`, which must include host. `key` as above.
+[[nodiscard]] std::map<std::string, std::string> Sign(
+    SignatureScheme scheme, SignableRequest request, const AccessKeys& keys,
+    std::string_view region, int64_t now_unix_seconds, SigningKey* key = nullptr);
 
 // Percent-encodes every byte but the unreserved ones of RFC 3986; '/' too unless kept.
 [[nodiscard]] std::string PercentEncode(std::string_view text, bool keep_slash);

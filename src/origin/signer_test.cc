@@ -202,5 +202,21 @@ TEST(Signer, PercentEncodingKeepsOnlyUnreservedBytes) {
   EXPECT_EQ(PercentEncode("/a b/", true), "/a%20b/");
 }
 
+// A key that was kept too long would be refused by every store, at midnight or when the
+// credentials are replaced.
+TEST(Signer, AKeptKeyIsMadeAnewForAnotherDaySecretOrRegion) {
+  SigningKey key;
+  constexpr int64_t kEvening = 1702743657;
+  constexpr int64_t kDaySeconds = 24 * 60 * 60;
+  const auto sign = [](std::string secret, std::string_view region, int64_t now, SigningKey* kept) {
+    return Sign(SignatureScheme::kOssV4, OssV4Example(), {.id = "ak", .secret = std::move(secret)},
+                region, now, kept);
+  };
+  for (const int64_t now : {kEvening, kEvening + 1, kEvening + kDaySeconds})
+    for (const char* const secret : {"sk", "another"})
+      for (const char* const region : {"cn-hangzhou", "cn-beijing"})
+        EXPECT_EQ(sign(secret, region, now, &key), sign(secret, region, now, nullptr));
+}
+
 }  // namespace
 }  // namespace shoal
