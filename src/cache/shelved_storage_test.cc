@@ -5,18 +5,17 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/bytes.h"
 #include "cache/cache_directory.h"
 #include "cache/tier.h"
 #include "testing/collecting_sink.h"
+#include "testing/eventually.h"
 #include "testing/fake_clock.h"
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
@@ -153,10 +152,8 @@ TEST_F(ShelvedTierTest, ADamagedOneIsPutAsideAsFilesAndFetchedAgain) {
   for (int round = 0; round < 2; ++round, Volume().WaitUntilWritten())
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(Reads(Small(i))) << i;
   // The upkeep looks for damage as well, and may be about to put aside what it found.
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (Volume().metrics().put_aside.Value() < damaged_count &&
-         std::chrono::steady_clock::now() < limit)
-    std::this_thread::yield();
+  EXPECT_TRUE(
+      Eventually([&] { return Volume().metrics().put_aside.Value() >= damaged_count; }));
   EXPECT_EQ(Volume().metrics().put_aside.Value(), damaged_count);
   EXPECT_THAT(Files(".data"), SizeIs(std::min<size_t>(damaged_count, 8)));
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(IsWhole(Small(i))) << i;

@@ -11,6 +11,7 @@
 #include <random>
 #include <thread>
 
+#include "testing/eventually.h"
 #include "testing/fake_clock.h"
 #include "testing/memory_range_source.h"
 
@@ -86,10 +87,7 @@ class SegmentEngineTest : public testing::Test {
 
   // A fetch that was under way when its last reader went holds its memory until it notices.
   static void ExpectNothingHeldSoon(SegmentEngine& engine) {
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (engine.memory_use().used_bytes != 0 && std::chrono::steady_clock::now() < limit)
-      std::this_thread::yield();
-    EXPECT_EQ(engine.memory_use().used_bytes, 0U);
+    EXPECT_TRUE(Eventually([&] { return engine.memory_use().used_bytes == 0; }));
   }
 
   FakeClock clock_;
