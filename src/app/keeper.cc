@@ -292,7 +292,9 @@ class Keeper {
 
   Result<> Hold() {
     worker_->Signal(SIGUSR2);
-    return Await(*worker_, Kind::kHolding, Deadline::After(clock_, kReadyMax));
+    const Result<> holds = Await(*worker_, Kind::kHolding, Deadline::After(clock_, kReadyMax));
+    if (holds) return {};
+    return Fail(holds.error().code, "the worker does not hand over: " + holds.error().detail);
   }
 
   Result<> Attach(WorkerProcess worker, const std::string& path, Deadline deadline) {

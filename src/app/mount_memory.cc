@@ -34,9 +34,8 @@ struct MountMemory::Header {
   std::atomic<uint32_t> outlives_its_worker;
   std::atomic<uint64_t> recovery_limit_seconds;
   std::atomic<uint64_t> options_served;
-  std::atomic<uint32_t> uses_rings;
-  uint32_t padding;
   std::byte init[kInitBytesMax];
+  std::atomic<uint32_t> uses_rings;
 };
 
 Result<std::unique_ptr<MountMemory>> MountMemory::Map(int fd, int owned_fd) {

@@ -67,10 +67,8 @@ std::string AwaitGo(const WorkerSeat& seat, SessionChannel& channel) {
   while (const auto word = ReceiveMessage(seat.keeper_fd)) {
     if (word->kind == Kind::kGo) return word->text;
     if (word->kind != Kind::kStandBy) continue;
-    const Result<> stands_by = StandBy(channel);
-    SendMessage(seat.keeper_fd, {.kind = stands_by ? Kind::kStandsBy : Kind::kFailed,
-                                 .exit_status = kExitFailure,
-                                 .text = stands_by ? "" : stands_by.error().detail});
+    StandBy(channel);
+    SendMessage(seat.keeper_fd, {.kind = Kind::kStandsBy});
   }
   return "";
 }
@@ -175,6 +173,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
     channel.saved_init = memory.saved_init();
+    if (const Result<> prepared = PrepareRings(channel); !prepared)
+      return Refuse(seat, kExitFailure, prepared.error());
     state_path = AwaitGo(seat, channel);
     if (state_path.empty()) return kExitFailure;
   }

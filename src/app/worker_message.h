@@ -14,7 +14,7 @@
 //   keeper to the old: SIGUSR2   hold
 //   old:    kHolding
 //   keeper to the new: kStandBy
-//   new:    kStandsBy            or kFailed
+//   new:    kStandsBy
 //   keeper to the old: SIGUSR2   once more, and the answer; then it is killed
 #pragma once
 

@@ -298,13 +298,14 @@ void Operations::ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range
 void Operations::AnswerUnaskedRead(const std::shared_ptr<Call>& call, InodeId inode,
                                    const Pieces& pieces) {
   if (pieces || pieces.error().code != Errc::kChanged) return SendRead(*call, pieces);
+  if (!call->Claim()) return;  // now nobody ends the session before the answer
   waiters_.Run([this, call, inode, error = pieces.error(), deadline = DeadlineFromNow()] {
     unasked_.Drop(inode);
     // Asks the store, so that the name's next look-up finds what is there now.
     const Result<OpenedFile> opened = file_system_.Open(inode, deadline);
     if (opened) file_system_.Release(opened->handle);
     forget_names_();
-    if (call->Claim()) ReplyError(call->request(), "read", error);
+    ReplyError(call->request(), "read", error);
   });
 }
 

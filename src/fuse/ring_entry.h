@@ -44,7 +44,7 @@ class RingEntry final : public ReplyPort {
   [[nodiscard]] uint32_t answer_bytes() const { return page_.kernel.payload_bytes; }
   // From here on whoever takes over commits the answer as it is.
   void MarkAnswered() { page_.answered_id.store(commit_id_, std::memory_order_release); }
-  void MarkCommitted() { page_.committed_id.store(commit_id_, std::memory_order_release); }
+  void MarkCommitted(uint64_t id) { page_.committed_id.store(id, std::memory_order_release); }
   // Its answer is what a process that is gone left.
   void TakeAnswer() { commit_id_ = page_.kernel.commit_id; }
 

@@ -115,7 +115,7 @@ TEST_F(RingEntryTest, AnAnswerThatTheKernelMayHaveIsTakenAsItIsAndOneThatItHasIs
   entry_->TakeAnswer();
   EXPECT_EQ(entry_->commit_id(), 7U);
   EXPECT_EQ(KernelFinds().unique, kUnique);
-  entry_->MarkCommitted();
+  entry_->MarkCommitted(entry_->commit_id());
   StartProcess();
   EXPECT_EQ(entry_->left(), RingEntry::Left::kNothing);
   KernelPuts(9, "struct", "next");

@@ -13,6 +13,7 @@
 namespace shoal {
 namespace {
 
+// Another one wherever what lies in the memory comes to mean something else.
 constexpr uint64_t kMagic = 0x31474E49524C4853;  // "SHLRING1"
 constexpr size_t kHeadBytes = 4096;
 
@@ -34,6 +35,7 @@ size_t BytesOf(const RingGeometry& geometry) {
 
 struct RingMemory::Head {
   uint64_t magic;
+  uint64_t page_bytes;  // of RingEntryPage: a program with another one cannot take over
   RingGeometry geometry;
   std::atomic<uint64_t> last_turn;
   std::atomic<uint64_t> serving_turn;
@@ -68,9 +70,11 @@ Result<std::unique_ptr<RingMemory>> RingMemory::Map(int fd, const RingGeometry& 
   auto* const head = static_cast<Head*>(memory);
   if (is_first) {
     head->geometry = wanted;
+    head->page_bytes = sizeof(RingEntryPage);
     head->magic = kMagic;
   }
-  if (bytes < kHeadBytes || head->magic != kMagic || BytesOf(head->geometry) != bytes) {
+  if (bytes < kHeadBytes || head->magic != kMagic || head->page_bytes != sizeof(RingEntryPage) ||
+      BytesOf(head->geometry) != bytes) {
     munmap(memory, bytes);
     return Fail(Errc::kUnsupported, "the memory of the rings is of another version");
   }

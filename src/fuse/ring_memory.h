@@ -41,7 +41,7 @@ static_assert(sizeof(RingEntryPage) + RingEntryPage::kMessageHeadBytesMax <= Rin
 
 struct RingGeometry {
   uint32_t queue_count = 0;
-  uint32_t entry_count = 0;    // of each queue; twice as many as one process registers
+  uint32_t entry_count = 0;    // of each queue; four times as many as one process registers
   uint32_t payload_bytes = 0;  // whole pages
 
   friend bool operator==(const RingGeometry&, const RingGeometry&) = default;

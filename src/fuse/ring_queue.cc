@@ -84,15 +84,15 @@ void RingQueue::Register(bool beside_another) {
   thread_ = std::this_thread::get_id();
   PinThread();
   WatchAnswers();
+  // Those with a request become ours as well. But some are needed for what comes now.
   uint32_t left_count = 0;
-  if (!beside_another)
-    for (const RingEntry& entry : entries_) left_count += entry.left() != RingEntry::Left::kNothing;
+  for (const RingEntry& entry : entries_) left_count += entry.left() != RingEntry::Left::kNothing;
+  const uint32_t count =
+      std::max(options_.depth - std::min(options_.depth, left_count), options_.depth / 8);
   for (RingEntry& entry : entries_) {
-    if (kernel_count_ + left_count >= options_.depth) break;
-    const bool is_taken = beside_another
-                              ? entry.page().owner.load() == memory_.serving_turn()
-                              : entry.left() != RingEntry::Left::kNothing;
-    if (!is_taken) RegisterEntry(entry);
+    if (kernel_count_ == count) break;
+    const bool is_taken = beside_another && entry.page().owner.load() == memory_.serving_turn();
+    if (!is_taken && entry.left() == RingEntry::Left::kNothing) RegisterEntry(entry);
   }
   io_uring_submit(&ring_);
 }
@@ -101,10 +101,6 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
   sink_ = &sink;
   stop_ = &stop;
   seat_ = &sink.AddSeat();
-  {
-    const std::scoped_lock lock(mutex_);
-    serves_ = true;
-  }
   WatchStop();
   WatchTeardown();
   Adopt();
@@ -125,7 +121,7 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
   stop.Raise();
   {
     const std::scoped_lock lock(mutex_);
-    serves_ = false;
+    ended_ = true;
   }
   passed_.notify_all();
   return outcome_;
@@ -137,7 +133,7 @@ void RingQueue::Adopt() {
     if (entry.page().owner.load() == memory_.turn()) continue;
     switch (entry.left()) {
       case RingEntry::Left::kNothing:
-        entry.page().owner.store(0);
+        Disown(entry);
         break;
       case RingEntry::Left::kAnswer:  // the kernel may have it: then it does not know the id
         entry.page().owner.store(memory_.turn());
@@ -158,7 +154,7 @@ void RingQueue::Submit(bool waits) {
       waits ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_);
   unsubmitted_bytes_ = 0;
   if (io_uring_sq_ready(&ring_) == 0) {
-    for (RingEntry* const entry : committed_) entry->MarkCommitted();
+    for (const Committed& committed : committed_) committed.entry->MarkCommitted(committed.id);
     GiveBackPages();
     committed_.clear();
   }
@@ -170,23 +166,26 @@ void RingQueue::Submit(bool waits) {
 
 // Nothing is committed from here on. What comes stays in its entry for the next process.
 void RingQueue::StayOnHold() {
-  while (!stop_->raised()) {
+  while (true) {
     uint64_t asked = 0;
+    bool is_asked_again = false;
     {
       const std::scoped_lock lock(mutex_);
       asked = holds_asked_;
     }
-    // What the kernel meant for us it puts into our entries when this thread comes by.
+    // What the kernel meant for us it puts into our entries when this thread comes by. What is
+    // dropped came before: who wakes us later finds that we are about to wait.
     Submit(/*waits=*/false);
+    DropCompletions();
+    if (stop_->raised()) break;
     {
       const std::scoped_lock lock(mutex_);
       holds_passed_ = asked;
-      waiting_ = true;
+      is_asked_again = holds_asked_ != asked;
+      waiting_ = !is_asked_again;
     }
     passed_.notify_all();
-    DropCompletions();
-    Submit(/*waits=*/true);
-    DropCompletions();
+    if (!is_asked_again) Submit(/*waits=*/true);
   }
   // Others may still be about to write into our entries.
   std::unique_lock lock(mutex_);
@@ -216,7 +215,7 @@ void RingQueue::Hold() {
   std::unique_lock lock(mutex_);
   const uint64_t this_one = ++holds_asked_;
   WakeLocked();
-  passed_.wait(lock, [&] { return holds_passed_ >= this_one || !serves_; });
+  passed_.wait(lock, [&] { return holds_passed_ >= this_one || ended_; });
 }
 
 io_uring_sqe& RingQueue::NextSqe() {
@@ -243,7 +242,19 @@ io_uring_sqe& RingQueue::PrepareCommand(RingEntry& entry, uint32_t command) {
   return sqe;
 }
 
+// What its process has left in memory is in nobody's account.
+void RingQueue::Disown(RingEntry& entry) {
+  const uint64_t owner = entry.page().owner.exchange(0);
+  if (owner != 0 && owner != memory_.turn()) RemovePages(entry);
+}
+
+void RingQueue::RemovePages(RingEntry& entry) {
+  madvise(entry.payload() + kInputRoomBytes, memory_.geometry().payload_bytes - kInputRoomBytes,
+          MADV_REMOVE);
+}
+
 void RingQueue::RegisterEntry(RingEntry& entry) {
+  Disown(entry);
   entry.page().owner.store(memory_.turn());
   io_uring_sqe& sqe = PrepareCommand(entry, kRingRegister);
   sqe.addr = reinterpret_cast<uint64_t>(entry.buffers());
@@ -260,7 +271,7 @@ void RingQueue::Commit(RingEntry& entry) {
     resident_bytes_ += length - kInputRoomBytes - entry.resident_bytes;
     entry.resident_bytes = length - kInputRoomBytes;
   }
-  committed_.push_back(&entry);
+  committed_.push_back({&entry, entry.commit_id()});
 }
 
 void RingQueue::WatchStop() {
@@ -379,7 +390,7 @@ void RingQueue::Retry(RingEntry& entry) {
   } else {
     entry.page().committed_id.store(0);
     PrepareCommand(entry, kRingCommitAndFetch);
-    committed_.push_back(&entry);
+    committed_.push_back({&entry, entry.commit_id()});
   }
 }
 
@@ -393,12 +404,11 @@ void RingQueue::ReceiveRequest(RingEntry& entry, bool again) {
 // The kernel has taken the answers by now. It may have put another request into an entry
 // already, but not beyond the input room, and its completion was not looked at yet.
 void RingQueue::GiveBackPages() {
-  for (RingEntry* const entry : committed_) {
+  for (const Committed& committed : committed_) {
     if (resident_bytes_ <= options_.resident_bytes_max) break;
-    if (entry->resident_bytes == 0) continue;
-    madvise(entry->payload() + kInputRoomBytes, memory_.geometry().payload_bytes - kInputRoomBytes,
-            MADV_REMOVE);
-    resident_bytes_ -= std::exchange(entry->resident_bytes, 0);
+    if (committed.entry->resident_bytes == 0) continue;
+    RemovePages(*committed.entry);
+    resident_bytes_ -= std::exchange(committed.entry->resident_bytes, 0);
   }
 }
 

@@ -2,7 +2,8 @@
 //
 // `depth` requests of one CPU can be under way, an entry each (ring_entry.h); the next wait in
 // the kernel. Of two processes that have given the kernel entries, it uses those of the one
-// that did so last: what it gave back or got last it takes first. That is how one process
+// that did so last: what it gave back or got last it takes first (Linux 6.18,
+// fuse_uring_ent_avail in fs/fuse/dev_uring.c). That is how one process
 // takes over from another that lives, and loses nothing:
 //
 //   the first:  Hold          commits no more; what it is asked stays in its entries
@@ -69,8 +70,9 @@ class RingQueue {
   // From any other thread: nothing that must be answered is under way any more.
   void MayEnd();
 
-  // From any other thread, during Serve: from now on nothing is answered, and by the return all
-  // that the kernel meant for this process until the call is in its entries. Only a stop ends it.
+  // From another thread, one at a time: from now on, or once it serves, nothing is answered, and
+  // by the return all that the kernel meant for this process until the call is in its entries.
+  // Only a stop ends it.
   void Hold();
 
  private:
@@ -79,6 +81,8 @@ class RingQueue {
   void PinThread() const;
   void Adopt();
   void RegisterEntry(RingEntry& entry);
+  void Disown(RingEntry& entry);
+  void RemovePages(RingEntry& entry);
   void Commit(RingEntry& entry);
   void Retry(RingEntry& entry);
   io_uring_sqe& PrepareCommand(RingEntry& entry, uint32_t command);
@@ -106,6 +110,11 @@ class RingQueue {
   void Answered(RingEntry& entry);
   void WakeLocked();
 
+  struct Committed {
+    RingEntry* entry;
+    uint64_t id;  // the entry may have the next by then
+  };
+
   const RingQueueOptions options_;
   const int device_fd_;
   RingMemory& memory_;
@@ -124,7 +133,7 @@ class RingQueue {
   uint32_t ours_count_ = 0;
   uint64_t resident_bytes_ = 0;
   uint64_t unsubmitted_bytes_ = 0;
-  std::vector<RingEntry*> committed_;  // since the last submission
+  std::vector<Committed> committed_;  // since the last submission
   std::vector<RingEntry*> taken_;
   Result<> outcome_;
 
@@ -137,7 +146,7 @@ class RingQueue {
   bool waiting_ = false;
   uint64_t holds_asked_ = 0;   // how often
   uint64_t holds_passed_ = 0;  // how many of them it has been to the kernel since
-  bool serves_ = false;
+  bool ended_ = false;
   bool may_end_ = false;
 };
 

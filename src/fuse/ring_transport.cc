@@ -25,6 +25,9 @@ namespace {
 // All queues together. Entries cost address space, and memory only where answers were.
 constexpr uint32_t kEntryCountMax = 4096;
 constexpr uint64_t kResidentBytesMax = 24 * kMiB;
+// How many processes' entries there are: those of the one before, and what it took over, stay
+// taken while the next gives the kernel its own.
+constexpr uint32_t kShares = 4;
 
 constexpr int kKickWaitMs = 1000;
 
@@ -74,11 +77,11 @@ Result<std::unique_ptr<RingTransport>> RingTransport::Make(int device_fd,
   ASSIGN_OR_RETURN(const uint32_t cpu_count, CountPossibleCpus());
   const uint32_t depth_wanted = std::clamp<uint32_t>(kEntryCountMax / cpu_count, 16, 256);
   ASSIGN_OR_RETURN(auto memory, RingMemory::Map(memory_fd, {.queue_count = cpu_count,
-                                                            .entry_count = 2 * depth_wanted,
+                                                            .entry_count = kShares * depth_wanted,
                                                             .payload_bytes = request_bytes_max}));
   const RingGeometry& geometry = memory->geometry();
   RingQueueOptions options;
-  options.depth = geometry.entry_count / 2;
+  options.depth = geometry.entry_count / kShares;
   options.resident_bytes_max = kResidentBytesMax / geometry.queue_count;
   std::vector<std::unique_ptr<RingQueue>> queues;
   for (uint32_t cpu = 0; cpu < geometry.queue_count; ++cpu) {
@@ -108,7 +111,6 @@ void RingTransport::Register(bool beside_another) {
 }
 
 Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {
-  memory_->SetServing();
   orders_.set_value({&sink, &stop});
   if (!kick_mount_point_.empty()) KickQueues(queues_.size(), kick_mount_point_);
   for (const auto& queue : queues_) queue->MayEnd();

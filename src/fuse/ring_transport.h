@@ -37,6 +37,11 @@ class RingTransport {
   // comes waits for Serve. Once, before it.
   void Register(bool beside_another);
 
+  [[nodiscard]] bool registered() const { return !threads_.empty(); }
+  // From here on the entries of this process are those of the one that serves. After the one before
+  // is gone, and before Serve.
+  void SetServing() { memory_->SetServing(); }
+
   // For a descriptor whose rings were another process's: requests that came while there was no
   // entry wait in the kernel until the next on their CPU. Serve sends one on each, through a
   // statfs of `mount_point`.

@@ -72,6 +72,7 @@ class SessionImpl final : public Session, private RequestSink {
                      Decoder::Make(Operations::Table(), &operations_, unused_fd, metrics_));
     RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr, metrics_.Now()));
     saved_init_ = init_.Saved();
+    if (ring_) ring_->SetServing();
     if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
     const size_t receiver_count =
         ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
@@ -108,7 +109,7 @@ class SessionImpl final : public Session, private RequestSink {
     if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
     std::thread ring_thread;
-    if (ring_ && !stands_by_) ring_->Register(/*beside_another=*/false);
+    if (ring_ && !ring_->registered()) ring_->Register(/*beside_another=*/false);
     if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(*this, stop_); });
     Result<> device_outcome = device_->Serve();
     if (ring_) ring_thread.join();
@@ -147,8 +148,7 @@ class SessionImpl final : public Session, private RequestSink {
     } else {
       facts_.io_uring = true;
     }
-    stands_by_ = ring_ != nullptr;
-    if (facts_.io_uring && !stands_by_) {
+    if (facts_.io_uring && !ring_) {
       auto ring = RingTransport::Make(device_fd_, options_.request_bytes_max, ring_memory_fd_);
       if (ring) {
         ring_ = *std::move(ring);
@@ -230,19 +230,21 @@ class SessionImpl final : public Session, private RequestSink {
   Operations operations_;
   std::optional<DeviceTransport> device_;
   std::shared_ptr<RingTransport> ring_;
-  bool stands_by_ = false;  // the ring has its entries already
 };
 
 }  // namespace
 
-Result<> StandBy(SessionChannel& channel) {
+Result<> PrepareRings(SessionChannel& channel) {
   ASSIGN_OR_RETURN(const InitExchange init,
                    InitExchange::Restore(channel.device_fd, channel.saved_init));
   if (!(init.agreed_flags() & kInitOverIoUring)) return {};
   ASSIGN_OR_RETURN(channel.ring, RingTransport::Make(channel.device_fd, init.request_bytes(),
                                                      channel.ring_memory_fd));
-  channel.ring->Register(/*beside_another=*/true);
   return {};
+}
+
+void StandBy(SessionChannel& channel) {
+  if (channel.ring) channel.ring->Register(/*beside_another=*/true);
 }
 
 Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, SessionChannel channel,

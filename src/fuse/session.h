@@ -95,7 +95,7 @@ class Session {
   // come later wait for the next session. (With io_uring, those of the very moment in which
   // the rings go fail with ECANCELED.) Backing ids stay registered, for that session.
   virtual void Stop() = 0;
-  // Over io_uring, from another thread during Serve: nothing is answered any more, and by the
+  // Over io_uring, from another thread: the rings answer nothing any more, and by the
   // return all that the kernel meant for this session until the call lies where the next one
   // finds it. Called twice, before and after that one's StandBy, it makes this process one that
   // can be killed without a loss. Over /dev/fuse it always is, and this does nothing.
@@ -112,12 +112,15 @@ struct SessionChannel {
   // From RingMemory::MakeFile, kept by who outlives this process; the caller's. -1: over io_uring,
   // no other process can go on should this one die.
   int ring_memory_fd = -1;
-  std::shared_ptr<RingTransport> ring{};  // of StandBy, if it was called
+  std::shared_ptr<RingTransport> ring{};  // of PrepareRings, if it was called
 };
 
-// Before the session, beside a process that serves the same mount over io_uring and is on hold:
-// what the kernel asks from now on waits in this process. Sets channel.ring.
-Result<> StandBy(SessionChannel& channel);
+// For a mount that was served before: makes what its rings need here, if it has any. The kernel
+// learns nothing of it. An error: this process cannot serve the mount.
+Result<> PrepareRings(SessionChannel& channel);
+// After it, beside a process that serves the same mount and is on hold: what the kernel asks from
+// now on waits in this process.
+void StandBy(SessionChannel& channel);
 
 // `mount_point` names the bdi whose readahead is set; empty sets none. `file_system`, `clock`
 // and `hand_over` outlive the session.

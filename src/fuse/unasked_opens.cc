@@ -14,8 +14,8 @@ UnaskedOpens::Handle UnaskedOpens::Find(InodeId inode) {
 }
 
 UnaskedOpens::Handle UnaskedOpens::Put(InodeId inode, HandleId handle) {
-  Handle put(new HandleId(handle), [this](const HandleId* id) {
-    file_system_.Release(*id);
+  Handle put(new HandleId(handle), [&file_system = file_system_](const HandleId* id) {
+    file_system.Release(*id);
     delete id;
   });
   std::list<Opened> old;

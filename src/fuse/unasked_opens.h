@@ -1,6 +1,6 @@
 // The handles of files that the kernel opens without asking (open_requests=off): its reads
-// name the inode alone. A file is opened at its first read and closed some seconds after its
-// last, as what is open stays in a cache. Thread-safe.
+// name the inode alone. A file is opened at its first read, and closed when it was not read for
+// some seconds and another one is: what is open stays in a cache. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class UnaskedOpens {
   // A handle is closed when neither this nor a reader holds it.
   using Handle = std::shared_ptr<const HandleId>;
 
-  // Both outlive this and every handle.
+  // Both outlive this, and `file_system` every handle, which may outlive this.
   UnaskedOpens(FileSystem& file_system, const Clock& clock)
       : file_system_(file_system), clock_(clock) {}
 

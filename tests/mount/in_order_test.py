@@ -38,6 +38,9 @@ class InOrder(MountTest):
         stats = origin.control("stats")
         self.assertEqual(stats["requests"]["Get"], len(written))
         self.assertEqual(stats["bytes"]["Get"], sum(map(len, written.values())))
+        self.assert_many_at_once(stats)
+
+    def assert_many_at_once(self, stats):
         self.assertGreaterEqual(stats["in_flight_peak"], SEVERAL_AT_ONCE)
 
     def read(self, mount, names):
@@ -61,7 +64,11 @@ class InOrder(MountTest):
                 with concurrent.futures.ThreadPoolExecutor(len(shares)) as pool:
                     parts = list(pool.map(lambda share: self.read(mount, names[share]), shares))
                 self.assertEqual({**parts[0], **parts[1]}, written)
-                self.assert_each_was_fetched_once_and_ahead(origin, written)
+                # Of two that read every other file one can fall so far behind that what was
+                # fetched for it is gone.
+                stats = origin.control("stats")
+                self.assertLess(stats["requests"]["Get"], 1.5 * len(written))
+                self.assert_many_at_once(stats)
 
     def test_cp_and_tar_and_sha256sum_fetch_many_at_a_time(self):
         origin, written = self.bucket()

@@ -99,8 +99,11 @@ class OpenRequestsOff(CacheTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, "open_requests: takes effect at the next mount")
         self.assertEqual((mount / "file").read_bytes(), b"contents")
-        refused = subprocess.run([SHOAL, "mount", "-f", "--help"], capture_output=True, text=True)
-        self.assertIn("open_requests", refused.stdout)
+        refused = subprocess.run([SHOAL, "update", mount.point, "-o", "open_requests=maybe"],
+                                 capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("'maybe' is not on or off", refused.stderr)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
 
 
 if __name__ == "__main__":

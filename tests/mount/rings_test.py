@@ -122,6 +122,11 @@ class Rings(SurvivalTest):
         self.restart_worker(mount)
         for reader, body in zip(readers, bodies):
             self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+        # And the next process has entries, though this one took over as many as it had.
+        for _ in range(3):
+            self.restart_worker(mount)
+        self.assertNotIn("the worker of", mount.log(), "none died")
+        self.assertEqual((mount / "5").read_bytes(), bodies[5])
 
     def test_a_mount_whose_worker_is_on_hold_ends_when_it_is_told_to(self):
         origin = self.origin()
