@@ -152,7 +152,7 @@ def small_files(repeat):
             return operations_per_second("http-get", urls, threads=2,
                                          user=f"{KEY_ID}:{KEY_SECRET}")
 
-        raw()  # the origin works out its ETags
+        raw()  # the origin works out its ETags, once
         cold = interleaved(repeat, lambda: first_epoch(asking), lambda: first_epoch(unasked), raw)
         with cached_mount(origin, *asking, disk_mib=4096) as mount, \
              cached_mount(origin, *unasked, disk_mib=4096) as other:
