@@ -44,8 +44,6 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
     if (interrupted) early_.erase(early);
     calls_.emplace(unique, call);
   }
-  // The process that was asked first may have been told of an interrupt, which is told once.
-  if (call->unique() & kUniqueResent) interrupted = true;
   if (interrupted) AnswerOrWatch(*call);
   // Who claimed it before this line did not know that there is something to remove.
   const uint8_t before = call->state_.fetch_or(Call::kParked, std::memory_order_acq_rel);
