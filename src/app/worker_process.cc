@@ -58,7 +58,8 @@ bool EndsSoon(int pidfd) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int fd : {order.device_fd, order.memory_fd, order.medium_fd, order.rings_fd, socket_fd})
+  for (const int fd :
+       {order.device_fd, order.memory_fd, order.medium_fd, order.rings_fd, socket_fd})
     if (fd >= 0) fcntl(fd, F_SETFD, 0);
   const char* const how = order.recovers ? "recover" : order.attaches ? "attach" : "begin";
   std::vector<std::string> words = {"shoal",

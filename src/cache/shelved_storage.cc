@@ -13,16 +13,15 @@
 namespace shoal {
 
 ShelvedStorage::ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescriptor folder,
-                               QuarantineFolder& quarantine, uint64_t below_bytes,
-                               bool in_memory)
+                               QuarantineFolder& quarantine, uint64_t below_bytes, bool in_memory)
     : files_(std::move(files)),
       folder_(std::move(folder)),
       quarantine_(quarantine),
       below_bytes_(std::min(below_bytes, kShelvedBytesMax)) {
   for (size_t i = 0; i < kShelfCount; ++i) {
     const std::string name = fmt::format("{:02x}", i);
-    shelves_[i] = std::make_unique<Shelf>(folder_.get(), name,
-                                          files_->name() + "/shelves/" + name, in_memory);
+    shelves_[i] = std::make_unique<Shelf>(folder_.get(), name, files_->name() + "/shelves/" + name,
+                                          in_memory);
   }
 }
 

@@ -152,8 +152,7 @@ TEST_F(ShelvedTierTest, ADamagedOneIsPutAsideAsFilesAndFetchedAgain) {
   for (int round = 0; round < 2; ++round, Volume().WaitUntilWritten())
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(Reads(Small(i))) << i;
   // The upkeep looks for damage as well, and may be about to put aside what it found.
-  EXPECT_TRUE(
-      Eventually([&] { return Volume().metrics().put_aside.Value() >= damaged_count; }));
+  EXPECT_TRUE(Eventually([&] { return Volume().metrics().put_aside.Value() >= damaged_count; }));
   EXPECT_EQ(Volume().metrics().put_aside.Value(), damaged_count);
   EXPECT_THAT(Files(".data"), SizeIs(std::min<size_t>(damaged_count, 8)));
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(IsWhole(Small(i))) << i;

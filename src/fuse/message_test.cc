@@ -39,8 +39,9 @@ class MessageTest : public testing::Test {
 
   void Serve(std::vector<std::byte> saved) {
     if (saved.empty()) kernel_.SendInit(kNotifyResendMinor);
-    auto session = StartSession(file_system_, {.device_fd = kernel_.device_fd(), .saved_init = std::move(saved)}, "", options_,
-                                clock_, hand_over_);
+    auto session = StartSession(file_system_,
+                                {.device_fd = kernel_.device_fd(), .saved_init = std::move(saved)},
+                                "", options_, clock_, hand_over_);
     ASSERT_TRUE(session) << session.error().detail;
     session_ = *std::move(session);
     outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
@@ -187,7 +188,8 @@ std::pair<uint64_t, uint64_t> NameValidSeconds(uint32_t minor) {
   kernel.SendInit(minor);
   SessionOptions options;
   options.transport = "dev";
-  auto session = StartSession(file_system, {.device_fd = kernel.device_fd()}, "", options, clock, hand_over);
+  auto session =
+      StartSession(file_system, {.device_fd = kernel.device_fd()}, "", options, clock, hand_over);
   if (!session) return {};
   auto outcome = std::async(std::launch::async, [&] { return (*session)->Serve(); });
   kernel.Receive();
@@ -269,8 +271,9 @@ TEST_F(MessageTest, AReleaseThatIsSentAgainEndsNothingElse) {
 TEST_F(MessageTest, ASavedInitThatWasCutShortIsRefused) {
   std::vector<std::byte> saved = session_->init_message();
   saved.pop_back();
-  const auto session = StartSession(file_system_, {.device_fd = kernel_.device_fd(), .saved_init = std::move(saved)}, "",
-                                    options_, clock_, hand_over_);
+  const auto session =
+      StartSession(file_system_, {.device_fd = kernel_.device_fd(), .saved_init = std::move(saved)},
+                   "", options_, clock_, hand_over_);
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().code, Errc::kInvalid);
 }

@@ -89,7 +89,8 @@ void RingEntry::Save(uint64_t id) {
   const uint32_t input_bytes = page_.kernel.payload_bytes;
   std::memcpy(&page_.saved_header, page_.kernel.in_out, sizeof(page_.saved_header));
   page_.saved_input_bytes = input_bytes;
-  std::memcpy(page_.saved_input, payload_, std::min<size_t>(input_bytes, sizeof(page_.saved_input)));
+  std::memcpy(page_.saved_input, payload_,
+              std::min<size_t>(input_bytes, sizeof(page_.saved_input)));
   page_.saved_id.store(id, std::memory_order_release);
 }
 

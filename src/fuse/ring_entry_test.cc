@@ -148,8 +148,8 @@ TEST_F(RingEntryTest, TheMemoryKeepsTheShapeThatItsFirstProcessGaveIt) {
   memory_->SetServing();
   entry_.reset();
   memory_.reset();
-  auto next = RingMemory::Map(file_.get(), {.queue_count = 9, .entry_count = 9,
-                                            .payload_bytes = 4096});
+  auto next =
+      RingMemory::Map(file_.get(), {.queue_count = 9, .entry_count = 9, .payload_bytes = 4096});
   ASSERT_TRUE(next) << next.error().detail;
   EXPECT_EQ((*next)->geometry(), kGeometry);
   EXPECT_EQ((*next)->payload(1, 2), payload) << "the kernel keeps addresses";

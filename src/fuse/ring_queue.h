@@ -62,9 +62,9 @@ class RingQueue {
   void Register(bool beside_another);
 
   // On the same thread: answers what a process that is gone left in its entries, and serves
-  // until the stop event and MayEnd; returns once no entry is ours and the ring is gone. Requests that
-  // come in the moment of its going fail with ECANCELED, later ones wait for the next
-  // session. An error raises the stop event. Both outlive the queue.
+  // until the stop event and MayEnd; returns once no entry is ours and the ring is gone. Requests
+  // that come in the moment of its going fail with ECANCELED, later ones wait for the next session.
+  // An error raises the stop event. Both outlive the queue.
   Result<> Serve(RequestSink& sink, StopEvent& stop);
 
   // From any other thread: nothing that must be answered is under way any more.

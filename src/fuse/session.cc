@@ -65,7 +65,8 @@ class SessionImpl final : public Session, private RequestSink {
     if (options_.passthrough != "auto" && options_.passthrough != "off")
       return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
     if (options_.open_requests != "on" && options_.open_requests != "off")
-      return Fail(Errc::kInvalid, "open_requests: '" + options_.open_requests + "' is not on or off");
+      return Fail(Errc::kInvalid,
+                  "open_requests: '" + options_.open_requests + "' is not on or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
     ASSIGN_OR_RETURN(decoder_,

@@ -46,10 +46,11 @@ inline constexpr auto kSessionOptions = std::tuple{
     Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
            "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
            "can: Linux 6.9, CAP_SYS_ADMIN) or off"},
-    Option{"open_requests", &SessionOptions::open_requests, Unit::kNone,
-           "off: the kernel opens and closes files by itself, which makes many small files that are "
-           "read again much faster, for objects that do not change while they are mounted; without "
-           "passthrough"},
+    Option{
+        "open_requests", &SessionOptions::open_requests, Unit::kNone,
+        "off: the kernel opens and closes files by itself, which makes many small files that are "
+        "read again much faster, for objects that do not change while they are mounted; without "
+        "passthrough"},
     Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKibibytes,
            "How far the kernel itself reads ahead"},
 };
