@@ -544,33 +544,6 @@ TEST_P(SessionTest, StopAnswersWhatIsUnderWay) {
   UnmountAndExpectEnd(/*lazy=*/true);
 }
 
-TEST_P(SessionTest, ASessionOnHoldKeepsWhatItIsAskedAndEndsWhenItIsStopped) {
-  if (GetParam() != "io_uring") GTEST_SKIP() << "over /dev/fuse there is nothing to hold";
-  file_system_.AddFile(kRootInode, "file", Pattern(4096, 13));
-  MountAndServe();
-  const int fd = open(At("file").c_str(), O_RDONLY | O_DIRECT);
-  ASSERT_GE(fd, 0);
-  file_system_.ParkReads();
-  const auto read_page = [&] {
-    alignas(4096) char page[4096];
-    return ErrnoOf([&] { return static_cast<int>(pread(fd, page, sizeof(page), 0)); });
-  };
-  auto before = std::async(std::launch::async, read_page);
-  file_system_.WaitUntilParked(1);
-  session_->Hold();
-  auto during = std::async(std::launch::async, read_page);
-  session_->Hold();
-  file_system_.ReleaseReads();
-  EXPECT_EQ(before.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
-  EXPECT_EQ(during.wait_for(std::chrono::milliseconds(0)), std::future_status::timeout);
-  session_->Stop();
-  ExpectServeEnds();
-  ::close(std::exchange(device_fd_, -1));  // as the keeper does, where nobody takes over
-  EXPECT_EQ(before.get(), ECONNABORTED);
-  EXPECT_EQ(during.get(), ECONNABORTED);
-  close(fd);
-}
-
 TEST_P(SessionTest, AMountOfOursIsNotMountedOver) {
   MountAndServe();
   const Result<int> second =

@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import subprocess
-import time
 import unittest
 
 from caching import MIB, wait_until
@@ -18,11 +17,6 @@ KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 10))
 
 
 class Rings(SurvivalTest):
-    def kill_worker(self, mount):
-        worker = mount.worker()
-        os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: mount.worker() != worker)
-
     def restart_worker(self, mount, *words):
         worker = mount.worker()
         subprocess.run([SHOAL, *(words or ("restart",)), mount.point], check=True,
@@ -42,7 +36,7 @@ class Rings(SurvivalTest):
         origin, mount = self.loaded_mount("transport=io_uring")
         readers = self.readers(mount, origin)
         for _ in range(KILLS):
-            time.sleep(1.01 if KILLS <= 20 else 3.01)  # as in survival_test.py
+            self.wait_until_back_for_good(mount, 1 if KILLS <= 20 else 3)
             self.kill_worker(mount)
         met = readers.finish()
         self.assertEqual([line for reader in met for line in reader["wrong"]], [])
@@ -60,17 +54,10 @@ class Rings(SurvivalTest):
         for replace in (self.kill_worker, self.restart_worker):
             with self.subTest(replace.__name__):
                 origin = self.origin()
-                body = pattern(5 * MIB, 1)
-                origin.put("file", body)
+                origin.put("file", pattern(5 * MIB, 1))
                 mount = self.mount(origin, "transport=io_uring")
                 os.stat(mount / "file")
-                origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
-                reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.PIPE)
-                self.addCleanup(reader.kill)
-                wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
-                origin.configure(faults=[])
-                replace(mount)
-                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+                self.assert_asked_again(mount, origin, "file", "Get", replace)
 
     def test_a_name_that_waited_for_the_store_is_looked_up_again(self):
         for replace in (self.kill_worker, self.restart_worker):
@@ -79,14 +66,7 @@ class Rings(SurvivalTest):
                 origin.put("a/rather/long-name-of-a-file", b"contents")
                 mount = self.mount(origin, "transport=io_uring")
                 os.stat(mount / "a/rather")
-                origin.configure(faults=[{"kind": "hang"}])
-                reader = subprocess.Popen(["cat", mount / "a/rather/long-name-of-a-file"],
-                                          stdout=subprocess.PIPE)
-                self.addCleanup(reader.kill)
-                wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
-                origin.configure(faults=[])
-                replace(mount)
-                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], b"contents")
+                self.assert_asked_again(mount, origin, "a/rather/long-name-of-a-file", "Head", replace)
 
     def test_a_worker_killed_again_before_it_has_answered_loses_nothing_either(self):
         origin = self.origin()

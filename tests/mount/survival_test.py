@@ -22,11 +22,6 @@ KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
 
 
 class Survival(SurvivalTest):
-    def kill_worker(self, mount, number=signal.SIGKILL):
-        worker = mount.worker()
-        os.kill(worker, number)
-        wait_until(lambda: mount.worker() != worker)
-
     def test_readers_do_not_notice_that_the_worker_was_killed(self):
         seed = int(os.environ.get("SHOAL_SEED", random.randrange(1 << 32)))
         print(f"SHOAL_SEED={seed} SHOAL_SURVIVAL_KILLS={KILLS}", flush=True)
@@ -34,9 +29,7 @@ class Survival(SurvivalTest):
         origin, mount = self.loaded_mount("transport=dev")
         readers = self.readers(mount, origin, seed)
         for _ in range(KILLS):
-            # Longer than it takes for a worker to count as one that came back for good; and of more
-            # than 20 a minute the keeper makes an end.
-            time.sleep((1.01 if KILLS <= 20 else 3.01) + 0.2 * chance.random())
+            self.wait_until_back_for_good(mount, (1 if KILLS <= 20 else 3) + 0.2 * chance.random())
             self.kill_worker(mount)
         self.assert_unharmed(readers.finish(), KILLS)
         pauses = pauses_in(mount.log())
@@ -102,17 +95,10 @@ class Survival(SurvivalTest):
 
     def test_requests_that_waited_for_the_store_are_asked_again(self):
         origin = self.origin()
-        body = pattern(5 * MIB, 1)
-        origin.put("file", body)
+        origin.put("file", pattern(5 * MIB, 1))
         mount = self.mount(origin, "transport=dev")
         os.stat(mount / "file")
-        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
-        reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.PIPE)
-        self.addCleanup(reader.kill)
-        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
-        origin.configure(faults=[])
-        self.kill_worker(mount)
-        self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+        self.assert_asked_again(mount, origin, "file", "Get", self.kill_worker)
 
     def test_a_directory_that_is_being_read_is_read_on(self):
         origin = self.origin()

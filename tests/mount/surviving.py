@@ -2,12 +2,14 @@
 were without a worker."""
 import datetime
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
-from caching import MIB, CacheTest, cache_options, wait_until_cached
-from harness import pattern
+from caching import MIB, CacheTest, cache_options, wait_until, wait_until_cached
+from harness import WAIT_SECONDS, pattern
 
 KINDS = ("cold", "direct", "passthrough", "mapped", "names", "openat", "kept")
 # No call takes longer, on a machine that is busy with everything else as well.
@@ -65,6 +67,12 @@ def warm(mount, directory):
     wait_until_cached(9 * MIB, directory)
 
 
+def age_seconds(pid):
+    begun = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    now = float(pathlib.Path("/proc/uptime").read_text().split()[0])
+    return now - begun / os.sysconf("SC_CLK_TCK")
+
+
 def pauses_in(log):
     """Seconds from each death of a worker until the next one served."""
     pauses, died = [], None
@@ -85,6 +93,28 @@ class SurvivalTest(CacheTest):
         mount = self.mount(origin, cache_options(directory, disk_mib=32), *options)
         warm(mount, directory)
         return origin, mount
+
+    def kill_worker(self, mount, number=signal.SIGKILL):
+        worker = mount.worker()
+        os.kill(worker, number)
+        wait_until(lambda: mount.worker() != worker)
+
+    def wait_until_back_for_good(self, mount, seconds=1):
+        """As the keeper counts: one that dies sooner has the next one wait, and of more than 20 a
+        minute it makes an end."""
+        wait_until(lambda: age_seconds(mount.worker()) > seconds + 0.1)
+
+    def assert_asked_again(self, mount, origin, name, operation, replace):
+        """A reader whose `operation` the store does not answer has the file's bytes once `replace`
+        has put another worker in the place of this one."""
+        origin.configure(faults=[{"kind": "hang", "match": {"op": operation}}])
+        reader = subprocess.Popen(["cat", mount / name], stdout=subprocess.PIPE)
+        self.addCleanup(reader.kill)
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        origin.configure(faults=[])
+        replace(mount)
+        self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0],
+                         (origin.bucket / name).read_bytes())
 
     def readers(self, mount, origin, seed=1):
         readers = Readers(mount.point, origin.bucket, seed)
