@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -395,117 +394,6 @@ TEST_F(TierTest, ACapacityMadeLargerIsUsed) {
   for (int i = 0; i < 20; ++i)
     EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
   EXPECT_EQ(origin_.fetch_count(), before);
-}
-
-TEST_F(TierTest, AMemoryCacheGrows) {
-  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), kMiB, 256 * kKiB);
-  ASSERT_TRUE(storage) << storage.error().detail;
-  std::vector<std::unique_ptr<CacheVolume>> volumes;
-  volumes.push_back(std::make_unique<CacheVolume>(
-      VolumeOptions{.capacity_bytes = kMiB, .free_bytes_min = 0, .may_wait = false},
-      *std::move(storage), clock_));
-  CacheVolume& volume = *volumes.front();
-  tier_ =
-      std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes), origin_);
-  ASSERT_TRUE(volume.SetCapacity(160 * kMiB));
-  const ObjectVersion object = Object(128 * kMiB);  // more than the tmpfs had room for
-  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
-  const size_t before = origin_.fetch_count();
-  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
-  EXPECT_EQ(origin_.fetch_count(), before);
-}
-
-TEST_F(TierTest, AMemoryCacheOutlivesTheProcessWhenSomebodyKeepsItsMedium) {
-  const auto medium = MakeMemoryMedium();
-  ASSERT_TRUE(medium) << medium.error().detail;
-  const auto open = [&](uint64_t capacity_bytes) {
-    tier_.reset();
-    auto storage =
-        OpenMemoryStorage(FileDescriptor(dup(medium->get())), capacity_bytes, 256 * kKiB);
-    ASSERT_TRUE(storage) << storage.error().detail;
-    std::vector<std::unique_ptr<CacheVolume>> volumes;
-    volumes.push_back(std::make_unique<CacheVolume>(
-        VolumeOptions{.capacity_bytes = capacity_bytes, .free_bytes_min = 0, .may_wait = false},
-        *std::move(storage), clock_));
-    volumes.back()->WaitUntilScanned();
-    tier_ = std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes),
-                                   origin_);
-  };
-  open(64 * kMiB);
-  const ObjectVersion object = Object(3 * kMiB);
-  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
-  open(64 * kMiB);
-  const size_t before = origin_.fetch_count();
-  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
-  EXPECT_EQ(origin_.fetch_count(), before);
-
-  open(kMiB);  // less than there is
-  Volume().WaitUntilWithinCapacity();
-  EXPECT_LE(Volume().usage().used_bytes, kMiB);
-  tier_.reset();
-  ClearMemoryMedium(medium->get());
-  struct statvfs status {};
-  ASSERT_EQ(fstatvfs(medium->get(), &status), 0);
-  EXPECT_EQ(status.f_blocks, status.f_bfree) << "all of it is free again";
-}
-
-TEST_F(TierTest, SmallObjectsInMemoryShareFilesKeepToTheCapacityAndOutliveTheProcess) {
-  constexpr uint64_t kCapacity = 8 * kMiB;
-  const auto medium = MakeMemoryMedium();
-  ASSERT_TRUE(medium) << medium.error().detail;
-  const auto open = [&] {
-    tier_.reset();
-    auto storage = OpenMemoryStorage(FileDescriptor(dup(medium->get())), kCapacity, 256 * kKiB);
-    ASSERT_TRUE(storage) << storage.error().detail;
-    std::vector<std::unique_ptr<CacheVolume>> volumes;
-    volumes.push_back(std::make_unique<CacheVolume>(
-        VolumeOptions{.capacity_bytes = kCapacity, .free_bytes_min = 0, .may_wait = false},
-        *std::move(storage), clock_));
-    volumes.back()->WaitUntilScanned();
-    tier_ = std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes),
-                                   origin_);
-  };
-  const auto small = [&](int i) { return Object(110 * kKiB, "small" + std::to_string(i)); };
-  const auto is_here_now = [&](const ObjectVersion& object) {
-    std::vector<std::byte> now(object.size_bytes);
-    return tier_->Open(object)->ReadNow(0, now).has_value();
-  };
-  open();
-  for (int i = 0; i < 400; ++i) {
-    ASSERT_TRUE(Reads(small(i), {0, 110 * kKiB}));
-    struct statvfs status {};
-    ASSERT_EQ(fstatvfs(medium->get(), &status), 0);
-    EXPECT_LE((status.f_blocks - status.f_bfree) * status.f_frsize, kCapacity) << i;
-  }
-  EXPECT_TRUE(is_here_now(small(399)));
-  const std::string root = "/proc/self/fd/" + std::to_string(medium->get()) + "/";
-  for (const auto& entry : fs::recursive_directory_iterator(root))
-    EXPECT_NE(entry.path().extension(), ".data") << "each has a file of its own";
-
-  open();
-  const size_t before = origin_.fetch_count();
-  EXPECT_TRUE(Reads(small(399), {0, 110 * kKiB}));
-  EXPECT_EQ(origin_.fetch_count(), before);
-  EXPECT_TRUE(is_here_now(small(399)));
-}
-
-TEST_F(TierTest, AMemoryCacheThatWasMadeSmallerGrowsWhileWhatItHadIsInUse) {
-  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 256 * kMiB, 256 * kKiB);
-  ASSERT_TRUE(storage) << storage.error().detail;
-  std::vector<std::unique_ptr<CacheVolume>> volumes;
-  volumes.push_back(std::make_unique<CacheVolume>(
-      VolumeOptions{.capacity_bytes = 256 * kMiB, .free_bytes_min = 0, .may_wait = false},
-      *std::move(storage), clock_));
-  CacheVolume& volume = *volumes.front();
-  tier_ =
-      std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_}, std::move(volumes), origin_);
-  const ObjectVersion object = Object(160 * kMiB);
-  const auto used = tier_->Open(object);
-  ASSERT_TRUE(Reads(*used, object, {0, object.size_bytes}));
-  ASSERT_TRUE(volume.SetCapacity(8 * kMiB));
-  const Result<> grown = volume.SetCapacity(16 * kMiB);  // and it holds 160 MiB
-  EXPECT_TRUE(grown) << grown.error().detail;
-  EXPECT_EQ(volume.capacity_bytes(), 16 * kMiB);
 }
 
 TEST_F(TierTest, AnObjectLargerThanTheCapacityKeepsWhatFits) {
