@@ -132,6 +132,20 @@ class CacheDirectory final : public CacheStorage {
     return {};
   }
 
+  // A lease for writing is given only to who alone has the file open, mappings included
+  // (fcntl(2), F_SETLEASE). It is let go of at once.
+  bool IsMapped(const ObjectDigest& name) override {
+    const std::string hex = name.Hex();
+    const Result<int> folder = Folder(hex, /*make=*/false);
+    if (!folder) return false;
+    constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME;
+    const FileDescriptor data(openat(*folder, (hex + std::string(kDataSuffix)).c_str(), kFlags));
+    if (!data.valid()) return false;
+    if (fcntl(data.get(), F_SETLEASE, F_WRLCK) != 0) return errno == EAGAIN;
+    (void)fcntl(data.get(), F_SETLEASE, F_UNLCK);
+    return false;
+  }
+
   Result<> Quarantine(const ObjectDigest& name) override {
     const std::string hex = name.Hex();
     const Result<int> opened = Folder(hex, /*make=*/false);

@@ -60,6 +60,13 @@ class CacheStorage {
                                                        uint64_t size_bytes) = 0;
   // Nothing there is no error.
   virtual Result<> Remove(const ObjectDigest& name) = 0;
+  // Whether somebody still has its bytes although every use of it has ended: a mapping of a file
+  // that was given out (data_fd) stays when that is closed, and its room is not to be had. False
+  // when the medium does not say.
+  virtual bool IsMapped(const ObjectDigest& name) {
+    (void)name;
+    return false;
+  }
   // Puts it aside, for somebody to look at; the oldest of more than a few goes. Nothing there
   // is no error.
   virtual Result<> Quarantine(const ObjectDigest& name) = 0;

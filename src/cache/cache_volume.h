@@ -166,6 +166,7 @@ class CacheVolume {
   struct Victim {
     ObjectDigest name;
     uint32_t block_count;
+    bool is_verified;
     std::shared_ptr<CachedObject> object;  // null: nobody had it open
   };
   class File;
@@ -197,6 +198,7 @@ class CacheVolume {
   static Result<> WriteChecksums(CachedObject& object, uint64_t first_page,
                                  std::span<const uint64_t> checksums);
   bool Reserve(uint64_t block_count);
+  bool Evict(std::vector<Victim> victims);
   bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
                      std::vector<Victim>& victims);
   void Settle(CachedObject& object, uint64_t reserved_block_count);

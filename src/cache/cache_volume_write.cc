@@ -13,6 +13,8 @@ constexpr uint64_t kOverheadBlocks = 4;
 constexpr uint64_t kNewFilesBlocks = 4;
 // The index names victims a few at a time; those it may not give are passed over.
 constexpr int kVictimAttemptsMax = 16;
+// How often others are chosen in place of victims that turn out to be mapped.
+constexpr int kEvictionRoundsMax = 8;
 
 uint64_t BlocksFor(uint64_t bytes) {
   return (bytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
@@ -121,33 +123,52 @@ uint64_t CacheVolume::BytesToKeep(uint64_t size_bytes, uint32_t page_bytes) {
 // Takes room, which others give way for. False: they do not, as they are in use, or the
 // medium is full of what is not ours.
 bool CacheVolume::Reserve(uint64_t block_count) {
-  const Result<CacheStorage::Room> room = storage_->GetRoom();
-  if (!room) {
-    OnFailure(room.error());
-    return false;
-  }
-  const uint64_t floor_bytes = std::min(options_.free_bytes_min, room->total_bytes / 20);
-  const uint64_t free_needed_bytes = floor_bytes + block_count * kCacheBlockBytes;
-  const uint64_t missing_bytes =
-      free_needed_bytes > room->free_bytes ? free_needed_bytes - room->free_bytes : 0;
-  std::vector<Victim> victims;
-  bool granted = false;
-  {
+  for (int round = 0; round < kEvictionRoundsMax; ++round) {
+    const Result<CacheStorage::Room> room = storage_->GetRoom();
+    if (!room) {
+      OnFailure(room.error());
+      return false;
+    }
+    const uint64_t floor_bytes = std::min(options_.free_bytes_min, room->total_bytes / 20);
+    const uint64_t free_needed_bytes = floor_bytes + block_count * kCacheBlockBytes;
+    const uint64_t missing_bytes =
+        free_needed_bytes > room->free_bytes ? free_needed_bytes - room->free_bytes : 0;
+    std::vector<Victim> victims;
+    bool granted = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (clock_.Now() < full_until_) return false;
+      granted = ChooseVictims(block_count, missing_bytes, room->own_block_count, victims);
+      if (granted) reserved_block_count_ += block_count;
+    }
+    const bool all_went = Evict(std::move(victims));
+    if (!granted || all_went) return granted;
     const std::scoped_lock lock(mutex_);
-    if (clock_.Now() < full_until_) return false;
-    granted = ChooseVictims(block_count, missing_bytes, room->own_block_count, victims);
-    if (granted) reserved_block_count_ += block_count;
+    reserved_block_count_ -= block_count;  // it was to be theirs
   }
+  return false;
+}
+
+// False: some could not be removed, or are mapped. They count as new.
+bool CacheVolume::Evict(std::vector<Victim> victims) {
+  bool all_went = true;
   for (Victim& victim : victims) {
     victim.object.reset();  // its files are closed
-    const Result<> removed = storage_->Remove(victim.name);
-    if (!removed) OnFailure(removed.error());
-    metrics_.evicted_bytes.Add(removed ? victim.block_count * kCacheBlockBytes : 0);
+    bool went = false;
+    if (!storage_->IsMapped(victim.name)) {
+      const Result<> removed = storage_->Remove(victim.name);
+      if (!removed) OnFailure(removed.error());
+      went = removed.has_value();
+    }
+    if (went) metrics_.evicted_bytes.Add(victim.block_count * kCacheBlockBytes);
+    all_went = all_went && went;
     const std::scoped_lock lock(mutex_);
     leaving_block_count_ -= victim.block_count;
-    if (!removed) index_.Put(victim.name, victim.block_count);  // it is still there
+    if (went) continue;
+    index_.Put(victim.name, victim.block_count);
+    if (victim.is_verified) index_.SetVerified(victim.name);
   }
-  return granted;
+  return all_went;
 }
 
 // REQUIRES: mutex_ held.
@@ -172,8 +193,8 @@ bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missin
       continue;
     }
     const uint32_t victim_block_count = index_.block_count(*victim);
+    victims.push_back({*victim, victim_block_count, index_.IsVerified(*victim), nullptr});
     RemoveFromIndex(*victim);
-    victims.push_back({*victim, victim_block_count, nullptr});
     const auto known = objects_.find(*victim);
     if (known != objects_.end()) {
       known->second->SetState(CachedObject::State::kGone);

@@ -26,6 +26,8 @@ class ShelvedStorage final : public CacheStorage {
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
                                                uint64_t size_bytes) override;
   Result<> Remove(const ObjectDigest& name) override;
+  // Of those on shelves no file is given out.
+  bool IsMapped(const ObjectDigest& name) override { return files_->IsMapped(name); }
   Result<> Quarantine(const ObjectDigest& name) override;
   Result<> Scan(const std::function<bool(const Found&)>& visit) override;
   Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override;

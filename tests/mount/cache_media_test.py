@@ -1,6 +1,9 @@
 """A cache on a disk that is too small, full, frozen, read-only, failing or gone: reads go on."""
 import concurrent.futures
+import ctypes
 import errno
+import hashlib
+import mmap
 import os
 import pathlib
 import shutil
@@ -17,6 +20,30 @@ from harness import mounted, pattern, sha256
 def used_of_file_system(path):
     room = os.statvfs(path)
     return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+class Mapping:
+    """Of a file that is closed again. Python's own keeps the file open."""
+
+    def __init__(self, path):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.mmap.restype = ctypes.c_void_p
+        self.libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
+                                   ctypes.c_int, ctypes.c_long)
+        self.libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+        descriptor = os.open(path, os.O_RDONLY)
+        self.size = os.fstat(descriptor).st_size
+        self.address = self.libc.mmap(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor,
+                                      0)
+        os.close(descriptor)
+        if self.address == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), f"mapping {path}")
+
+    def bytes(self):
+        return ctypes.string_at(self.address, self.size)
+
+    def close(self):
+        self.libc.munmap(self.address, self.size)
 
 
 class MediaTest(CacheTest):
@@ -81,6 +108,35 @@ class Capacity(MediaTest):
             if os.readlink(descriptor) == "/" and descriptor.stat().st_dev != os.stat("/").st_dev:
                 return descriptor
         raise AssertionError("there is no memory cache")
+
+    def test_a_file_that_is_mapped_does_not_give_way_though_nobody_has_it_open(self):
+        for medium in ("disk", "memory"):
+            with self.subTest(medium):
+                origin = self.origin()
+                models, others = self.objects(origin, 2, 4 * MIB), self.objects(
+                    origin, 12, 2 * MIB, "other")
+                if medium == "disk":
+                    place = self.tmpfs(64)
+                    mount = self.mount(origin, cache_options(place, disk_mib=16))
+                else:
+                    mount = self.mount(origin, cache_options(memory_mib=16))
+                    place = self.memory_of(mount)
+                self.assert_reads(mount, models)
+                wait_until(lambda: self.reads_without_a_get(origin, mount, models))
+                mappings = [Mapping(mount / key) for key in models]
+                most = 0
+                for key in others:
+                    self.assert_reads(mount, {key: others[key]})
+                    most = max(most, used_of_file_system(place))
+                self.assertLessEqual(most, 16 * MIB)
+                self.assertEqual(
+                    [hashlib.sha256(mapping.bytes()).hexdigest() for mapping in mappings],
+                    list(models.values()))
+                for mapping in mappings:
+                    mapping.close()
+                # And once nobody has it mapped it gives way as any other.
+                self.assert_reads(mount, others)
+                wait_until(lambda: not self.reads_without_a_get(origin, mount, models))
 
     def test_what_an_earlier_mount_left_is_brought_under_a_smaller_capacity(self):
         origin, directory = self.origin(), self.directory()
