@@ -261,23 +261,40 @@ class Trouble(MediaTest):
             self.read_in_time(mount, warm | cold)
         self.assertIn("is not used until it works again", mount.log())
 
-    def test_a_disk_that_fails_to_read_fails_no_read_of_the_mount(self):
+    def test_a_disk_that_fails_to_read_fails_no_read_and_is_used_again_when_it_works(self):
         origin = self.origin()
-        written = self.objects(origin, 12, 1_200_000)
+        written = self.objects(origin, 12, 1_200_000) | self.objects(origin, 50, 20_000, "small")
         disk, image = self.ext4(64)
         first = self.mount(origin, cache_options(disk))
         self.assert_reads(first, written)
-        wait_until_cached(12 * 1_200_000, disk)
+        wait_until_cached(12 * 1_200_000 + 50 * 20_000, disk)
         first.close()
         subprocess.run(["sync", "-f", disk], check=True)
-        for path in files_of(disk, "*"):  # so that the disk is asked
+        for path in disk.glob("shoal-cache/**/*.*"):  # so that the disk is asked
             with open(path, "rb") as file:
                 drop_pages(file.fileno())
+        sound = image.read_bytes()
         os.truncate(image, 0)  # a loop device answers reads past the end with an I/O error
         mount = self.mount(origin, cache_options(disk))
         for _ in range(2):
             self.read_in_time(mount, written)
         self.assertIn("Input/output error", mount.log())
+        self.mend(image, sound)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+
+    @staticmethod
+    def mend(image, sound):
+        """What was written meanwhile stays."""
+        with open(image, "r+b", buffering=0) as file:
+            at = 0
+            file.truncate(len(sound))
+            while at < len(sound):
+                hole = os.lseek(file.fileno(), at, os.SEEK_HOLE)
+                try:
+                    at = os.lseek(file.fileno(), hole, os.SEEK_DATA)
+                except OSError:  # none comes any more
+                    at = len(sound)
+                os.pwrite(file.fileno(), sound[hole:at], hole)
 
     def test_a_cache_directory_that_is_removed_under_the_mount_fails_no_read(self):
         origin, directory = self.origin(), self.directory()
