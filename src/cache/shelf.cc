@@ -25,6 +25,9 @@ constexpr char kNewLogSuffix[] = ".index.new";
 constexpr uint64_t kIdleEntriesMax = 16384;
 // Larger than one of ours gets; it is not read.
 constexpr uint64_t kLogBytesMax = 512 * kMiB;
+// A log that cannot be read so often, while the medium passed its trials in between, lies on a
+// bad spot: what it names is given up, for the other shelves' sake.
+constexpr int kFailedLoadsMax = 4;
 constexpr uint64_t kLengthenedByBlocks = 1024;
 // More uses than this between two writes are forgotten: they only order what is there at a start.
 constexpr size_t kUsedNotedMax = 4096;
@@ -280,7 +283,8 @@ Result<> Shelf::LoadNow() {
     return FailSystem("opening " + shown_);
   }
   Result<std::vector<std::byte>> log = ReadLog();
-  if (!log && log.error().code == Errc::kUnreachable) return tl::unexpected(log.error());
+  if (!log && log.error().code == Errc::kUnreachable && ++failed_load_count_ < kFailedLoadsMax)
+    return tl::unexpected(log.error());
   if (!log) return StartOver();
   const ShelfContents contents = ReplayShelfLog(*log);
   const uint64_t end_block = std::max(
@@ -304,7 +308,8 @@ Result<> Shelf::LoadNow() {
 }
 
 Result<> Shelf::StartOver() {
-  log::Warn("{} is not as it was made, or was full: it begins again, empty", shown_);
+  log::Warn("{}.index cannot be read, is not as it was made, or is full: it begins again, empty",
+            shown_);
   for (const char* const suffix : {kBytesSuffix, kLogSuffix, kNewLogSuffix})
     if (unlinkat(folder_fd_, FileName(suffix).c_str(), 0) != 0 && errno != ENOENT &&
         (errno != EISDIR || unlinkat(folder_fd_, FileName(suffix).c_str(), AT_REMOVEDIR) != 0))

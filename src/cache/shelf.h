@@ -120,6 +120,7 @@ class Shelf {
   uint64_t length_blocks_ GUARDED_BY(file_mutex_) = 0;  // of the file of bytes
   bool log_is_ragged_ GUARDED_BY(file_mutex_) = false;  // it ends within an entry
   bool has_no_holes_ GUARDED_BY(file_mutex_) = false;
+  int failed_load_count_ GUARDED_BY(file_mutex_) = 0;
   std::atomic<bool> loaded_{false};
   // The descriptors above, for who holds no lock. Negative: not open yet.
   std::atomic<int> read_fd_{-1};
