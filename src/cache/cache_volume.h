@@ -203,6 +203,7 @@ class CacheVolume {
                      std::vector<Victim>& victims);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
+  void OnBadSpot(CachedObject& object, const Error& error);
 
   void Maintain();
   bool Scan();

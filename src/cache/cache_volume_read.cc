@@ -41,7 +41,7 @@ void CacheVolume::LoadNow(CachedObject& object) {
     return BecomeAbsent(object);
   }
   if (!meta && meta.error().code == Errc::kCorrupt) return PutAside(object, meta.error().detail);
-  if (!meta) return OnFailure(meta.error());
+  if (!meta) return OnBadSpot(object, meta.error());
   const bool ours = meta->identity == object.identity && meta->size_bytes == object.size_bytes &&
                     meta->page_bytes == object.page_bytes;
   if (!ours) {  // of another page size, or of another object with the same digest
@@ -90,7 +90,7 @@ void CacheVolume::ReadTable(CachedObject& object) {
   for (uint64_t page = 0; page < object.page_count;) {
     // An object of which little is here has a table of which little is here.
     const Result<uint64_t> next = stored.NextMetaData(ChecksumOffset(page));
-    if (!next) return OnFailure(next.error());
+    if (!next) return OnBadSpot(object, next.error());
     const uint64_t first =
         (std::max(*next, kMetaHeaderBytes) - kMetaHeaderBytes) / sizeof(uint64_t);
     page = std::max(page, first);
@@ -99,7 +99,7 @@ void CacheVolume::ReadTable(CachedObject& object) {
     const auto read = std::span(entries).first(count);
     if (const Result<> got = stored.ReadMeta(ChecksumOffset(page), std::as_writable_bytes(read));
         !got)
-      return OnFailure(got.error());
+      return OnBadSpot(object, got.error());
     for (const uint64_t checksum : read) {
       if (checksum != kNoChecksum) object.present.Add(page, 1);
       ++page;
@@ -140,7 +140,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
   CacheChunk chunk = MakeChunk(pages.offset, pages.length);
   if (const Result<> read = stored->ReadData(pages.offset, {chunk.bytes.get(), chunk.size_bytes});
       !read) {
-    OnFailure(read.error());
+    OnBadSpot(object, read.error());
     return nullptr;
   }
   if (!checked && !Check(object, first, chunk.span())) return nullptr;
@@ -158,7 +158,7 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
   if (const Result<> read = object.stored()->ReadMeta(ChecksumOffset(first_page),
                                                       std::as_writable_bytes(std::span(checksums)));
       !read) {
-    OnFailure(read.error());
+    OnBadSpot(object, read.error());
     return false;
   }
   for (uint64_t i = 0; i < page_count; ++i) {
@@ -248,6 +248,13 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
   OnFailure(moved.error());
   const std::scoped_lock lock(mutex_);
   index_.Put(object.name, block_count);  // it takes room as before, and will be found again
+}
+
+// The medium failed where this object lies. Perhaps nowhere else: so it is not looked for there
+// again.
+void CacheVolume::OnBadSpot(CachedObject& object, const Error& error) {
+  PutAside(object, error.detail);
+  OnFailure(error);
 }
 
 void CacheVolume::OnFailure(const Error& error) {

@@ -314,6 +314,21 @@ class Trouble(MediaTest):
         wait_until(lambda: self.reads_without_a_get(origin, mount, written))
         self.assertIn(f"{index.stem}.index", mount.log())
 
+    def test_a_bad_spot_costs_the_object_that_lies_on_it_and_not_the_whole_directory(self):
+        for part in ("data", "meta"):
+            with self.subTest(part):
+                origin = self.origin()
+                written = self.objects(origin, 12, 1_200_000)
+                disk, image = self.ext4(64)
+                first = self.mount(origin, cache_options(disk))
+                self.assert_reads(first, written)
+                wait_until_cached(12 * 1_200_000, disk)
+                first.close()
+                self.move_to_the_end(disk, files_of(disk, part)[0], image)
+                mount = self.mount(origin, cache_options(disk))
+                self.read_in_time(mount, written)
+                wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+
     @staticmethod
     def move_to_the_end(disk, file, image):
         """The one thing that is on the last part of the disk, which is then cut off."""
@@ -322,12 +337,13 @@ class Trouble(MediaTest):
                 return int.from_bytes(fcntl.ioctl(opened, 1, bytes(4)), "little")
 
         content, fillers = file.read_bytes(), []
+        filler_bytes = max(256 << 10, (len(content) + 4095) & ~4095)
         file.unlink()
         with contextlib.suppress(OSError):  # until nothing goes on it
             while True:
                 fillers.append(disk / f"filler{len(fillers)}")
                 with open(fillers[-1], "wb") as opened:
-                    os.posix_fallocate(opened.fileno(), 0, 256 << 10)
+                    os.posix_fallocate(opened.fileno(), 0, filler_bytes)
         fillers.pop().unlink()
         last = max(fillers, key=place)
         last.unlink()
