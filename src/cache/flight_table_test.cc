@@ -26,7 +26,8 @@ class FlightTableTest : public ::testing::Test {
   // byte says in which MiB of the object it is.
   static void Arrive(FlightTable::Flight& flight, uint64_t offset, uint64_t until) {
     auto memory = std::make_shared<std::byte[]>(until - offset);
-    for (uint64_t i = offset; i < until; ++i) memory[i - offset] = ByteAt(i);
+    std::byte* next = memory.get();
+    for (uint64_t i = offset; i < until; ++i) *next++ = ByteAt(i);
     flight.Arrived(std::move(memory), offset, until);
   }
   static std::byte ByteAt(uint64_t offset) { return static_cast<std::byte>(offset / kMiB + 1); }

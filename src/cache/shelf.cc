@@ -391,7 +391,7 @@ Result<> Shelf::Append(std::vector<ShelfEntry> entries) {
     used_.clear();
   }
   if (log_is_ragged_ || log_entry_count_ > 2 * placed_count + kIdleEntriesMax) {
-    const Result<> rewritten = RewriteLog();
+    Result<> rewritten = RewriteLog();
     if (!rewritten && log_is_ragged_) return rewritten;
   }
   std::vector<std::byte> encoded;
@@ -423,7 +423,7 @@ Result<> Shelf::RewriteLog() {
   FileDescriptor fresh = OpenBelow(folder_fd_, FileName(kNewLogSuffix).c_str(),
                                    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | kOpenFlags, 0600);
   if (!fresh.valid()) return FailSystem("making the index of " + shown_ + " anew");
-  const Result<> written = WriteAt(fresh.get(), 0, rewritten, "the index of " + shown_);
+  Result<> written = WriteAt(fresh.get(), 0, rewritten, "the index of " + shown_);
   if (!written) {  // it would take the last of the room
     unlinkat(folder_fd_, FileName(kNewLogSuffix).c_str(), 0);
     return written;

@@ -22,7 +22,6 @@ namespace shoal {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 ObjectDigest NameOf(const std::string& object) {

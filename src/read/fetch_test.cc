@@ -29,7 +29,7 @@ class Listener final : public FetchSink::Listener {
 class FetchSinkTest : public ::testing::Test {
  protected:
   FetchSinkTest() {
-    for (const uint64_t offset : {0, 4}) {
+    for (const uint64_t offset : {uint64_t{0}, uint64_t{4}}) {
       auto segment = std::make_shared<Segment>(nullptr, ByteRange{offset, 4}, nullptr);
       segment->buffer = Buffer(4);
       fetch_.segments.push_back(std::move(segment));

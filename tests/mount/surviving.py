@@ -1,6 +1,7 @@
 """What tests of a mount whose workers change share: a tree, readers of it, and how long they
 were without a worker."""
 import datetime
+import errno
 import json
 import os
 import pathlib
@@ -68,7 +69,12 @@ def warm(mount, directory):
 
 
 def age_seconds(pid):
-    begun = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    """0 for one that is gone."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    begun = int(stat.rpartition(")")[2].split()[19])
     now = float(pathlib.Path("/proc/uptime").read_text().split()[0])
     return now - begun / os.sysconf("SC_CLK_TCK")
 
@@ -120,6 +126,15 @@ class SurvivalTest(CacheTest):
         readers = Readers(mount.point, origin.bucket, seed)
         self.addCleanup(readers.close)
         return readers
+
+    def assert_harmed_by_deaths_alone(self, met):
+        """Over rings: what the kernel was giving to a worker that dies fails, and nothing else."""
+        self.assertEqual([line for reader in met for line in reader["wrong"]], [])
+        for reader in met:
+            self.assertLess(reader["worst_seconds"], CALL_SECONDS_MAX, reader["kind"])
+            for line in reader["failed"]:  # SIGBUS is how a mapping fails
+                self.assertRegex(line, f"Errno {errno.ECANCELED}|[0-9]+ of [0-9]+ bytes|"
+                                       f"mapped: .* status -{signal.SIGBUS}")
 
     def assert_unharmed(self, met, count_min):
         self.assertEqual([line for reader in met for line in reader["wrong"]], [])
