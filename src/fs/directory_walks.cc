@@ -103,7 +103,8 @@ void DirectoryWalks::AddOrders(Directory& directory) {
   DirectoryOrder by_number = DirectoryOrder::ByNumber(*directory.listing);
   const MutexLock lock(mutex_);
   for (DirectoryOrder* const order : {&by_inode, &by_number})
-    directory.orders.emplace_back(std::move(*order), WalkDetector(kOtherOrderStakes));
+    directory.orders.push_back(
+        {.order = std::move(*order), .detector = WalkDetector(kOtherOrderStakes)});
 }
 
 void DirectoryWalks::Clear() {

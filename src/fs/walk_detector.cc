@@ -154,7 +154,7 @@ void WalkDetector::EndSpent(Place place_count, Finding& finding) {
   }
 }
 
-void WalkDetector::End(Walks::iterator walk, Finding& finding) {
+void WalkDetector::End(const Walks::iterator& walk, Finding& finding) {
   finding.unread.insert(finding.unread.end(), walk->wanted.begin(), walk->wanted.end());
   walk->unread_count += walk->wanted.size();
   if (!walk->proven && walk->unread_count <= walk->foreseen_count) GiveBackStake();

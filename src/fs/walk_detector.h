@@ -121,7 +121,7 @@ class WalkDetector {
   static void Advance(Walk& walk, Place place, Finding& finding);
   void Extend(Walk& walk, Place place_count, Finding& finding);
   void EndSpent(Place place_count, Finding& finding);
-  void End(Walks::iterator walk, Finding& finding);
+  void End(const Walks::iterator& walk, Finding& finding);
   void GiveBackStake() { stakes_ = stakes_ < stakes_max_ ? stakes_ + 1 : stakes_max_; }
   // The larger, the later; 0: it was not read of late.
   [[nodiscard]] size_t RecentlyAt(Place place) const;
