@@ -63,10 +63,11 @@ struct ControlRoom::Parts {
 };
 
 Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, Node& node,
-                                                       Session& session, const Clock& clock) {
+                                                       Session& session, const Clock& clock,
+                                                       bool has_its_path) {
   const MountOptions& options = plan.options;
   // Of a process that was killed: whoever has its port now is sent no token.
-  RemoveAdminAddress(plan.mount_point);
+  if (has_its_path) RemoveAdminAddress(plan.mount_point);
   if (options.admin.port == 0) return nullptr;
   auto parts = std::make_unique<Parts>();
   parts->mount_point = plan.mount_point;
@@ -117,7 +118,8 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                              },
                                          .clock = clock}));
   parts->address = AddressOf(*parts->server, options.admin);
-  const Result<> written = WriteAdminAddress(plan.mount_point, parts->address);
+  const Result<> written =
+      has_its_path ? WriteAdminAddress(plan.mount_point, parts->address) : Result<>();
   if (!written)
     log::Warn("shoal's commands will not find the admin port: {}", written.error().detail);
   log::Info("the admin port is {}", parts->server->url());

@@ -14,10 +14,12 @@ namespace shoal {
 
 class ControlRoom {
  public:
-  // Listens when it returns. Null without a port. What is given outlives it. Errors name the
-  // option: AdminServer::Start's and StartWarmup's.
+  // Listens when it returns. Null without a port. What is given outlives it. Commands find it by
+  // the mount's path, unless that is another mount's (`has_its_path`). Errors name the option:
+  // AdminServer::Start's and StartWarmup's.
   static Result<std::unique_ptr<ControlRoom>> Open(const MountPlan& plan, Node& node,
-                                                   Session& session, const Clock& clock);
+                                                   Session& session, const Clock& clock,
+                                                   bool has_its_path);
   // Ends what is under way; running warm-ups go on with the next process.
   ~ControlRoom();
   ControlRoom(const ControlRoom&) = delete;

@@ -38,7 +38,9 @@ constexpr std::chrono::seconds kComeUpMax{60};
 constexpr std::chrono::seconds kReadyMax{10};
 constexpr std::chrono::seconds kAttachMax{30};
 
-// Of one that is asked to end: as long as its session waits for what was begun, and a little.
+// Of one that is asked to end: how long it may answer what was begun. Then what still waits for
+// the store is failed, and what is on its way to a disk has its time.
+constexpr std::chrono::seconds kAnswersMax{1};
 constexpr std::chrono::seconds kStopMax{35};
 
 // What an upgrade put in the place of the program may be broken; this one has served.
@@ -65,7 +67,7 @@ class Keeper {
   int Run(const ReportVerdict& report) {
     const Result<> begun = Begin();
     if (!begun) {
-      unlink(FirstPath().c_str());
+      unlink(OwnPath().c_str());
       worker_.reset();
       if (device_fd_ >= 0) close(device_fd_);
       if (mounted_) {
@@ -83,13 +85,13 @@ class Keeper {
   }
 
  private:
-  [[nodiscard]] std::string StatePath() const { return directory_ + "/state.json"; }
+  [[nodiscard]] std::string StatePath() const {
+    return lost_its_path_ ? OwnPath() : directory_ + "/state.json";
+  }
   [[nodiscard]] std::string NextPath() const { return directory_ + "/state.next.json"; }
   [[nodiscard]] std::string PreviousPath() const { return directory_ + "/state.previous.json"; }
   // Until it is mounted, state.json may be another mount's.
-  [[nodiscard]] std::string FirstPath() const {
-    return fmt::format("{}/state.{}.json", directory_, getpid());
-  }
+  [[nodiscard]] std::string OwnPath() const { return OwnStatePath(directory_, getpid()); }
   [[nodiscard]] WorkerOrder OrderFor(const std::string& state_path, bool attaches,
                                      bool recovers = false) const {
     return {.binary = state_.binary,
@@ -105,7 +107,7 @@ class Keeper {
 
   Result<> Begin() {
     RETURN_IF_ERROR(MakeStateDirectory(directory_));
-    RETURN_IF_ERROR(WriteMountState(FirstPath(), state_));
+    RETURN_IF_ERROR(WriteMountState(OwnPath(), state_));
     ASSIGN_OR_RETURN(memory_, MountMemory::Create());
     // Kept here the memory cache outlives its worker. Without, each worker makes its own.
     if (Result<FileDescriptor> medium = MakeMemoryMedium()) medium_ = *std::move(medium);
@@ -119,7 +121,7 @@ class Keeper {
     }
     ASSIGN_OR_RETURN(device_fd_, OpenDevice());
     ASSIGN_OR_RETURN(WorkerProcess worker,
-                     WorkerProcess::Start(OrderFor(FirstPath(), /*attaches=*/false)));
+                     WorkerProcess::Start(OrderFor(OwnPath(), /*attaches=*/false)));
     worker_ = std::move(worker);
     const Deadline deadline = Deadline::After(clock_, kComeUpMax);
     RETURN_IF_ERROR(Await(*worker_, Kind::kReady, deadline));
@@ -131,7 +133,7 @@ class Keeper {
     mounted_ = true;
     const auto mounts = MountsAt(plan_.mount_point);
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
-    if (rename(FirstPath().c_str(), StatePath().c_str()) != 0)
+    if (rename(OwnPath().c_str(), StatePath().c_str()) != 0)
       return Fail(Errc::kInvalid, "cannot write " + StatePath());
     // What a keeper that was killed left is of another mount.
     unlink(PreviousPath().c_str());
@@ -140,6 +142,7 @@ class Keeper {
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = StatePath()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
     serving_since_ = clock_.Now();
+    NoteState();
     return {};
   }
 
@@ -165,8 +168,12 @@ class Keeper {
       if (status) return *status;
     }
     worker_->Signal(SIGTERM);
-    if (!EndsBy(Deadline::After(clock_, kStopMax)))
-      log::Error("the worker of {} does not end, and is killed", plan_.mount_point);
+    bool ended = EndsBy(Deadline::After(clock_, kAnswersMax));
+    if (!ended) {
+      worker_->Signal(SIGTERM);
+      ended = EndsBy(Deadline::After(clock_, kStopMax));
+    }
+    if (!ended) log::Error("the worker of {} does not end, and is killed", plan_.mount_point);
     return End();
   }
 
@@ -199,6 +206,7 @@ class Keeper {
       while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
         Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
       if (stop_) continue;
+      SecureState();
       WorkerOrder order = OrderFor(StatePath(), /*attaches=*/true, /*recovers=*/true);
       if (failed_count >= kUpgradeTryCount) order.binary = "/proc/self/exe";
       auto worker = WorkerProcess::Start(order);
@@ -211,6 +219,33 @@ class Keeper {
       }
       if (!stop_) log::Error("{}", attached.error().detail);
     }
+  }
+
+  // What the next worker goes by is this mount's, whatever became of its directory: another
+  // mount may have the path by now (after `umount -l`, or in another mount namespace), and
+  // somebody may have emptied it.
+  void SecureState() {
+    const auto found = ReadMountState(StatePath());
+    if (found && found->keeper_pid == getpid()) return;
+    if (found) {
+      lost_its_path_ = true;
+      log::Warn("another mount has the path {} now: commands find that one", plan_.mount_point);
+    } else {
+      log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
+    }
+    Result<> secured = MakeStateDirectory(directory_);
+    if (secured) secured = WriteMountState(StatePath(), state_);
+    if (!secured) log::Error("{}", secured.error().detail);
+    if (lost_its_path_) return;
+    if (Result<int> listens = ListenForQuestions(directory_)) {
+      close(std::exchange(listen_fd_, *listens));
+    } else {
+      log::Error("{}", listens.error().detail);
+    }
+  }
+
+  void NoteState() {
+    if (auto state = ReadMountState(StatePath())) state_ = *std::move(state);
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
@@ -244,6 +279,7 @@ class Keeper {
   void TakeNextState() {
     rename(StatePath().c_str(), PreviousPath().c_str());
     rename(NextPath().c_str(), StatePath().c_str());
+    NoteState();
   }
 
   std::optional<int> ReplaceWorker(const Question& question) {
@@ -273,13 +309,19 @@ class Keeper {
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
     if (memory_->uses_rings()) {
       if (const Result<> queues = HandOverQueues(next); !queues) {
-        worker_.reset();  // it answers no more
+        EndWorker();  // it answers no more
         return queues;
       }
     }
-    // What it has begun is asked of the next one: nothing of it is worth waiting for.
-    worker_.reset();
+    EndWorker();
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
+  }
+
+  // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
+  void EndWorker() {
+    worker_.reset();
+    serving_since_.reset();
+    recovery_.AfterPlannedEnd();
   }
 
   // The steps are those of RingQueue.
@@ -405,8 +447,9 @@ class Keeper {
 
   // Unless it is the next mount's already.
   void RemoveState() {
+    if (lost_its_path_) unlink(StatePath().c_str());
     const auto state = ReadMountState(StatePath());
-    if (state && state->keeper_pid != getpid()) return;
+    if (lost_its_path_ || (state && state->keeper_pid != getpid())) return;
     for (const char* name :
          {"state.json", "state.previous.json", "state.next.json", "keeper.sock", "admin.json"}) {
       const std::string path = directory_ + "/" + name;
@@ -418,13 +461,14 @@ class Keeper {
 
   const SystemClock clock_;
   const MountPlan& plan_;
-  MountState state_;
+  MountState state_;  // as it is served
   const std::string directory_;
   int signal_fd_ = -1;
   int listen_fd_ = -1;
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
+  bool lost_its_path_ = false;  // see SecureState
   bool stop_ = false;
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;

@@ -99,6 +99,10 @@ Result<> CheckMountState(const MountState& state) {
                                           what));
 }
 
+std::string OwnStatePath(const std::string& directory, int64_t keeper_pid) {
+  return fmt::format("{}/state.{}.json", directory, keeper_pid);
+}
+
 Result<> WriteMountState(const std::string& path, const MountState& state) {
   const std::string temporary = path + ".new";
   auto written = WriteWhole(temporary, ToJson(state));

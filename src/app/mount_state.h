@@ -6,6 +6,9 @@
 //                                 /keeper.sock          where to ask (keeper_socket.h)
 //                                 /admin.json           control/runtime_directory.h
 //
+//                                 /state.KEEPER.json    as state.json, of a mount that is not there
+//                                                       yet, or whose path another one has by now
+//
 // All are root's alone (mode 600, directories 700).
 #pragma once
 
@@ -43,6 +46,9 @@ Result<MountState> ParseMountState(std::string_view json);
 // Whether it is the same when it is read again. kInvalid, for people: JSON takes UTF-8 only, and
 // paths and options may have any bytes.
 Result<> CheckMountState(const MountState& state);
+
+// state.KEEPER.json.
+std::string OwnStatePath(const std::string& directory, int64_t keeper_pid);
 
 // Replaces the file at once, by way of PATH.new: who reads it sees the old or the new. One at a
 // time writes to the same path.

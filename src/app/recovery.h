@@ -27,6 +27,10 @@ class Recovery {
   // die too often.
   Result<Duration> AfterDeath(Instant now, std::optional<Instant> serving_since, Duration limit);
 
+  // One that served was ended on purpose: that is no death, and what was before says nothing of
+  // the next one.
+  void AfterPlannedEnd() { death_count_ = 0; }
+
   // When the one that is started has to serve.
   [[nodiscard]] Deadline deadline(Duration limit) const { return {first_death_ + limit}; }
 

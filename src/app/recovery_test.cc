@@ -66,6 +66,22 @@ TEST(Recovery, TheLimitCountsFromTheFirstDeath) {
             "no worker came back within 10 s");
 }
 
+TEST(Recovery, OneThatDiesSoonAfterAPlannedEndIsStartedAgainHoweverLongAgoTheLastDeathWas) {
+  Recovery recovery;
+  EXPECT_EQ(recovery.AfterDeath(kStart, kStart - 60s, 60s), Duration::zero());
+  recovery.AfterPlannedEnd();  // an hour later
+  EXPECT_EQ(recovery.AfterDeath(kStart + 3600s, kStart + 3600s - 10ms, 60s), Duration::zero());
+  EXPECT_EQ(recovery.deadline(60s).at, kStart + 3660s);
+}
+
+TEST(Recovery, PlannedEndsAreNoDeathsHoweverMany) {
+  Recovery recovery;
+  for (int i = 0; i < 100; ++i) {
+    recovery.AfterPlannedEnd();
+    EXPECT_EQ(recovery.AfterDeath(kStart + 1s * i, std::nullopt, 60s), Duration::zero()) << i;
+  }
+}
+
 TEST(Recovery, AWorkerThatServedForGoodForgivesWhatWasBefore) {
   Recovery recovery;
   for (int i = 0; i < 5; ++i) std::ignore = recovery.AfterDeath(kStart + 1s * i, std::nullopt, 60s);

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <string>
 #include <utility>
@@ -192,7 +193,12 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
                               plan.options.session, clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
-  signals.StopOn([&session] { (*session)->Stop(); });
+  // The second time, whoever still waits for the store is told that it is over.
+  std::atomic<bool> asked_to_stop{false};
+  signals.StopOn([&session, &node, &asked_to_stop] {
+    (*session)->Stop();
+    if (asked_to_stop.exchange(true)) node->stop.request_stop();
+  });
   signals.HoldOn([&session, &seat] {
     (*session)->Hold();
     SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kHolding});
@@ -205,7 +211,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
               kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
   });
   // After the session before this one has ended, so that its port is free.
-  auto control_room = ControlRoom::Open(plan, *node, **session, clock);
+  const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
+  auto control_room = ControlRoom::Open(plan, *node, **session, clock, has_its_path);
   if (!control_room && !seat.recovers) {
     signals.Finish();  // they use the session
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());

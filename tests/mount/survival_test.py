@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -151,6 +152,61 @@ class Survival(SurvivalTest):
         scores = [int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text())
                   for pid in (mount.worker(), mount.process.pid)]
         self.assertGreater(*scores)
+
+    def test_one_that_dies_soon_after_a_restart_is_replaced_however_long_ago_another_died(self):
+        origin, mount = self.loaded_mount("recovery_limit=2")
+        self.kill_worker(mount)
+        self.wait_until_back_for_good(mount, 2)
+        subprocess.run([SHOAL, "restart", mount.point], check=True, stdout=subprocess.DEVNULL)
+        self.kill_worker(mount)
+        self.assertEqual((mount / "cold/0").read_bytes(), (origin.bucket / "cold/0").read_bytes())
+
+    def test_the_mount_goes_on_though_its_files_in_run_were_removed(self):
+        origin, mount = self.loaded_mount()
+        worker = mount.worker()
+        shutil.rmtree(state_directory(mount.point))
+        os.kill(worker, signal.SIGKILL)
+        self.assertEqual((mount / "cold/0").read_bytes(), (origin.bucket / "cold/0").read_bytes())
+        self.assertNotEqual(mount.worker(), worker)
+        subprocess.run([SHOAL, "restart", mount.point], check=True, stdout=subprocess.DEVNULL)
+
+    def test_a_mount_that_is_still_open_goes_on_beside_the_next_one_at_its_path(self):
+        origin, other = self.origin(), self.origin()
+        origin.put("file", pattern(5 * MIB, 1))
+        other.put("file", pattern(5 * MIB, 2))
+        first = self.mount(origin, "g_server_Port=0")
+        worker = first.worker()
+        with open(first / "file", "rb", buffering=0) as opened:
+            subprocess.run(["umount", "-l", first.point], check=True)
+            second = self.mount(other, "log_level=debug", point=first.point)
+            os.kill(worker, signal.SIGKILL)
+            self.assertEqual(opened.readall(), (origin.bucket / "file").read_bytes())
+            state = second.state()
+            self.assertEqual(state["keeper_pid"], second.process.pid)
+            self.assertIn("another mount has the path", first.log())
+            subprocess.run([SHOAL, "restart", second.point], check=True,
+                           stdout=subprocess.DEVNULL)
+        self.assertEqual((second / "file").read_bytes(), (other.bucket / "file").read_bytes())
+        self.assertEqual(first.wait(), 0)
+        self.assertEqual(second.state()["keeper_pid"], second.process.pid)
+
+    def test_a_signal_ends_a_mount_whose_store_does_not_answer(self):
+        for transport in ("dev", "io_uring"):
+            with self.subTest(transport):
+                origin = self.origin()
+                origin.put("file", b"contents")
+                mount = self.mount(origin, f"transport={transport}")
+                os.stat(mount / "file")
+                origin.configure(faults=[{"kind": "hang"}])
+                reader = subprocess.Popen(["cat", mount / "file"], stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL)
+                self.addCleanup(reader.kill)
+                wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+                begun = time.monotonic()
+                mount.process.send_signal(signal.SIGTERM)
+                self.assertEqual(mount.wait(), 0)
+                self.assertLess(time.monotonic() - begun, 8)
+                self.assertNotEqual(reader.wait(WAIT_SECONDS), 0)
 
     def test_unmounting_between_two_workers_ends_the_keeper(self):
         origin = self.origin()

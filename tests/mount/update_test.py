@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import unittest
@@ -99,6 +100,18 @@ class Updates(SurvivalTest):
         self.assertEqual(after["options"], before["options"])
         self.assert_untouched(mount, after)
         self.assertIsNotNone(mounted(other.point))
+
+    def test_updates_that_fail_do_not_end_the_mount_however_many(self):
+        origin, mount = self.loaded_mount()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            for _ in range(25):
+                done = subprocess.run(
+                    [SHOAL, "update", mount.point, "-o", f"g_server_Port={taken.getsockname()[1]}"],
+                    capture_output=True, text=True, check=False)
+                self.assertIn("the mount goes on as before", done.stderr)
+        self.assertEqual((mount / "cold/0").read_bytes(), (origin.bucket / "cold/0").read_bytes())
 
     def test_a_worker_that_cannot_even_start_is_said_before_anything_is_touched(self):
         mount, binary = self.mount_of_a_program_of_its_own()
