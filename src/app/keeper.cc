@@ -43,6 +43,9 @@ constexpr std::chrono::seconds kAttachMax{30};
 constexpr std::chrono::seconds kAnswersMax{1};
 constexpr std::chrono::seconds kStopMax{35};
 
+// How often it is looked whether the worker is one that was killed and does not end.
+constexpr std::chrono::seconds kLookEvery{1};
+
 // What an upgrade put in the place of the program may be broken; this one has served.
 constexpr int kUpgradeTryCount = 2;
 
@@ -149,7 +152,19 @@ class Keeper {
   int Serve() {
     while (!stop_) {
       std::optional<int> status;
-      switch (Wait(&*worker_, {})) {
+      switch (Wait(&*worker_, Deadline::After(clock_, kLookEvery))) {
+        case Event::kTimedOut:
+          // Twice, or it may just be ending.
+          if (!worker_->IsStuckDying()) {
+            is_stuck_ = false;
+          } else if (!std::exchange(is_stuck_, true)) {
+            break;
+          } else {
+            log::Error("the worker of {} was killed, and a disk that hangs keeps it from ending",
+                       plan_.mount_point);
+            status = Recover();
+          }
+          break;
         case Event::kStop:
           break;
         case Event::kEnded:
@@ -169,7 +184,7 @@ class Keeper {
     }
     worker_->Signal(SIGTERM);
     bool ended = EndsBy(Deadline::After(clock_, kAnswersMax));
-    if (!ended) {
+    if (!ended && !is_hurried_) {
       worker_->Signal(SIGTERM);
       ended = EndsBy(Deadline::After(clock_, kStopMax));
     }
@@ -184,6 +199,8 @@ class Keeper {
         case Event::kEnded:
           return true;
         case Event::kStop:
+          is_hurried_ = true;
+          return false;
         case Event::kTimedOut:
           return false;
         default:  // it has no more to say
@@ -194,6 +211,7 @@ class Keeper {
 
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
+    is_stuck_ = false;
     worker_.reset();
     for (int failed_count = 0;; ++failed_count) {
       if (stop_ || IsUnmounted()) return End();
@@ -468,8 +486,10 @@ class Keeper {
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
+  bool is_stuck_ = false;       // the worker, when it was last looked at
   bool lost_its_path_ = false;  // see SecureState
   bool stop_ = false;
+  bool is_hurried_ = false;  // by a second signal to stop
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's

@@ -15,6 +15,8 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,7 +29,7 @@ namespace {
 constexpr const char* kScorePath = "/proc/self/oom_score_adj";
 constexpr int kScoreStep = 100;
 constexpr int kScoreMax = 1000;
-constexpr std::chrono::seconds kKilledMax{5};
+constexpr std::chrono::seconds kKilledMax{2};
 
 // Of the two the worker has the memory, and comes back: it goes first.
 void PreferAsVictim() {
@@ -127,6 +129,14 @@ WorkerProcess::~WorkerProcess() {
   }
   if (pidfd_ >= 0) close(pidfd_);
   if (socket_fd_ >= 0) close(socket_fd_);
+}
+
+// The main thread of a process whose other threads have not ended is a zombie.
+bool WorkerProcess::IsStuckDying() const {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid_));
+  const std::string stat((std::istreambuf_iterator<char>(file)), {});
+  const size_t name_end = stat.rfind(')');  // it may have any characters
+  return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'Z';
 }
 
 void WorkerProcess::Signal(int number) const {

@@ -37,6 +37,10 @@ class WorkerProcess {
   [[nodiscard]] int socket_fd() const { return socket_fd_; }  // worker_message.h
   [[nodiscard]] int ended_fd() const { return pidfd_; }       // readable once it has ended
 
+  // It was killed, and has not ended: the kernel waits for a thread of it that waits for a disk.
+  // It runs no more.
+  [[nodiscard]] bool IsStuckDying() const;
+
   void Signal(int number) const;
   // Waits for its end, without bound: for when ended_fd() is readable. The exit status, or 128
   // and the signal's number.

@@ -9,6 +9,7 @@ import mmap
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -22,6 +23,11 @@ from harness import mounted, pattern, sha256
 def used_of_file_system(path):
     room = os.statvfs(path)
     return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+def states_of_threads(pid):
+    return [stat.read_text().rpartition(")")[2].split()[0]
+            for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
 
 
 class Mapping:
@@ -214,6 +220,21 @@ class Trouble(MediaTest):
         mount = self.mount(origin, cache_options(disk, memory_mib=16))
         self.freeze(disk)
         self.read_in_time(mount, written, readers=64)
+        self.thaw(disk)
+
+    def test_a_killed_worker_that_a_frozen_disk_keeps_from_ending_is_replaced_all_the_same(self):
+        origin = self.origin()
+        written = self.objects(origin, 24, 1_200_000)
+        disk, _ = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk))
+        self.freeze(disk)
+        self.read_in_time(mount, written)
+        worker = mount.worker()
+        # Else it can end, and this is no test.
+        wait_until(lambda: "D" in states_of_threads(worker))
+        os.kill(worker, signal.SIGKILL)
+        self.read_in_time(mount, written, seconds_max=10)
+        self.assertNotEqual(mount.worker(), worker)
         self.thaw(disk)
 
     def freeze(self, disk):

@@ -120,7 +120,7 @@ class Survival(SurvivalTest):
         mount = self.mount(origin, "transport=dev,recovery_limit=2")
         with open(mount / "file", "rb", buffering=0) as file:
             worker = mount.worker()
-            (state_directory(mount.point) / "state.json").write_text("damaged")
+            mount.password.unlink()
             begun = time.monotonic()
             os.kill(worker, signal.SIGKILL)
             with self.assertRaises(OSError):
