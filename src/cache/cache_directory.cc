@@ -170,6 +170,11 @@ class CacheDirectory final : public CacheStorage {
     return {};
   }
 
+  Result<> SyncAll() override {
+    if (!in_memory_ && syncfs(root_.get()) != 0) return FailSystem("writing out " + name_);
+    return {};
+  }
+
   Result<Room> GetRoom() override {
     struct statvfs file_system {};
     if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);

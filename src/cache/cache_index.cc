@@ -94,14 +94,18 @@ uint32_t CacheIndex::block_count(const ObjectDigest& digest) const {
   return slot == kNoSlot ? 0 : slots_[slot].block_count();
 }
 
-void CacheIndex::SetVerified(const ObjectDigest& digest) {
+void CacheIndex::SetVerified(const ObjectDigest& digest, bool verified) {
   const SlotNumber slot = table_.Find(digest);
-  if (slot != kNoSlot) slots_[slot].set_verified(true);
+  if (slot != kNoSlot) slots_[slot].set_verified(verified);
 }
 
 bool CacheIndex::IsVerified(const ObjectDigest& digest) const {
   const SlotNumber slot = table_.Find(digest);
   return slot != kNoSlot && slots_[slot].verified();
+}
+
+void CacheIndex::ForgetVerified() {
+  slots_.ForEach([](IndexSlot& slot) { slot.set_verified(false); });
 }
 
 void CacheIndex::Join(SlotNumber slot, IndexQueue queue) {

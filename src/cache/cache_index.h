@@ -53,8 +53,10 @@ class CacheIndex {
   [[nodiscard]] uint32_t block_count(const ObjectDigest& digest) const;  // 0: not here
 
   // Every byte of it was checked since this process began. Asking costs a look-up.
-  void SetVerified(const ObjectDigest& digest);
+  void SetVerified(const ObjectDigest& digest, bool verified = true);
   [[nodiscard]] bool IsVerified(const ObjectDigest& digest) const;
+  // None is from now on. Takes a look at each object.
+  void ForgetVerified();
 
   // The object to evict next. It is still in the index and in its totals until Remove, but
   // is not named again unless it is Put. Those that `keep` is true for are passed over,

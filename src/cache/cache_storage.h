@@ -43,6 +43,14 @@ class StoredObject {
   // What both take, in blocks of kCacheBlockBytes.
   virtual Result<uint64_t> BlockCount() = 0;
 
+  // What was written is in the kernel's memory first. Sync waits until it is on the medium.
+  virtual Result<> Sync() = 0;
+  // An error if the medium was found to have lost some of it by now, of this object or of one
+  // beside it. Waits for what is just on its way there, and starts nothing.
+  virtual Result<> ConfirmWritten() = 0;
+  // The next read asks the medium, unless somebody maps the bytes.
+  virtual void DropPages() = 0;
+
   // Of a file that is just the bytes, for reading, valid while this lives; negative if there
   // is none.
   [[nodiscard]] virtual int data_fd() const = 0;
@@ -83,6 +91,10 @@ class CacheStorage {
   virtual Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) = 0;
   // So that a later Scan knows.
   virtual Result<> MarkUsed(const ObjectDigest& name) = 0;
+
+  // Waits until all that was written is on the medium. An error: that could not be, or something
+  // was lost since this was last asked.
+  virtual Result<> SyncAll() = 0;
 
   struct Room {
     uint64_t total_bytes;  // of the file system

@@ -102,7 +102,7 @@ void CacheVolume::EndUse(std::shared_ptr<CachedObject> object) {
   if (--object->user_count > 0) return;
   const auto known = objects_.find(object->name);
   if (known == objects_.end() || known->second != object) return;
-  if (object->state() != CachedObject::State::kHere) {
+  if (object->state() != CachedObject::State::kHere || object->distrusted) {
     objects_.erase(known);
     return;
   }
@@ -286,7 +286,29 @@ std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline dea
   if (!Load(use, deadline)) return nullptr;
   if (use->complete() && !use->checked.full() && use->size_bytes <= kCheckedAtOpenBytesMax)
     RunInTime([this, object = use.object()] { CheckAll(*object, 0); }, deadline);
-  return WholeIfKnown(use).value_or(nullptr);
+  if (const auto known = WholeIfKnown(use)) return *known;
+  // Owned by both sides: who gives up leaves it behind.
+  const auto works = std::make_shared<std::atomic<bool>>(false);
+  RunInTime([this, object = use.object(), works] { *works = MayBeReadAlone(*object); }, deadline);
+  return *works ? GiveOut(use) : nullptr;
+}
+
+// Whether the medium can be read at all where this lies, and is not known to have lost something
+// of it. May wait for the medium.
+bool CacheVolume::MayBeReadAlone(CachedObject& object) {
+  std::byte first{};
+  if (const Result<> read = object.stored()->ReadData(0, {&first, 1}); !read) {
+    OnBadSpot(object, read.error());
+    return false;
+  }
+  return ConfirmWritten(object);
+}
+
+std::shared_ptr<const WholeFile> CacheVolume::GiveOut(const Use& use) {
+  const std::scoped_lock lock(mutex_);
+  if (use->state() != CachedObject::State::kHere || use->distrusted) return nullptr;
+  ++use->user_count;
+  return std::make_shared<File>(Use(*this, use.object()));
 }
 
 std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const Use& use) {
@@ -294,19 +316,23 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   if (object.size_bytes < options_.whole_bytes_min || object.size_bytes == 0) return nullptr;
   if (!health_.usable()) return nullptr;
   if (object.state() == CachedObject::State::kUnknown) return std::nullopt;
-  const std::scoped_lock lock(mutex_);
-  if (object.state() != CachedObject::State::kHere || !object.complete()) return nullptr;
-  if (object.stored()->data_fd() < 0) return nullptr;
-  if (!object.checked.full()) {
-    if (!object.to_be_checked && to_check_.size() < kToCheckMax) {
-      object.to_be_checked = true;
-      to_check_.push_back(use.object());
-      work_came_.notify_all();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (object.state() != CachedObject::State::kHere || !object.complete() || object.distrusted)
+      return nullptr;
+    if (object.stored()->data_fd() < 0) return nullptr;
+    if (!object.checked.full()) {
+      if (!object.to_be_checked && to_check_.size() < kToCheckMax) {
+        object.to_be_checked = true;
+        to_check_.push_back(use.object());
+        work_came_.notify_all();
+      }
+      return nullptr;
     }
-    return nullptr;
   }
-  ++object.user_count;
-  return std::make_shared<File>(Use(*this, use.object()));
+  std::byte first{};
+  if (!IsOnMedium(object) || !object.stored()->ReadDataNow(0, {&first, 1})) return std::nullopt;
+  return GiveOut(use);
 }
 
 Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {

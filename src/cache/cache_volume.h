@@ -192,6 +192,9 @@ class CacheVolume {
   bool CheckAll(CachedObject& object, uint64_t bytes_per_second);
   void PutAside(CachedObject& object, const std::string& why);
 
+  bool MayBeReadAlone(CachedObject& object);
+  std::shared_ptr<const WholeFile> GiveOut(const Use& use);
+
   void Write(CachedObject& object, const CacheChunk& chunk);
   Result<> WritePages(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
   Result<> MakeFiles(CachedObject& object);
@@ -204,6 +207,14 @@ class CacheVolume {
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
   void OnBadSpot(CachedObject& object, const Error& error);
+
+  // What is believed of bytes that were written or compared (cache_volume_trust.cc).
+  bool ConfirmWritten(CachedObject& object);
+  bool IsOnMedium(const CachedObject& object) const;
+  void OnLostWrites(const Error& error);
+  void Distrust();
+  bool SyncIsDue() const;
+  void SyncNow();
 
   void Maintain();
   bool Scan();
@@ -243,6 +254,18 @@ class CacheVolume {
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue
 
   std::atomic<uint32_t> stalled_count_{0};
+
+  // Syncs of the medium, by number: the last that began, the last that went well, and the last
+  // to begin before something was written. What was there at the start counts as written.
+  std::atomic<uint64_t> sync_begun_{1};
+  std::atomic<uint64_t> sync_done_{0};
+  std::atomic<uint64_t> written_in_sync_{1};
+  std::atomic<bool> lost_writes_{false};  // ever
+  std::atomic<bool> met_errors_{false};   // since it last worked
+  Instant next_sync_{};                   // of the upkeep alone, as what follows
+  Instant next_look_at_room_{};
+  Instant next_scrub_{};
+  bool scrubs_again_ = false;  // what was compared before as well
 
   // Last: their work uses all of the above.
   std::optional<ThreadPool> readers_;

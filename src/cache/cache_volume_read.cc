@@ -54,6 +54,8 @@ void CacheVolume::LoadNow(CachedObject& object) {
     const std::scoped_lock index_lock(mutex_);
     verified = index_.IsVerified(object.name);
   }
+  object.written_in_sync = written_in_sync_.load();
+  if (!verified && lost_writes_) (*stored)->DropPages();
   object.SetStored(*std::move(stored));
   if (verified) {
     object.present.Add(0, object.page_count);
@@ -110,7 +112,7 @@ void CacheVolume::ReadTable(CachedObject& object) {
 bool CacheVolume::ReadNow(const CachedObject& object, uint64_t offset, std::span<std::byte> out) {
   const ByteRange range{offset, out.size()};
   const uint64_t first = object.FirstPageOf(range);
-  if (object.checked.Has(first, object.EndPageOf(range) - first)) {
+  if (!object.distrusted && object.checked.Has(first, object.EndPageOf(range) - first)) {
     StoredObject* const stored = object.stored();
     return stored != nullptr && stored->ReadDataNow(offset, out);
   }
@@ -135,7 +137,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
   const uint64_t end = object.EndPageOf(range);
   StoredObject* const stored = object.stored();
   if (stored == nullptr || !object.present.Has(first, end - first)) return nullptr;
-  const bool checked = object.checked.Has(first, end - first);
+  const bool checked = !object.distrusted && object.checked.Has(first, end - first);
   const ByteRange pages = checked ? range : object.RangeOfPages(first, end);
   CacheChunk chunk = MakeChunk(pages.offset, pages.length);
   if (const Result<> read = stored->ReadData(pages.offset, {chunk.bytes.get(), chunk.size_bytes});
@@ -143,6 +145,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
     OnBadSpot(object, read.error());
     return nullptr;
   }
+  if (checked && !ConfirmWritten(object)) return nullptr;
   if (!checked && !Check(object, first, chunk.span())) return nullptr;
   if (pages == range) return std::make_shared<const CacheChunk>(std::move(chunk));
   CacheChunk part = MakeChunk(range.offset, range.length);
@@ -169,6 +172,7 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
     PutAside(object, "page " + std::to_string(first_page + i) + " does not have its checksum");
     return false;
   }
+  if (object.distrusted) return true;
   object.checked.Add(first_page, page_count);
   if (object.checked.full()) {
     const std::scoped_lock lock(mutex_);
@@ -180,7 +184,7 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
 // REQUIRES: mutex_ held. By now the name may be another object's files.
 void CacheVolume::NoteVerified(const CachedObject& object) {
   const auto known = objects_.find(object.name);
-  if (known != objects_.end() && known->second.get() == &object &&
+  if (known != objects_.end() && known->second.get() == &object && !object.distrusted &&
       object.state() == CachedObject::State::kHere)
     index_.SetVerified(object.name);
 }
@@ -229,9 +233,14 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
     object.SetState(CachedObject::State::kGone);
     const auto known = objects_.find(object.name);
     if (known != objects_.end()) {
-      // By now the name may have new files, which who uses them checks by themselves.
-      if (known->second.get() != &object) return;
-      idle_.erase(object.idle_since);
+      // The upkeep found it, or the name has new files by now: who uses it compares from now on.
+      if (known->second.get() != &object && known->second->user_count > 0) {
+        known->second->distrusted = true;
+        index_.SetVerified(object.name, false);
+        return;
+      }
+      known->second->SetState(CachedObject::State::kGone);
+      idle_.erase(known->second->idle_since);
       kept = std::move(known->second);
       objects_.erase(known);
     } else if (scanned_ && !index_.Contains(object.name)) {
@@ -263,6 +272,7 @@ void CacheVolume::OnFailure(const Error& error) {
     full_until_ = clock_.Now() + std::chrono::seconds(1);
     return;
   }
+  met_errors_ = true;
   health_.OnFailure(error.detail);
 }
 

@@ -17,6 +17,9 @@ namespace {
 constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
 // Of more, the bits alone would take much memory; they are checked as they are read.
 constexpr uint64_t kScrubbedPagesMax = uint64_t{1} << 28;
+constexpr Duration kScrubEvery = std::chrono::hours(24);
+// Others fill a medium, too, while nothing is written here.
+constexpr Duration kRoomLookedAtEvery = std::chrono::seconds(5);
 constexpr int kNiceness = 10;
 constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
 constexpr char kTrialIdentity[] = "a trial of the medium";
@@ -27,7 +30,6 @@ void CacheVolume::Maintain() {
   pthread_setname_np(pthread_self(), "cache-upkeep");
   // The first readers come now; the count can wait.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
-  bool scrubbed = false;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!scanned_ && health_.usable()) {
@@ -64,11 +66,24 @@ void CacheVolume::Maintain() {
       lock.unlock();
       Try();
       lock.lock();
-    } else if (scanned_ && !scrubbed && options_.may_wait) {
+    } else if (SyncIsDue()) {
+      lock.unlock();
+      SyncNow();
+      lock.lock();
+    } else if (scanned_ && options_.may_wait && health_.usable() &&
+               clock_.Now() >= next_look_at_room_) {
+      next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
+      lock.unlock();
+      Reserve(0);  // others may have filled the medium
+      lock.lock();
+    } else if (scanned_ && options_.may_wait && clock_.Now() >= next_scrub_) {
       lock.unlock();
       Scrub();
       lock.lock();
-      scrubbed = to_check_.empty();  // else it was cut short
+      if (to_check_.empty() && !stopping_) {  // else it was cut short
+        next_scrub_ = clock_.Now() + kScrubEvery;
+        scrubs_again_ = true;
+      }
     } else {
       work_came_.wait_for(lock, kTrialLooksEvery);
     }
@@ -115,7 +130,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_ || !to_check_.empty()) return false;
-    if (!health_.usable() || index_.IsVerified(name)) return true;
+    if (!health_.usable() || (index_.IsVerified(name) && !scrubs_again_)) return true;
     scrubbed_ = name;
   }
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
@@ -139,6 +154,8 @@ void CacheVolume::Try() {
     ASSIGN_OR_RETURN(const std::unique_ptr<StoredObject> stored,
                      storage_->Create(name, identity.size()));
     RETURN_IF_ERROR(stored->WriteData(0, std::as_bytes(std::span(identity))));
+    RETURN_IF_ERROR(stored->Sync());
+    stored->DropPages();
     std::string found(identity.size(), '\0');
     RETURN_IF_ERROR(stored->ReadData(0, std::as_writable_bytes(std::span(found))));
     if (found != identity) return Fail(Errc::kCorrupt, "what was read is not what was written");
@@ -146,6 +163,7 @@ void CacheVolume::Try() {
   };
   const Result<> passed = trial();
   if (passed) {
+    if (met_errors_.exchange(false)) Distrust();
     health_.OnTrialPassed();
   } else if (passed.error().code == Errc::kNoSpace) {
     (void)storage_->Remove(name);

@@ -50,9 +50,12 @@ void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
       metrics_.filled_bytes.Add(run.length);
     } else {
       metrics_.dropped_bytes.Add(run.length);
-      // The object's own trouble is none of the medium.
+      // The object's own trouble is none of the medium. Files that cannot be made because their
+      // directory is not there are.
       const Errc code = written.error().code;
-      if (code == Errc::kUnreachable || code == Errc::kNoSpace) OnFailure(written.error());
+      if (code == Errc::kUnreachable || code == Errc::kNoSpace ||
+          (code == Errc::kNotFound && object.state() == CachedObject::State::kAbsent))
+        OnFailure(written.error());
     }
     page = run_end;
   }
@@ -76,6 +79,8 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
         bytes.subspan(begin, std::min<size_t>(object.page_bytes, bytes.size() - begin));
     checksums[i] = PageChecksum(object.name, first_page + i, page);
   }
+  object.written_in_sync = sync_begun_.load();
+  written_in_sync_ = sync_begun_.load();
   Result<> written = is_new ? MakeFiles(object) : Result<>();
   if (written) written = object.stored()->WriteData(first_page * object.page_bytes, bytes);
   // The checksums last: a page without one is not there.
@@ -220,7 +225,7 @@ void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
     return;
   index_.Put(object.name,
              static_cast<uint32_t>(*block_count + TreeBlocksFor(object.present.count())));
-  if (object.checked.full()) index_.SetVerified(object.name);
+  if (object.checked.full() && !object.distrusted) index_.SetVerified(object.name);
 }
 
 }  // namespace shoal

@@ -109,6 +109,12 @@ class CachedObject {
   PageSet checked;      // of those, written by this process or compared with their checksum
   FlightTable flights;  // what is on its way here
 
+  // The medium lost something of what it had taken, and perhaps of this: what is read of it is
+  // compared each time.
+  std::atomic<bool> distrusted{false};
+  // The volume's sync that was the last to begin before it was written, or loaded.
+  std::atomic<uint64_t> written_in_sync{0};
+
   // Held across I/O, on purpose: one thread at a time loads or writes an object's files, and
   // who reads does not take it.
   std::mutex write_mutex;

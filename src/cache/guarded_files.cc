@@ -122,4 +122,23 @@ Result<> WriteAt(int fd, uint64_t offset, std::span<const std::byte> bytes,
   return {};
 }
 
+Result<> SyncFile(int fd, const std::string& shown) {
+  if (fdatasync(fd) != 0) return FailSystem("writing out " + shown);
+  return {};
+}
+
+// Linux keeps an error of writing out with the file, and tells each descriptor once.
+Result<> ConfirmWritten(int fd, uint64_t offset, uint64_t length, const std::string& shown) {
+  if (sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
+                      SYNC_FILE_RANGE_WAIT_BEFORE) != 0 &&
+      errno != EINVAL && errno != ENOSYS)
+    return FailSystem("writing out " + shown);
+  return {};
+}
+
+void DropPages(int fd, uint64_t offset, uint64_t length) {
+  (void)posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
+                      POSIX_FADV_DONTNEED);
+}
+
 }  // namespace shoal

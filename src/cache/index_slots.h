@@ -96,6 +96,12 @@ class IndexSlots {
     --size_;
   }
 
+  // Free ones included.
+  template <class Visit>
+  void ForEach(Visit visit) {
+    for (SlotNumber slot = 0; slot < used_; ++slot) visit((*this)[slot]);
+  }
+
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] size_t memory_bytes() const {
     return chunks_.size() * kChunkSlots * sizeof(IndexSlot) +

@@ -32,6 +32,12 @@ constexpr uint64_t kLengthenedByBlocks = 1024;
 // More uses than this between two writes are forgotten: they only order what is there at a start.
 constexpr size_t kUsedNotedMax = 4096;
 
+// What lies behind an object is another's, and perhaps not on the medium yet: nobody would notice
+// if the kernel read it too early (cache_volume_trust.cc).
+void ReadNoFurther(int fd) {
+  (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+}
+
 uint32_t Now() {
   return static_cast<uint32_t>(std::time(nullptr));
 }
@@ -295,6 +301,7 @@ Result<> Shelf::LoadNow() {
   length_blocks_ = static_cast<uint64_t>(bytes_stat.st_size) / kCacheBlockBytes;
   log_entry_count_ = log->size() / kShelfEntryBytes;
   log_is_ragged_ = log->size() % kShelfEntryBytes != 0;
+  ReadNoFurther(bytes.get());
   bytes_to_read_ = std::move(bytes);
   read_fd_ = bytes_to_read_.get();
   const MutexLock lock(mutex_);
@@ -352,6 +359,7 @@ Result<> Shelf::MakeWritable() {
     if (is_new) unlinkat(folder_fd_, FileName(kBytesSuffix).c_str(), 0);
     return failed;
   }
+  ReadNoFurther(bytes.get());
   bytes_ = std::move(bytes);
   write_fd_ = bytes_.get();
   if (is_new) read_fd_ = bytes_.get();

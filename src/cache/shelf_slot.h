@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cache/cache_storage.h"
+#include "cache/guarded_files.h"
 #include "cache/shelf_log.h"
 
 namespace shoal {
@@ -30,6 +31,14 @@ class ShelfSlot : public StoredObject {
   Result<uint64_t> NextMetaData(uint64_t offset) override;
   Result<uint64_t> DataBytes() override { return place_.size_bytes; }
   Result<uint64_t> BlockCount() override { return place_.block_count(); }
+  Result<> Sync() override { return SyncFile(read_fd_, shelf_); }
+  Result<> ConfirmWritten() override {
+    return shoal::ConfirmWritten(read_fd_, meta_offset(), place_.block_count() * kCacheBlockBytes,
+                                 shelf_);
+  }
+  void DropPages() override {
+    shoal::DropPages(read_fd_, meta_offset(), place_.block_count() * kCacheBlockBytes);
+  }
   [[nodiscard]] int data_fd() const override { return -1; }
 
  protected:

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ namespace shoal {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
 ObjectDigest NameOf(const std::string& object) {
@@ -315,6 +317,25 @@ TEST_F(ShelfTest, ThreadsThatMakeReadAndRemoveSideBySideSeeTheirOwnBytesOnly) {
       }
     });
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(ShelfTest, AnIndexThatCannotBeReadIsGivenUpAfterSomeTrials) {
+  Put("a", "bytes of a");
+  Restart();
+  // There is a descriptor for the bytes, and none for the index.
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = dup(folder_.get());
+  close(next);
+  const rlimit scarce{static_cast<rlim_t>(next) + 1, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &scarce);
+  std::vector<Errc> met;
+  for (int i = 0; i < 4; ++i) met.push_back(shelf_->Open(NameOf("a")).error().code);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_THAT(met, ElementsAre(Errc::kUnreachable, Errc::kUnreachable, Errc::kUnreachable,
+                               Errc::kNotFound));
+  Put("a", "bytes of a");
+  EXPECT_EQ(BytesOf(**shelf_->Open(NameOf("a"))), "bytes of a");
 }
 
 }  // namespace

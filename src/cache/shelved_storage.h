@@ -32,6 +32,7 @@ class ShelvedStorage final : public CacheStorage {
   Result<> Scan(const std::function<bool(const Found&)>& visit) override;
   Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override;
   Result<> MarkUsed(const ObjectDigest& name) override;
+  Result<> SyncAll() override { return files_->SyncAll(); }
   Result<Room> GetRoom() override;
   Result<> Resize(uint64_t capacity_bytes) override { return files_->Resize(capacity_bytes); }
   [[nodiscard]] size_t memory_bytes() override;

@@ -67,4 +67,13 @@ Result<uint64_t> StoredFiles::BlockCount() {
   return blocks;
 }
 
+Result<> StoredFiles::Sync() {
+  RETURN_IF_ERROR(SyncFile(data_.get(), name_));
+  return SyncFile(meta_.get(), name_);
+}
+
+void StoredFiles::DropPages() {
+  for (const FileDescriptor* fd : {&data_, &meta_}) shoal::DropPages(fd->get(), 0, 0);
+}
+
 }  // namespace shoal

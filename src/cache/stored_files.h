@@ -7,6 +7,7 @@
 
 #include "base/file_descriptor.h"
 #include "cache/cache_storage.h"
+#include "cache/guarded_files.h"
 
 namespace shoal {
 
@@ -33,6 +34,9 @@ class StoredFiles final : public StoredObject {
   Result<uint64_t> NextMetaData(uint64_t offset) override;
   Result<uint64_t> DataBytes() override;
   Result<uint64_t> BlockCount() override;
+  Result<> Sync() override;
+  Result<> ConfirmWritten() override { return shoal::ConfirmWritten(data_.get(), 0, 0, name_); }
+  void DropPages() override;
   [[nodiscard]] int data_fd() const override { return data_.get(); }
 
  private:

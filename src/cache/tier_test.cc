@@ -19,6 +19,7 @@
 #include "cache/cache_directory.h"
 #include "testing/adjustable_clock.h"
 #include "testing/collecting_sink.h"
+#include "testing/disk_tier.h"
 #include "testing/eventually.h"
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
@@ -27,103 +28,7 @@
 namespace shoal {
 namespace {
 
-namespace fs = std::filesystem;
-
-using Data = std::vector<std::byte>;
-
-ObjectVersion Object(uint64_t size_bytes, std::string key = "key", std::string etag = "\"1\"") {
-  return {std::move(key), std::move(etag), size_bytes};
-}
-
-Data Expected(const ObjectVersion& object, ByteRange range) {
-  Data data(range.length);
-  MemoryRangeSource::Generate(object, range.offset, data);
-  return data;
-}
-
-class TierTest : public ::testing::Test {
- protected:
-  // A tier of disk directories, each with StorageTrouble of its own.
-  void Mount(uint64_t capacity_bytes = 64 * kMiB, size_t directory_count = 1,
-             uint32_t page_bytes = 16 * kKiB) {
-    Unmount();
-    std::vector<std::unique_ptr<CacheVolume>> volumes;
-    troubles_.clear();
-    for (size_t i = 0; i < directory_count; ++i) {
-      const fs::path path = outside_.path() / std::to_string(i);
-      fs::create_directories(path);
-      auto storage = OpenCacheDirectory(path, 0, Duration::zero());
-      ASSERT_TRUE(storage) << storage.error().detail;
-      troubles_.push_back(std::make_shared<StorageTrouble>());
-      volumes.push_back(std::make_unique<CacheVolume>(
-          VolumeOptions{
-              .capacity_bytes = capacity_bytes, .page_bytes = page_bytes, .free_bytes_min = 0},
-          std::make_unique<TroubledStorage>(*std::move(storage), troubles_.back()), clock_));
-      volumes.back()->WaitUntilScanned();
-    }
-    tier_ =
-        std::make_unique<Tier>(TierOptions{.bucket_identity = bucket_, .page_bytes = page_bytes},
-                               std::move(volumes), origin_);
-  }
-  void Unmount() { tier_.reset(); }
-  CacheVolume& Volume(size_t index = 0) { return *tier_->volumes()[index]; }
-  StorageTrouble& Trouble(size_t index = 0) { return *troubles_[index]; }
-  void WaitUntilWritten() {
-    for (const auto& volume : tier_->volumes()) volume->WaitUntilWritten();
-  }
-
-  static ::testing::AssertionResult Reads(ObjectBytes& bytes, const ObjectVersion& object,
-                                          ByteRange range) {
-    CollectingSink sink;
-    const auto read = bytes.Read({.range = range, .deadline = {}}, sink);
-    if (!read) return ::testing::AssertionFailure() << read.error().detail;
-    if (sink.data != Expected(object, range))
-      return ::testing::AssertionFailure() << "wrong bytes at " << range.offset;
-    return ::testing::AssertionSuccess();
-  }
-  ::testing::AssertionResult Reads(const ObjectVersion& object, ByteRange range) {
-    return Reads(*tier_->Open(object), object, range);
-  }
-  void Keep(const ObjectVersion& object) {
-    ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
-    WaitUntilWritten();
-  }
-  // Files of the cache with this suffix, in all directories.
-  std::vector<fs::path> Files(const std::string& suffix) const {
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::recursive_directory_iterator(outside_.path()))
-      if (entry.path().extension() == suffix &&
-          entry.path().parent_path().filename() != "quarantine")
-        files.push_back(entry.path());
-    return files;
-  }
-  // As du(1) counts.
-  uint64_t UsedOnDisk(size_t index = 0) const {
-    uint64_t bytes = 0;
-    const auto add = [&](const fs::path& path) {
-      struct stat file {};
-      if (lstat(path.c_str(), &file) == 0) bytes += static_cast<uint64_t>(file.st_blocks) * 512;
-    };
-    for (const auto& entry :
-         fs::recursive_directory_iterator(outside_.path() / std::to_string(index)))
-      add(entry.path());
-    return bytes;
-  }
-  static void FlipByte(const fs::path& path, uint64_t offset) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(offset));
-    const char byte = static_cast<char>(file.get());
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(static_cast<char>(~byte));
-  }
-
-  TemporaryDirectory outside_;
-  AdjustableClock clock_;
-  MemoryRangeSource origin_;
-  std::string bucket_ = "http://host bucket";
-  std::vector<std::shared_ptr<StorageTrouble>> troubles_;
-  std::unique_ptr<Tier> tier_;
-};
+class TierTest : public DiskTierTest {};
 
 TEST_F(TierTest, WhatWasReadIsReadAgainWithoutTheOrigin) {
   Mount();
@@ -423,107 +328,6 @@ TEST_F(TierTest, WhatIsInUseIsNotEvicted) {
   EXPECT_LE(UsedOnDisk(), 4 * kMiB);
 }
 
-TEST_F(TierTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
-  Mount();
-  std::vector<ObjectVersion> objects;
-  for (int i = 0; i < 12; ++i) {
-    objects.push_back(Object(kMiB, "key" + std::to_string(i)));
-    Keep(objects.back());
-  }
-  Trouble().Freeze();
-  for (const ObjectVersion& object : objects) EXPECT_TRUE(Reads(object, {0, kMiB}));
-  EXPECT_EQ(origin_.fetch_count(), 24);
-  EXPECT_FALSE(Volume().usable()) << "after a few reads that were stuck";
-  EXPECT_LE(Volume().metrics().stalled_reads.Value(), 5) << "the others did not even try";
-  EXPECT_EQ(tier_->Open(objects[0])->Whole({}), nullptr) << "the kernel would wait for it";
-  Trouble().Thaw();
-  clock_.Advance(std::chrono::minutes(2));
-  while (!Volume().usable()) std::this_thread::yield();
-  EXPECT_TRUE(Reads(objects[0], {0, kMiB}));
-  EXPECT_EQ(origin_.fetch_count(), 24);
-}
-
-TEST_F(TierTest, AFullDiskFailsNoRead) {
-  Mount();
-  Trouble().FailCall(0, {Errc::kNoSpace, "full"}, true);
-  const ObjectVersion object = Object(3 * kMiB);
-  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
-  WaitUntilWritten();
-  Trouble().EndFailing();
-  EXPECT_TRUE(Volume().usable()) << "it can be read";
-  clock_.Advance(std::chrono::seconds(2));
-  Keep(object);
-  const size_t before = origin_.fetch_count();
-  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
-  EXPECT_EQ(origin_.fetch_count(), before);
-}
-
-TEST_F(TierTest, WhatIsKeptAfterAFirstWriteThatFailedSurvivesARestart) {
-  Mount();
-  const ObjectVersion object = Object(3 * kMiB);
-  for (uint64_t failing = 0; failing <= 10; ++failing) {
-    Unmount();
-    fs::remove_all(outside_.path() / "0");
-    Mount();
-    auto bytes = tier_->Open(object);
-    Trouble().FailCall(failing, {Errc::kNoSpace, "full"}, false);
-    ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
-    WaitUntilWritten();
-    Trouble().EndFailing();
-    // More than once where it was the upkeep's call that failed, and it says so late.
-    for (int turn = 0; turn < 3 && tier_->Cover(object, {}).cached_bytes < 2 * kMiB; ++turn) {
-      clock_.Advance(std::chrono::seconds(2));
-      ASSERT_TRUE(Reads(*bytes, object, {kMiB, 2 * kMiB}));
-      WaitUntilWritten();
-    }
-    bytes.reset();
-    Mount();
-    const size_t before = origin_.fetch_count();
-    ASSERT_TRUE(Reads(object, {kMiB, 2 * kMiB}));
-    EXPECT_EQ(origin_.fetch_count(), before) << "call " << failing;
-    EXPECT_EQ(Volume().metrics().put_aside.Value(), 0) << "call " << failing;
-  }
-}
-
-// Each call of the storage fails once, then from there on; every read is right all the same.
-TEST_F(TierTest, WhicheverCallFailsNoReadDoes) {
-  const ObjectVersion kept = Object(kMiB + 5, "kept");
-  const ObjectVersion fresh = Object(kMiB + 5, "fresh");
-  const auto story = [&] {
-    for (const ObjectVersion& object : {kept, fresh, kept}) {
-      const auto bytes = tier_->Open(object);
-      ASSERT_TRUE(Reads(*bytes, object, {0, object.size_bytes}));
-      WaitUntilWritten();
-      const auto whole = bytes->Whole({});
-      Data data(object.size_bytes);
-      if (whole == nullptr) continue;
-      ASSERT_EQ(pread(whole->fd(), data.data(), data.size(), 0), static_cast<ssize_t>(data.size()));
-      ASSERT_TRUE(data == Expected(object, {0, object.size_bytes}));
-    }
-  };
-  uint64_t call_count = 1;
-  for (const Errc code : {Errc::kUnreachable, Errc::kNoSpace})
-    for (const bool from_then_on : {false, true})
-      for (uint64_t index = 0; index < call_count; ++index) {
-        Unmount();
-        for (const auto& folder : fs::directory_iterator(outside_.path()))
-          fs::remove_all(folder.path());
-        Mount();
-        Keep(kept);
-        Mount();
-        Trouble().FailCall(index, {code, "injected"}, from_then_on);
-        ASSERT_NO_FATAL_FAILURE(story()) << "call " << index;
-        if (index == 0) {
-          Trouble().FailCall(~uint64_t{0}, {}, false);
-          Unmount();
-          Mount();
-          Trouble().FailCall(~uint64_t{0}, {}, false);
-          ASSERT_NO_FATAL_FAILURE(story());
-          call_count = Trouble().call_count() + 8;
-        }
-      }
-}
-
 TEST_F(TierTest, DirectoriesMayComeAndGoAndWhatTheyHaveIsFound) {
   constexpr int kCount = 60;
   Mount(64 * kMiB, 3);
@@ -539,18 +343,6 @@ TEST_F(TierTest, DirectoriesMayComeAndGoAndWhatTheyHaveIsFound) {
     EXPECT_TRUE(Reads(Object(50'000, "key" + std::to_string(i)), {0, 50'000}));
   EXPECT_GT(origin_.fetch_count(), kCount);
   EXPECT_LT(origin_.fetch_count(), 2 * kCount);
-}
-
-TEST_F(TierTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
-  Mount(64 * kMiB, 2);
-  Trouble(0).FailCall(0, {Errc::kUnreachable, "broken"}, true);
-  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
-  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
-  const size_t before = origin_.fetch_count();
-  for (int i = 0; i < 12; ++i)
-    EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
-  EXPECT_EQ(origin_.fetch_count(), before);
-  EXPECT_FALSE(Volume(0).usable());
 }
 
 TEST_F(TierTest, AnObjectOfWhichTwoDirectoriesHaveAPartIsMadeWholeInOne) {

@@ -28,10 +28,35 @@ class StorageTrouble {
   void EndFailing() {
     const std::scoped_lock lock(mutex_);
     fail_at_.reset();
+    spoiled_ = false;
+    lost_ = false;
   }
   [[nodiscard]] uint64_t call_count() const {
     const std::scoped_lock lock(mutex_);
     return call_count_;
+  }
+
+  // Objects that are there cannot be read any more; those that are made anew can.
+  void SpoilWhatIsThere() {
+    const std::scoped_lock lock(mutex_);
+    spoiled_ = true;
+  }
+  [[nodiscard]] bool spoiled() const {
+    const std::scoped_lock lock(mutex_);
+    return spoiled_;
+  }
+  // The medium turns out not to have taken what was written; nothing is in memory any more.
+  void LoseWrites() {
+    const std::scoped_lock lock(mutex_);
+    lost_ = true;
+  }
+  [[nodiscard]] bool lost() const {
+    const std::scoped_lock lock(mutex_);
+    return lost_;
+  }
+  // As the kernel says it.
+  [[nodiscard]] Result<> TellLost() const {
+    return lost() ? Fail(Errc::kUnreachable, "writing out") : Result<>();
   }
 
   // Every call waits from now on, until Thaw. ReadDataNow says that it would have to.
@@ -73,6 +98,8 @@ class StorageTrouble {
   std::optional<uint64_t> fail_at_;
   bool fail_on_ = false;
   Error error_{};
+  bool spoiled_ = false;
+  bool lost_ = false;
   bool frozen_ = false;
   size_t stuck_count_ = 0;
 };
@@ -84,12 +111,12 @@ class TroubledStorage final : public CacheStorage {
 
   Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());
-    return Wrapped(real_->Open(name));
+    return Wrapped(real_->Open(name), /*was_there=*/true);
   }
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
                                                uint64_t size_bytes) override {
     RETURN_IF_ERROR(trouble_->Pass());
-    return Wrapped(real_->Create(name, size_bytes));
+    return Wrapped(real_->Create(name, size_bytes), /*was_there=*/false);
   }
   Result<> Remove(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());
@@ -111,6 +138,11 @@ class TroubledStorage final : public CacheStorage {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->MarkUsed(name);
   }
+  Result<> SyncAll() override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    RETURN_IF_ERROR(trouble_->TellLost());
+    return real_->SyncAll();
+  }
   Result<Room> GetRoom() override {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->GetRoom();
@@ -121,14 +153,18 @@ class TroubledStorage final : public CacheStorage {
  private:
   class Object final : public StoredObject {
    public:
-    Object(std::unique_ptr<StoredObject> real, std::shared_ptr<StorageTrouble> trouble)
-        : real_(std::move(real)), trouble_(std::move(trouble)) {}
+    Object(std::unique_ptr<StoredObject> real, std::shared_ptr<StorageTrouble> trouble,
+           bool was_there)
+        : real_(std::move(real)), trouble_(std::move(trouble)), was_there_(was_there) {}
     Result<> ReadData(uint64_t offset, std::span<std::byte> out) override {
       RETURN_IF_ERROR(trouble_->Pass());
+      if (was_there_ && trouble_->spoiled()) return Fail(Errc::kUnreachable, "a bad spot");
       return real_->ReadData(offset, out);
     }
     bool ReadDataNow(uint64_t offset, std::span<std::byte> out) override {
-      return !trouble_->frozen() && trouble_->Pass() && real_->ReadDataNow(offset, out);
+      if (trouble_->frozen() || trouble_->lost() || (was_there_ && trouble_->spoiled()))
+        return false;
+      return trouble_->Pass() && real_->ReadDataNow(offset, out);
     }
     Result<> WriteData(uint64_t offset, std::span<const std::byte> bytes) override {
       RETURN_IF_ERROR(trouble_->Pass());
@@ -154,16 +190,28 @@ class TroubledStorage final : public CacheStorage {
       RETURN_IF_ERROR(trouble_->Pass());
       return real_->BlockCount();
     }
+    Result<> Sync() override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      return real_->Sync();
+    }
+    Result<> ConfirmWritten() override {
+      RETURN_IF_ERROR(trouble_->Pass());
+      RETURN_IF_ERROR(trouble_->TellLost());
+      return real_->ConfirmWritten();
+    }
+    void DropPages() override { real_->DropPages(); }
     [[nodiscard]] int data_fd() const override { return real_->data_fd(); }
 
    private:
     const std::unique_ptr<StoredObject> real_;
     const std::shared_ptr<StorageTrouble> trouble_;
+    const bool was_there_;
   };
 
-  Result<std::unique_ptr<StoredObject>> Wrapped(Result<std::unique_ptr<StoredObject>> real) {
+  Result<std::unique_ptr<StoredObject>> Wrapped(Result<std::unique_ptr<StoredObject>> real,
+                                                bool was_there) {
     if (!real) return real;
-    return std::make_unique<Object>(*std::move(real), trouble_);
+    return std::make_unique<Object>(*std::move(real), trouble_, was_there);
   }
 
   const std::unique_ptr<CacheStorage> real_;

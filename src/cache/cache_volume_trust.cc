@@ -1,0 +1,77 @@
+// What a volume believes of the bytes that it has written or compared.
+//
+// A write ends when the kernel has taken the bytes; whether the medium took them shows later, as
+// an error that the kernel keeps. Until then the kernel's own pages are right; when it has given
+// them up, what is read is whatever the medium has. So bytes are believed only as long as no such
+// error is known: it is asked for whenever bytes come from the medium that were written, or first
+// read, since the last sync went well; and there is a sync every half a minute while there is
+// something to write. After an error nothing is believed any more, and everything is compared
+// with its checksum when it is next read from the medium.
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "base/log.h"
+#include "cache/cache_volume.h"
+
+namespace shoal {
+namespace {
+
+// The kernel writes out what is older than that by itself, as a rule.
+constexpr Duration kSyncEvery = std::chrono::seconds(30);
+
+}  // namespace
+
+bool CacheVolume::IsOnMedium(const CachedObject& object) const {
+  return !options_.may_wait || object.written_in_sync < sync_done_;
+}
+
+// May wait for the medium. False: they are not to be believed.
+bool CacheVolume::ConfirmWritten(CachedObject& object) {
+  if (object.distrusted) return false;
+  if (IsOnMedium(object)) return true;
+  const Result<> confirmed = object.stored()->ConfirmWritten();
+  if (!confirmed) OnLostWrites(confirmed.error());
+  return confirmed.has_value();
+}
+
+void CacheVolume::OnLostWrites(const Error& error) {
+  log::Error("the cache at {} lost what it had taken, and is compared anew: {}", storage_->name(),
+             error.detail);
+  Distrust();
+  OnFailure(error);
+}
+
+void CacheVolume::Distrust() {
+  lost_writes_ = true;
+  std::vector<std::shared_ptr<CachedObject>> kept;  // files are closed after the lock
+  {
+    const std::scoped_lock lock(mutex_);
+    index_.ForgetVerified();
+    scrubbed_.reset();
+    for (auto& [name, object] : objects_) {
+      object->distrusted = true;
+      kept.push_back(object);
+    }
+    // The next who opens one of those that nobody uses looks at it anew.
+    for (const auto& [since, object] : idle_) objects_.erase(object->name);
+    idle_.clear();
+  }
+  for (const auto& object : kept)
+    if (StoredObject* const stored = object->stored(); stored != nullptr) stored->DropPages();
+}
+
+bool CacheVolume::SyncIsDue() const {
+  return options_.may_wait && health_.usable() && written_in_sync_ >= sync_done_ &&
+         clock_.Now() >= next_sync_;
+}
+
+void CacheVolume::SyncNow() {
+  next_sync_ = clock_.Now() + kSyncEvery;
+  const uint64_t number = ++sync_begun_;
+  const Result<> synced = storage_->SyncAll();
+  if (!synced) return OnLostWrites(synced.error());
+  sync_done_ = number;
+}
+
+}  // namespace shoal

@@ -1,0 +1,207 @@
+// A medium that fails, is full or hangs, below a tier that goes on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cache/tier.h"
+#include "testing/disk_tier.h"
+#include "testing/eventually.h"
+
+namespace shoal {
+namespace {
+
+class FailingMediumTest : public DiskTierTest {};
+
+TEST_F(FailingMediumTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
+  Mount();
+  std::vector<ObjectVersion> objects;
+  for (int i = 0; i < 12; ++i) {
+    objects.push_back(Object(kMiB, "key" + std::to_string(i)));
+    Keep(objects.back());
+  }
+  Trouble().Freeze();
+  for (const ObjectVersion& object : objects) EXPECT_TRUE(Reads(object, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 24);
+  EXPECT_FALSE(Volume().usable()) << "after a few reads that were stuck";
+  EXPECT_LE(Volume().metrics().stalled_reads.Value(), 5) << "the others did not even try";
+  EXPECT_EQ(tier_->Open(objects[0])->Whole({}), nullptr) << "the kernel would wait for it";
+  Trouble().Thaw();
+  clock_.Advance(std::chrono::minutes(2));
+  while (!Volume().usable()) std::this_thread::yield();
+  EXPECT_TRUE(Reads(objects[0], {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), 24);
+}
+
+TEST_F(FailingMediumTest, AFullDiskFailsNoRead) {
+  Mount();
+  Trouble().FailCall(0, {Errc::kNoSpace, "full"}, true);
+  const ObjectVersion object = Object(3 * kMiB);
+  ASSERT_TRUE(Reads(object, {0, object.size_bytes}));
+  WaitUntilWritten();
+  Trouble().EndFailing();
+  EXPECT_TRUE(Volume().usable()) << "it can be read";
+  clock_.Advance(std::chrono::seconds(2));
+  Keep(object);
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(object, {0, object.size_bytes}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+}
+
+TEST_F(FailingMediumTest, WhatIsKeptAfterAFirstWriteThatFailedSurvivesARestart) {
+  Mount();
+  const ObjectVersion object = Object(3 * kMiB);
+  for (uint64_t failing = 0; failing <= 10; ++failing) {
+    Unmount();
+    fs::remove_all(outside_.path() / "0");
+    Mount();
+    auto bytes = tier_->Open(object);
+    Trouble().FailCall(failing, {Errc::kNoSpace, "full"}, false);
+    ASSERT_TRUE(Reads(*bytes, object, {0, kMiB}));
+    WaitUntilWritten();
+    Trouble().EndFailing();
+    // More than once where it was the upkeep's call that failed, and it says so late.
+    for (int turn = 0; turn < 3 && tier_->Cover(object, {}).cached_bytes < 2 * kMiB; ++turn) {
+      clock_.Advance(std::chrono::seconds(2));
+      ASSERT_TRUE(Reads(*bytes, object, {kMiB, 2 * kMiB}));
+      WaitUntilWritten();
+    }
+    bytes.reset();
+    Mount();
+    const size_t before = origin_.fetch_count();
+    ASSERT_TRUE(Reads(object, {kMiB, 2 * kMiB}));
+    EXPECT_EQ(origin_.fetch_count(), before) << "call " << failing;
+    EXPECT_EQ(Volume().metrics().put_aside.Value(), 0) << "call " << failing;
+  }
+}
+
+// Each call of the storage fails once, then from there on; every read is right all the same.
+TEST_F(FailingMediumTest, WhicheverCallFailsNoReadDoes) {
+  const ObjectVersion kept = Object(kMiB + 5, "kept");
+  const ObjectVersion fresh = Object(kMiB + 5, "fresh");
+  const auto story = [&] {
+    for (const ObjectVersion& object : {kept, fresh, kept}) {
+      const auto bytes = tier_->Open(object);
+      ASSERT_TRUE(Reads(*bytes, object, {0, object.size_bytes}));
+      WaitUntilWritten();
+      const auto whole = bytes->Whole({});
+      Data data(object.size_bytes);
+      if (whole == nullptr) continue;
+      ASSERT_EQ(pread(whole->fd(), data.data(), data.size(), 0), static_cast<ssize_t>(data.size()));
+      ASSERT_TRUE(data == Expected(object, {0, object.size_bytes}));
+    }
+  };
+  uint64_t call_count = 1;
+  for (const Errc code : {Errc::kUnreachable, Errc::kNoSpace})
+    for (const bool from_then_on : {false, true})
+      for (uint64_t index = 0; index < call_count; ++index) {
+        Unmount();
+        for (const auto& folder : fs::directory_iterator(outside_.path()))
+          fs::remove_all(folder.path());
+        Mount();
+        Keep(kept);
+        Mount();
+        Trouble().FailCall(index, {code, "injected"}, from_then_on);
+        ASSERT_NO_FATAL_FAILURE(story()) << "call " << index;
+        if (index == 0) {
+          Trouble().FailCall(~uint64_t{0}, {}, false);
+          Unmount();
+          Mount();
+          Trouble().FailCall(~uint64_t{0}, {}, false);
+          ASSERT_NO_FATAL_FAILURE(story());
+          call_count = Trouble().call_count() + 8;
+        }
+      }
+}
+
+TEST_F(FailingMediumTest, ADirectoryThatFailsIsLeftOutAndTheOthersGoOn) {
+  Mount(64 * kMiB, 2);
+  Trouble(0).FailCall(0, {Errc::kUnreachable, "broken"}, true);
+  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  const size_t before = origin_.fetch_count();
+  for (int i = 0; i < 12; ++i)
+    EXPECT_TRUE(Reads(Object(kMiB, "key" + std::to_string(i)), {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+  EXPECT_FALSE(Volume(0).usable());
+}
+
+TEST_F(FailingMediumTest, WhatLiesOnABadSpotIsFetchedAgainAndKeptElsewhere) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  Mount();
+  Trouble().SpoilWhatIsThere();
+  EXPECT_TRUE(Reads(object, {0, kMiB}));
+  EXPECT_FALSE(Volume().usable());
+  EXPECT_EQ(Volume().metrics().put_aside.Value(), 1);
+  clock_.Advance(std::chrono::minutes(2));
+  while (!Volume().usable()) std::this_thread::yield();
+  Keep(object);
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(object, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before);
+  EXPECT_TRUE(Volume().usable());
+}
+
+TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
+  for (const bool opens_whole : {false, true}) {
+    fs::remove_all(outside_.path() / "0");
+    Mount();
+    const ObjectVersion object = Object(kMiB);
+    const ObjectVersion other = Object(kMiB, "other");
+    Keep(object);
+    Keep(other);
+    for (const fs::path& file : Files(".data")) FlipByte(file, 5000);
+    Trouble().LoseWrites();
+    if (opens_whole) {
+      EXPECT_EQ(tier_->Open(object)->Whole({}), nullptr);
+    }
+    EXPECT_TRUE(Reads(object, {0, kMiB}));
+    EXPECT_TRUE(Reads(other, {0, kMiB}));
+    EXPECT_EQ(tier_->Open(other)->Whole({}), nullptr);
+    EXPECT_FALSE(Volume().usable());
+  }
+}
+
+TEST_F(FailingMediumTest, AfterALossEverythingIsComparedAnew) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  const ObjectVersion sound = Object(kMiB, "sound");
+  Keep(object);
+  const fs::path file = Files(".data").at(0);
+  Keep(sound);
+  const auto open_all_along = tier_->Open(object);
+  Trouble().LoseWrites();
+  clock_.Advance(std::chrono::seconds(31));
+  while (Volume().usable()) std::this_thread::yield();
+  FlipByte(file, 5000);
+  Trouble().EndFailing();
+  clock_.Advance(std::chrono::minutes(2));
+  while (!Volume().usable()) std::this_thread::yield();
+  const size_t before = origin_.fetch_count();
+  EXPECT_TRUE(Reads(sound, {0, kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before) << "it is sound";
+  EXPECT_TRUE(Reads(*open_all_along, object, {0, kMiB}));
+  EXPECT_EQ(Volume().metrics().put_aside.Value(), 1);
+}
+
+TEST_F(FailingMediumTest, ADayLaterWhatWasComparedIsComparedAgain) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  FlipByte(Files(".data").at(0), 5000);
+  // More days than one, as the first look after the start may still be to come.
+  while (Volume().metrics().put_aside.Value() == 0) {
+    clock_.Advance(std::chrono::hours(25));
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(Reads(object, {0, kMiB}));
+}
+
+}  // namespace
+}  // namespace shoal
