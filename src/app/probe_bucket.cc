@@ -13,8 +13,6 @@ std::string Meaning(Errc code, const OriginOptions& options) {
     case Errc::kDenied:
       return fmt::format("{} refuses the credentials in {} for bucket '{}'", options.endpoint, file,
                          options.bucket);
-    case Errc::kNotFound:
-      return fmt::format("{} has no bucket '{}'", options.endpoint, options.bucket);
     case Errc::kUnreachable:
     case Errc::kTimedOut:
       return fmt::format("no usable answer from {}", options.endpoint);

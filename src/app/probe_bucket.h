@@ -12,7 +12,7 @@
 namespace shoal {
 
 // Lists one key below `prefix`. The error's detail says which of them it was: the store
-// refused the credentials (naming their file), there is no such bucket, or the endpoint
+// refused the credentials (naming their file), the bucket cannot be listed, or the endpoint
 // did not answer; and then what the store said. A prefix with nothing below it is only
 // warned of: objects may come.
 Result<> ProbeBucket(ObjectStore& store, const OriginOptions& options, const std::string& prefix,

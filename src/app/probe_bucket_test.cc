@@ -56,15 +56,12 @@ TEST(ProbeBucket, TellsTheReasonsApartAndPassesOnWhatTheStoreSaid) {
             (Error{Errc::kDenied,
                    "https://e.com refuses the credentials in /etc/passwd-oss for bucket 'data': "
                    "List: HTTP 4xx Code RequestId"}));
-  EXPECT_EQ(Refusal(Errc::kNotFound),
-            (Error{Errc::kNotFound,
-                   "https://e.com has no bucket 'data': List: HTTP 4xx Code RequestId"}));
   EXPECT_EQ(Refusal(Errc::kUnreachable),
             (Error{Errc::kUnreachable,
                    "no usable answer from https://e.com: List: HTTP 4xx Code RequestId"}));
   EXPECT_EQ(Refusal(Errc::kTimedOut).detail,
             "no usable answer from https://e.com: List: HTTP 4xx Code RequestId");
-  EXPECT_EQ(Refusal(Errc::kInvalid).detail,
+  EXPECT_EQ(Refusal(Errc::kUnusable).detail,
             "https://e.com does not list bucket 'data': List: HTTP 4xx Code RequestId");
 }
 

@@ -13,7 +13,7 @@ namespace shoal {
 
 // One entry for each way a caller may act differently; not one for each cause.
 enum class Errc : uint8_t {
-  kNotFound,      // no such object, path, bucket or handle
+  kNotFound,      // no such object, path or handle
   kDenied,        // credentials missing, expired or insufficient
   kArchived,      // the object's storage class must be restored before it can be read
   kInvalid,       // can never succeed as asked
@@ -24,6 +24,7 @@ enum class Errc : uint8_t {
   kChanged,       // no longer the version that was opened
   kBusy,          // a limit was reached: try elsewhere, or later
   kUnreachable,   // the other side did not answer, or not as it should: a retry may help
+  kUnusable,      // the other side cannot be used as it is: somebody has to act first
   kTimedOut,      // the deadline passed
   kInterrupted,   // the caller no longer wants the answer
   kCorrupt,       // bytes failed their checksum

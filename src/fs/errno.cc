@@ -28,6 +28,8 @@ int ToErrno(Errc code) {
     // Retries are spent by now. EAGAIN would have programs spin on a blocking file.
     case Errc::kBusy:
     case Errc::kUnreachable:
+    // The program asked for nothing that is wrong, and no name is missing.
+    case Errc::kUnusable:
     case Errc::kCorrupt:
       return EIO;
     case Errc::kTimedOut:

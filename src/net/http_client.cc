@@ -128,7 +128,7 @@ Errc CodeOf(CURLcode code) {
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_URL_MALFORMAT:
-      return Errc::kInvalid;
+      return Errc::kUnusable;
     default:
       return Errc::kUnreachable;
   }

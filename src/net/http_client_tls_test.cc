@@ -50,7 +50,7 @@ class HttpClientTlsTest : public testing::Test {
   void ExpectRefused(const std::string& reason) {
     const Result<> outcome = Send({.ca_file = authority_.file()});
     ASSERT_FALSE(outcome);
-    EXPECT_EQ(outcome.error().code, Errc::kInvalid) << outcome.error().detail;
+    EXPECT_EQ(outcome.error().code, Errc::kUnusable) << outcome.error().detail;
     EXPECT_EQ(outcome.error().detail.substr(0, origin_.size() + 2), origin_ + ": ");
     EXPECT_NE(outcome.error().detail.find(reason), std::string::npos) << outcome.error().detail;
     EXPECT_EQ(call_count_, 0);
@@ -114,7 +114,7 @@ TEST_F(HttpClientTlsTest, TheSystemsAuthoritiesDoNotKnowOurs) {
   Serve(authority_.Issue("IP:127.0.0.1"));
   const Result<> outcome = Send({});
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Errc::kInvalid);
+  EXPECT_EQ(outcome.error().code, Errc::kUnusable);
   EXPECT_EQ(call_count_, 0);
 }
 

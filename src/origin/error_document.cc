@@ -34,16 +34,27 @@ std::string_view CredentialHint(std::string_view code) {
   return {};
 }
 
-Errc CodeOf(int status, std::string_view code) {
+// A proxy, a gateway or another service answers in its own words.
+bool IsOfNoStore(const Operation& operation, const ErrorDocument& document) {
+  return operation.kind != Operation::Kind::kHead && document.code.empty() &&
+         document.request_id.empty();
+}
+
+Errc CodeOf(const Operation& operation, int status, const ErrorDocument& document) {
   // S3 answers 400 for some of these, 403 for others.
-  if (!CredentialHint(code).empty()) return Errc::kDenied;
-  if (code == "InvalidObjectState") return Errc::kArchived;
-  if (status == 401 || status == 403) return Errc::kDenied;
-  if (status == 404) return Errc::kNotFound;
+  if (!CredentialHint(document.code).empty()) return Errc::kDenied;
+  if (document.code == "InvalidObjectState") return Errc::kArchived;
+  if (status == 401 || status == 403 || status == 404) {
+    if (IsOfNoStore(operation, document)) return Errc::kUnusable;
+    if (status != 404) return Errc::kDenied;
+    const bool is_of_key =
+        operation.kind != Operation::Kind::kBucket && document.code != "NoSuchBucket";
+    return is_of_key ? Errc::kNotFound : Errc::kUnusable;
+  }
   if (status == 412) return Errc::kChanged;
   if (status == 429 || status == 503) return Errc::kBusy;
   if (status == 408 || status >= 500) return Errc::kUnreachable;
-  return Errc::kInvalid;
+  return Errc::kUnusable;
 }
 
 std::string HintOf(const Operation& operation, Errc code, int status,
@@ -53,6 +64,9 @@ std::string HintOf(const Operation& operation, Errc code, int status,
     return "the bucket is at another endpoint: " + document.endpoint;
   if (status >= 300 && status < 400) return "redirects are not followed; check the endpoint";
   if (document.code == "NoSuchBucket") return "there is no such bucket";
+  if (status == 407) return "the proxy asks for a user name and a password";
+  if (code == Errc::kUnusable && IsOfNoStore(operation, document))
+    return "not the answer of an object store, but of a proxy or another service";
   switch (code) {
     case Errc::kDenied:
       return "the credentials lack the right " + std::string(operation.right);
@@ -84,8 +98,10 @@ std::string Describe(const Operation& operation, std::string_view what) {
 }
 
 Error FailureOf(const Operation& operation, int status, const ErrorDocument& document) {
-  const Errc code = CodeOf(status, document.code);
+  const Errc code = CodeOf(operation, status, document);
   std::string what = fmt::format("HTTP {}", status);
+  if (IsOfNoStore(operation, document) && !document.server.empty())
+    what += " of " + log::Printable(document.server.substr(0, kFieldBytesMax));
   if (!document.code.empty()) what += ", " + log::Printable(document.code);
   if (!document.request_id.empty()) what += ", request " + log::Printable(document.request_id);
   const std::string hint = HintOf(operation, code, status, document);

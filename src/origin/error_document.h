@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ struct ErrorDocument {
   std::string message{};
   std::string request_id{};
   std::string endpoint{};  // where the bucket is, if it is elsewhere
+  std::string server{};    // which program answered, by its Server header
 
   friend bool operator==(const ErrorDocument&, const ErrorDocument&) = default;
 };
@@ -27,14 +29,22 @@ struct ErrorDocument {
 
 // What was asked, in the words of a log line.
 struct Operation {
+  // What a failure of it can say.
+  enum class Kind : uint8_t {
+    kObject,  // of one key, which may be missing
+    kHead,    // the same, in a few headers: no document has to come
+    kBucket,  // of the bucket, which is there
+  };
   std::string_view name;   // "GetObject"
   std::string_view right;  // the right it needs: "oss:GetObject"
   std::string_view key;    // or the prefix, or the bucket
+  Kind kind = Kind::kObject;
 };
 
 // "GetObject 'key': `what`"
 [[nodiscard]] std::string Describe(const Operation& operation, std::string_view what);
 
+// kNotFound only where it is the key that is missing: a listing that finds nothing is a success.
 // REQUIRES: `status` is not a success.
 [[nodiscard]] Error FailureOf(const Operation& operation, int status,
                               const ErrorDocument& document);

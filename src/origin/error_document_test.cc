@@ -6,6 +6,8 @@ namespace shoal {
 namespace {
 
 constexpr Operation kGet{"GetObject", "oss:GetObject", "a\nb"};
+constexpr Operation kHead{"HeadObject", "oss:GetObject", "k", Operation::Kind::kHead};
+constexpr Operation kList{"ListObjects", "oss:ListObjects", "d/", Operation::Kind::kBucket};
 
 TEST(ErrorDocument, TheFieldsOfAStoresAnswerAreRead) {
   EXPECT_EQ(ParseErrorDocument("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -33,7 +35,7 @@ TEST(ErrorDocument, TheDetailNamesOperationKeyStatusCodeAndRequest) {
                    "GetObject 'a\\x0Ab': HTTP 403, AccessDenied, request 5C3D: the credentials "
                    "lack the right oss:GetObject"}));
   EXPECT_EQ(FailureOf(kGet, 404, {.code = "NoSuchBucket", .request_id = "5C3D"}),
-            (Error{Errc::kNotFound,
+            (Error{Errc::kUnusable,
                    "GetObject 'a\\x0Ab': HTTP 404, NoSuchBucket, request 5C3D: there is no such "
                    "bucket"}));
   EXPECT_EQ(FailureOf(kGet, 502, {}), (Error{Errc::kUnreachable, "GetObject 'a\\x0Ab': HTTP 502"}));
@@ -51,27 +53,63 @@ TEST(ErrorDocument, EachFailureHasTheCodeThatACallerActsOn) {
     const char* code;
     Errc expected;
   };
-  for (const Case& c : {Case{400, "InvalidArgument", Errc::kInvalid},
+  for (const Case& c : {Case{400, "InvalidArgument", Errc::kUnusable},
                         {400, "ExpiredToken", Errc::kDenied},
-                        {401, "", Errc::kDenied},
-                        {403, "", Errc::kDenied},
+                        {400, "", Errc::kUnusable},
+                        {401, "AccessDenied", Errc::kDenied},
+                        {403, "AccessDenied", Errc::kDenied},
                         {403, "SignatureDoesNotMatch", Errc::kDenied},
                         {403, "RequestTimeTooSkewed", Errc::kDenied},
                         {403, "InvalidAccessKeyId", Errc::kDenied},
                         {403, "InvalidObjectState", Errc::kArchived},
                         {404, "NoSuchKey", Errc::kNotFound},
-                        {404, "NoSuchBucket", Errc::kNotFound},
-                        {404, "", Errc::kNotFound},
+                        {404, "NoSuchVersion", Errc::kNotFound},
+                        {404, "NoSuchBucket", Errc::kUnusable},
+                        {405, "MethodNotAllowed", Errc::kUnusable},
                         {408, "RequestTimeout", Errc::kUnreachable},
+                        {409, "OperationAborted", Errc::kUnusable},
+                        {410, "", Errc::kUnusable},
+                        {411, "MissingContentLength", Errc::kUnusable},
                         {412, "PreconditionFailed", Errc::kChanged},
-                        {416, "InvalidRange", Errc::kInvalid},
+                        {416, "InvalidRange", Errc::kUnusable},
                         {429, "", Errc::kBusy},
                         {503, "SlowDown", Errc::kBusy},
                         {500, "InternalError", Errc::kUnreachable},
                         {504, "", Errc::kUnreachable},
-                        {307, "", Errc::kInvalid}})
+                        {301, "PermanentRedirect", Errc::kUnusable},
+                        {302, "", Errc::kUnusable},
+                        {307, "", Errc::kUnusable}})
     EXPECT_EQ(FailureOf(kGet, c.status, {.code = c.code}).code, c.expected)
         << c.status << " " << c.code;
+}
+
+TEST(ErrorDocument, OnlyAKeyCanBeMissing) {
+  for (const char* code : {"", "NoSuchKey", "NoSuchBucket"}) {
+    const ErrorDocument document{.code = code, .request_id = "5C3D"};
+    EXPECT_EQ(FailureOf(kList, 404, document).code, Errc::kUnusable) << code;
+    const bool is_key = std::string_view(code) != "NoSuchBucket";
+    for (const Operation& operation : {kGet, kHead})
+      EXPECT_EQ(FailureOf(operation, 404, document).code,
+                is_key ? Errc::kNotFound : Errc::kUnusable)
+          << operation.name << code;
+  }
+}
+
+TEST(ErrorDocument, AnAnswerThatIsOfNoStoreSaysNothingOfTheKeyOrTheRight) {
+  for (const Operation& operation : {kGet, kList})
+    for (const int status : {401, 403, 404})
+      EXPECT_EQ(FailureOf(operation, status, {}).code, Errc::kUnusable) << status;
+  EXPECT_EQ(FailureOf(kList, 403, {.server = "squid/5.7"}).detail,
+            "ListObjects 'd/': HTTP 403 of squid/5.7: not the answer of an object store, but of a "
+            "proxy or another service");
+  EXPECT_EQ(FailureOf(kList, 502, {.server = "n\nx"}).detail,
+            "ListObjects 'd/': HTTP 502 of n\\x0Ax");
+  EXPECT_EQ(FailureOf(kList, 407, {}).detail,
+            "ListObjects 'd/': HTTP 407: the proxy asks for a user name and a password");
+  // A HEAD has no document that could tell.
+  EXPECT_EQ(FailureOf(kHead, 404, {.server = "s"}),
+            (Error{Errc::kNotFound, "HeadObject 'k': HTTP 404"}));
+  EXPECT_EQ(FailureOf(kHead, 403, {}).code, Errc::kDenied);
 }
 
 TEST(ErrorDocument, CredentialTroubleIsToldApart) {

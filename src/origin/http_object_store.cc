@@ -126,6 +126,7 @@ class StoreReceiver final : public HttpReceiver {
         document_.text().empty() ? DecodeBase64(Header(head_, "x-oss-err")) : document_.text());
     if (document.code.empty()) document.code = Header(head_, "x-oss-ec");
     if (document.request_id.empty()) document.request_id = VendorHeader(head_, "request-id");
+    document.server = Header(head_, "server");
     return document;
   }
 
@@ -241,7 +242,8 @@ void HttpObjectStore::Note(const Call& call, const HttpHead& head, const Result<
 Result<ObjectInfo> HttpObjectStore::Head(std::string_view key, Deadline deadline) {
   const Call call{.operation = {.name = "HeadObject",
                                 .right = oss_ ? "oss:GetObject" : "s3:GetObject",
-                                .key = key},
+                                .key = key,
+                                .kind = Operation::Kind::kHead},
                   .method = "HEAD",
                   .key = std::string(key)};
   ObjectInfo info;
@@ -291,7 +293,8 @@ Result<> HttpObjectStore::Get(const ObjectVersion& version, ByteRange range, Byt
 Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline) {
   Call call{.operation = {.name = "ListObjects",
                           .right = oss_ ? "oss:ListObjects" : "s3:ListBucket",
-                          .key = query.prefix},
+                          .key = query.prefix,
+                          .kind = Operation::Kind::kBucket},
             .query = {{"list-type", "2"},
                       {"encoding-type", "url"},
                       {"max-keys", std::to_string(query.max_keys)}}};
@@ -308,9 +311,11 @@ Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline
 
 Result<BucketUsage> HttpObjectStore::Usage(Deadline deadline) {
   if (!oss_) return Fail(Errc::kUnsupported, "S3 does not count what a bucket holds");
-  const Call call{
-      .operation = {.name = "GetBucketStat", .right = "oss:GetBucketStat", .key = address_.bucket},
-      .query = {{"stat", ""}}};
+  const Call call{.operation = {.name = "GetBucketStat",
+                                .right = "oss:GetBucketStat",
+                                .key = address_.bucket,
+                                .kind = Operation::Kind::kBucket},
+                  .query = {{"stat", ""}}};
   DocumentSink document(kErrorDocumentBytesMax);
   RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
   auto usage = ParseStatDocument(document.text());

@@ -155,7 +155,7 @@ TEST_F(HttpObjectStoreTest, HeadReadsTheErrorDocumentThatOssPutsInAHeader) {
   });
   EXPECT_EQ(
       store_->Head("k", Soon()).error(),
-      (Error{Errc::kNotFound,
+      (Error{Errc::kUnusable,
              "HeadObject 'k': HTTP 404, NoSuchBucket, request 5C3D: there is no such bucket"}));
 }
 
@@ -278,7 +278,7 @@ TEST_F(HttpObjectStoreTest, RedirectsAreNotFollowedWithOurSignature) {
     return Answer("307 Temporary Redirect", "Location: " + other.origin() + "/data/k\r\n", "");
   });
   EXPECT_EQ(Get({2, 4}).error(),
-            (Error{Errc::kInvalid,
+            (Error{Errc::kUnusable,
                    "GetObject 'k': HTTP 307: redirects are not followed; check the endpoint"}));
   EXPECT_TRUE(other.requests().empty());
 }

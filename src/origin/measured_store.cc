@@ -24,7 +24,7 @@ bool IsAnswer(Errc code) {
 
 // Either what one object is refused for, or what all of them will be.
 bool MayConcernOneKey(Errc code) {
-  return code == Errc::kDenied || code == Errc::kInvalid;
+  return code == Errc::kDenied || code == Errc::kUnusable;
 }
 
 class CountingSink final : public ByteSink {

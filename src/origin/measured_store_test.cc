@@ -92,17 +92,17 @@ TEST_F(MeasuredStoreTest, AListingThatIsRefusedIsTrouble) {
 
 // A key that the store finds too long, or a certificate that has expired.
 TEST_F(MeasuredStoreTest, OneRequestThatMakesNoSenseIsNoTroubleAndTwoAre) {
-  bucket_->FailWith(Error{Errc::kInvalid, "HTTP 400"});
+  bucket_->FailWith(Error{Errc::kUnusable, "HTTP 400"});
   EXPECT_FALSE(store_->Head("key", {}));
   EXPECT_FALSE(metrics_.trouble());
-  bucket_->FailWith(Error{Errc::kInvalid, "certificate has expired"});
+  bucket_->FailWith(Error{Errc::kUnusable, "certificate has expired"});
   EXPECT_FALSE(store_->Head("another", {}));
   ASSERT_TRUE(metrics_.trouble());
   EXPECT_EQ(metrics_.trouble()->detail, "certificate has expired");
 }
 
 TEST_F(MeasuredStoreTest, AListingThatCannotBeAskedForIsTrouble) {
-  bucket_->FailWith(Error{Errc::kInvalid, "certificate has expired"});
+  bucket_->FailWith(Error{Errc::kUnusable, "certificate has expired"});
   EXPECT_FALSE(store_->List({}, {}));
   EXPECT_TRUE(metrics_.trouble());
 }

@@ -3,12 +3,12 @@
 //
 // All methods block until done or `deadline`, and are safe to call from any thread.
 //
-// Errors: kNotFound no such key (or bucket), kDenied the credentials lack a right,
-// kArchived the storage class cannot be read, kChanged the object is no longer the
-// version asked for, kBusy throttled, kUnreachable no or a broken answer, kTimedOut
-// past the deadline, kInterrupted the sink wanted no more, kInvalid anything else
-// the store refused. `detail` names operation, key, HTTP status, the store's code
-// and its request id.
+// Errors: kNotFound no such key, kDenied the credentials lack a right, kArchived the
+// storage class cannot be read, kChanged the object is no longer the version asked for,
+// kBusy throttled, kUnreachable no or a broken answer, kTimedOut past the deadline,
+// kInterrupted the sink wanted no more, kUnusable anything else: no such bucket, a
+// certificate that does not verify, what the store refused. `detail` names operation,
+// key, HTTP status, the store's code and its request id.
 #pragma once
 
 #include <cstdint>

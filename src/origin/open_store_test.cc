@@ -88,7 +88,7 @@ TEST_F(OpenStoreTest, ACertificateThatDoesNotVerifyIsNotTriedAgain) {
   const auto store = Open().value();
   const auto refused = store->Head("key", Deadline::After(clock_, std::chrono::seconds(20)));
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Errc::kInvalid);
+  EXPECT_EQ(refused.error().code, Errc::kUnusable);
   // Who gives up after more than one attempt says so at the end.
   EXPECT_EQ(refused.error().detail, "HeadObject 'key': " + options_.endpoint +
                                         ": SSL certificate problem: certificate has expired");

@@ -1,9 +1,11 @@
 """When the origin is slow, wrong or gone: the truth or an error, in time, and never wrong bytes."""
 import concurrent.futures
 import errno
+import http.server
 import os
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -56,6 +58,55 @@ class Faults(MountTest):
         self.assertIn(raised.exception.errno, (errno.EIO, errno.ETIMEDOUT))
         origin.configure(faults=[])
         self.assertEqual(os.listdir(mount / "d"), ["file"])
+
+    def test_a_bucket_that_is_gone_is_an_error_and_not_an_empty_directory(self):
+        origin = self.origin()
+        expected = origin.put("d/file", pattern(MIB)).read_bytes()
+        mount = self.mount(origin, "g_readdircache_Enable=false", "entry_timeout=0")
+        self.assertEqual(os.listdir(mount.point), ["d"])
+        origin.bucket.rename(origin.bucket.with_suffix(".gone"))
+        for call in (lambda: os.listdir(mount.point), lambda: os.listdir(mount / "d"),
+                     lambda: os.stat(mount / "other"), lambda: (mount / "d/file").read_bytes()):
+            self.assert_errno(errno.EIO, call)
+        lines = [line for line in mount.log().splitlines() if "readdir: ListObjects ''" in line]
+        self.assertEqual(len(lines), 1, mount.log())
+        for word in ("HTTP 404", "NoSuchBucket", "request ", "there is no such bucket"):
+            self.assertIn(word, lines[0])
+        origin.bucket.with_suffix(".gone").rename(origin.bucket)
+        self.assertEqual((mount / "d/file").read_bytes(), expected)
+
+    def test_a_page_of_a_proxy_is_an_error_and_not_a_missing_name(self):
+        class Page(http.server.BaseHTTPRequestHandler):
+            status = 404
+
+            def do_GET(self):
+                self.send_response(self.status)
+                self.send_header("Content-Length", "13")
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(b"<html></html>")
+
+            do_HEAD = do_GET
+
+            def version_string(self):
+                return "proxy/1"
+
+            def log_message(self, *_):
+                pass
+
+        origin = self.origin()
+        origin.put("d/file", b"x")
+        mount = self.mount(origin, "g_readdircache_Enable=false", "entry_timeout=0")
+        origin.stop()
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", origin.port), Page)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(lambda: (server.shutdown(), thread.join(), server.server_close()))
+        for Page.status in (301, 302, 400, 404, 405, 409, 410, 411):
+            with self.subTest(Page.status):
+                self.assert_errno(errno.EIO, os.listdir, mount.point)
+                self.assert_errno(errno.EIO, os.stat, mount / "other")
+                self.assertIn(f"HTTP {Page.status} of proxy/1", mount.log())
 
     def test_an_origin_that_is_gone_is_an_error_in_time_and_works_when_it_is_back(self):
         origin = self.origin()
