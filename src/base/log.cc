@@ -1,21 +1,96 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/ringbuffer_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <syslog.h>
 
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <utility>
+
+#include "base/mutex.h"
+
 namespace shoal::log {
 namespace {
 
 constexpr size_t kRecentCountMax = 100;
+constexpr std::string_view kBetweenWords = " ,;:()";
 
-using RecentSink = spdlog::sinks::ringbuffer_sink_mt;
+// The length of the text in single quotes that `text` begins with, quotes included; 0 if it does
+// not. An apostrophe in a word is none, so a quote ends where a word does.
+size_t QuotedLength(std::string_view text) {
+  if (!text.starts_with('\'')) return 0;
+  for (size_t i = 1; i < text.size(); ++i)
+    if (text[i] == '\'' &&
+        (i + 1 == text.size() || kBetweenWords.find(text[i + 1]) != std::string_view::npos))
+      return i + 1;
+  return 0;
+}
 
-RecentSink& Recent() {
-  static RecentSink sink(kRecentCountMax);
-  return sink;
+// What alike events have in common.
+std::string Likeness(std::string_view text) {
+  std::string out;
+  std::string_view word;
+  while (!text.empty()) {
+    if (const size_t quoted = QuotedLength(text); quoted > 0) {
+      out += "''";
+      text.remove_prefix(quoted);
+      continue;
+    }
+    if (kBetweenWords.find(text[0]) != std::string_view::npos) {
+      out += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    const bool is_status = word == "HTTP";
+    word = text.substr(0, text.find_first_of(kBetweenWords));
+    const bool has_digit = std::ranges::any_of(word, [](char c) { return c >= '0' && c <= '9'; });
+    out += has_digit && !is_status && !word.starts_with('/') ? "#" : word;
+    text.remove_prefix(word.size());
+  }
+  return out;
+}
+
+class RecentEvents {
+ public:
+  void Add(Level level, const std::string& text) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    Event event{.unix_millis = std::chrono::duration_cast<std::chrono::milliseconds>(now).count(),
+                .level = level,
+                .text = text};
+    const std::string likeness = Likeness(text);
+    const MutexLock lock(mutex_);
+    const auto alike = std::ranges::find(kept_, likeness, &Kept::likeness);
+    if (alike != kept_.end()) {
+      event.count += alike->event.count;
+      kept_.erase(alike);
+    } else if (kept_.size() == kRecentCountMax) {
+      kept_.pop_front();
+    }
+    kept_.push_back({likeness, std::move(event)});
+  }
+
+  std::vector<Event> All() {
+    const MutexLock lock(mutex_);
+    std::vector<Event> events;
+    for (const Kept& kept : kept_) events.push_back(kept.event);
+    return events;
+  }
+
+ private:
+  struct Kept {
+    std::string likeness;
+    Event event;
+  };
+  Mutex mutex_;
+  std::deque<Kept> kept_ GUARDED_BY(mutex_);  // the newest last
+};
+
+RecentEvents& Recent() {
+  static RecentEvents events;
+  return events;
 }
 
 Result<spdlog::level::level_enum> ParseLevel(std::string_view level) {
@@ -54,15 +129,7 @@ Result<> SetLevel(std::string_view level) {
 }
 
 std::vector<Event> RecentTrouble() {
-  std::vector<Event> events;
-  for (const spdlog::details::log_msg_buffer& line : Recent().last_raw()) {
-    events.push_back(
-        {std::chrono::duration_cast<std::chrono::milliseconds>(line.time.time_since_epoch())
-             .count(),
-         line.level == spdlog::level::warn ? Level::kWarning : Level::kError,
-         std::string(line.payload.data(), line.payload.size())});
-  }
-  return events;
+  return Recent().All();
 }
 
 void Write(Level level, fmt::string_view format, fmt::format_args arguments) {
@@ -73,7 +140,7 @@ void Write(Level level, fmt::string_view format, fmt::format_args arguments) {
   const bool is_trouble = as_level >= spdlog::level::warn;
   if (!logger.should_log(as_level) && !is_trouble) return;
   const std::string text = fmt::vformat(format, arguments);
-  if (is_trouble) Recent().log({spdlog::source_loc{}, logger.name(), as_level, text});
+  if (is_trouble) Recent().Add(level, text);
   logger.log(as_level, text);
 }
 

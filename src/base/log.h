@@ -30,11 +30,15 @@ Result<> SetLevel(std::string_view level);
 enum class Level : uint8_t { kDebug, kInfo, kWarning, kError };
 void Write(Level level, fmt::string_view format, fmt::format_args arguments);
 
-// The last warnings and errors, the oldest first; at most 100, whatever the level.
+// The last warnings and errors, the oldest first, whatever the level. Alike ones are one, of
+// which this is the last, so a flood of one kind displaces no other; at most 100. Alike are
+// those that differ in no more than what is in single quotes, and in words with a digit (times,
+// counts, ids of requests), but for paths and an HTTP status.
 struct Event {
   int64_t unix_millis = 0;
   Level level = Level::kWarning;
   std::string text;
+  uint64_t count = 1;
 };
 [[nodiscard]] std::vector<Event> RecentTrouble();
 

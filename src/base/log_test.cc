@@ -50,8 +50,41 @@ TEST(RecentTrouble, KeepsWarningsAndErrorsWhateverTheLevel) {
   EXPECT_EQ(events.end()[-2].level, log::Level::kWarning);
   EXPECT_EQ(events.end()[-1].text, "it is gone");
   EXPECT_EQ(events.end()[-1].level, log::Level::kError);
-  for (int i = 0; i < 200; ++i) log::Warn("again");
+}
+
+TEST(RecentTrouble, AlikeOnesAreOneAndDisplaceNoOther) {
+  log::Error("it is gone");
+  for (int i = 0; i < 1000; ++i)
+    log::Warn(
+        "GetObject 'd/{}': HTTP 500, InternalError, request 5C{}: x; gave up after {} attempts", i,
+        i * 7, i % 20);
+  log::Warn("GetObject 'd/it's 1': HTTP 503, SlowDown: the bucket's busy");
+  const std::vector<log::Event> events = log::RecentTrouble();
+  ASSERT_GE(events.size(), 3U);
+  EXPECT_EQ(events.end()[-3].text, "it is gone");
+  EXPECT_EQ(events.end()[-2].text,
+            "GetObject 'd/999': HTTP 500, InternalError, request 5C6993: x; gave up after 19 "
+            "attempts");
+  EXPECT_EQ(events.end()[-2].count, 1000U);
+  EXPECT_EQ(events.end()[-1].count, 1U);
+}
+
+TEST(RecentTrouble, WhatDiffersInMoreThanNumbersIsNotAlike) {
+  const size_t before = log::RecentTrouble().size();
+  log::Warn("the cache at /disk1: it failed");
+  log::Warn("the cache at /disk2: it failed");
+  log::Warn("List '': HTTP 502");
+  log::Warn("List '': HTTP 504");
+  log::Warn("the store's own word");
+  log::Warn("the stores' own word");
+  EXPECT_EQ(log::RecentTrouble().size(), before + 6);
+}
+
+TEST(RecentTrouble, KeepsTheLastHundredKinds) {
+  std::string text = "kind ";
+  for (int i = 0; i < 200; ++i) log::Warn("{}", text += 'x');
   EXPECT_EQ(log::RecentTrouble().size(), 100U);
+  EXPECT_EQ(log::RecentTrouble().back().text, text);
 }
 
 }  // namespace

@@ -72,23 +72,16 @@ Json HistoryAsJson(const NodeHistory& history, int64_t end_unix_seconds) {
   return json;
 }
 
-// The newest first; those with the same text are one.
+// The newest first.
 Json ErrorsAsJson() {
   Json list = Json::array();
   const std::vector<log::Event> events = log::RecentTrouble();
-  for (auto event = events.rbegin(); event != events.rend(); ++event) {
-    const std::string reason = log::Printable(event->text);
-    bool known = false;
-    for (Json& entry : list)
-      if (entry["reason"] == reason) {
-        entry["count"] = entry["count"].get<uint64_t>() + 1;
-        known = true;
-      }
-    if (known || list.size() == kErrorCountMax) continue;
+  for (auto event = events.rbegin(); event != events.rend() && list.size() < kErrorCountMax;
+       ++event) {
     list.push_back({{"last_unix_seconds", event->unix_millis / 1000},
-                    {"count", 1},
+                    {"count", event->count},
                     {"severity", event->level == log::Level::kError ? "error" : "warning"},
-                    {"reason", reason}});
+                    {"reason", log::Printable(event->text)}});
   }
   return list;
 }
