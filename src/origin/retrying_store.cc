@@ -11,6 +11,9 @@ namespace {
 // An attempt with less time than this is not worth its request.
 constexpr Duration kAttemptMin = std::chrono::milliseconds(10);
 
+// What runs out of less time than this says nothing of the store.
+constexpr Duration kAttemptFair = std::chrono::seconds(1);
+
 bool MayHelp(Errc code) {
   return code == Errc::kBusy || code == Errc::kUnreachable || code == Errc::kTimedOut;
 }
@@ -59,7 +62,9 @@ template <class Attempt, class Progressed>
 auto RetryingStore::Retry(Deadline deadline, Attempt attempt, Progressed progressed) {
   deadline.at = std::min(deadline.at, clock_.Now() + policy_.call_max);
   uint32_t failure_count = 0;
+  std::optional<Error> before;
   for (uint32_t attempt_count = 1;; ++attempt_count) {
+    const bool is_fair = deadline.Remaining(clock_) >= kAttemptFair;
     auto outcome = attempt(deadline);
     if (outcome || !MayHelp(outcome.error().code)) return outcome;
     failure_count = progressed() ? 1 : failure_count + 1;
@@ -67,13 +72,18 @@ auto RetryingStore::Retry(Deadline deadline, Attempt attempt, Progressed progres
                                       quiet_time_->Remaining(clock_), deadline.Remaining(clock_));
     Error& error = outcome.error();
     if (!wait) {
+      if (before && !is_fair && error.code == Errc::kTimedOut) error = *std::move(before);
       if (error.code == Errc::kBusy) error.code = Errc::kTimedOut;
       if (attempt_count > 1)
         error.detail += fmt::format("; gave up after {} attempts", attempt_count);
       return outcome;
     }
-    log::Warn("{}; attempt {}, the next in {} ms", error.detail, attempt_count,
-              std::chrono::duration_cast<std::chrono::milliseconds>(*wait).count());
+    const auto wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*wait).count();
+    if (attempt_count == 1)
+      log::Warn("{}; trying again", error.detail);
+    else
+      log::Debug("{}; attempt {}, the next in {} ms", error.detail, attempt_count, wait_ms);
+    before = error;
     waiting_.sleep(*wait);
   }
 }

@@ -3,6 +3,9 @@
 // That is kBusy, kUnreachable and, while the call's own deadline has not passed,
 // kTimedOut; everything else is final. A Get that broke goes on after the last byte that
 // the sink took, of the same version, so the sink sees each byte once.
+//
+// The first failure of a call is warned of; the error says how many there were, and gives the
+// reason of the attempt before if the last one had no time for an answer.
 #pragma once
 
 #include <cstdint>

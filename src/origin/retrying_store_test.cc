@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "base/log.h"
 #include "testing/fake_clock.h"
 
 namespace shoal {
@@ -20,7 +21,14 @@ class ScriptedStore final : public ObjectStore {
     uint64_t sent_bytes = UINT64_MAX;
   };
 
-  Result<ObjectInfo> Head(std::string_view key, Deadline) override {
+  explicit ScriptedStore(FakeClock& clock) : clock_(clock) {}
+
+  Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override {
+    if (hangs_with_less_than > deadline.Remaining(clock_)) {
+      ++call_count;
+      clock_.Advance(deadline.Remaining(clock_));
+      return Fail(Errc::kTimedOut, "cut short");
+    }
     RETURN_IF_ERROR(Take());
     return ObjectInfo{.version = {.key = std::string(key), .etag = "e", .size_bytes = 1}};
   }
@@ -47,8 +55,11 @@ class ScriptedStore final : public ObjectStore {
   std::vector<ByteRange> ranges;
   std::vector<std::string> etags;
   int call_count = 0;
+  Duration hangs_with_less_than{};
 
  private:
+  FakeClock& clock_;
+
   Result<> Take() {
     ++call_count;
     const Step step = steps.front();
@@ -72,7 +83,7 @@ class KeepBytes final : public ByteSink {
 class RetryingStoreTest : public testing::Test {
  protected:
   RetryingStoreTest() {
-    auto scripted = std::make_unique<ScriptedStore>();
+    auto scripted = std::make_unique<ScriptedStore>(clock_);
     script_ = scripted.get();
     store_ = std::make_unique<RetryingStore>(std::move(scripted), RetryPolicy{},
                                              RetryingStore::Waiting{.sleep =
@@ -168,6 +179,33 @@ TEST_F(RetryingStoreTest, AnUnreachableStoreStaysUnreachableAtTheDeadline) {
   script_->steps = {{Errc::kUnreachable}};
   EXPECT_EQ(store_->Head("k", {}).error().code, Errc::kUnreachable);
   EXPECT_LE(clock_.Now(), Instant(seconds(30)));  // the policy's own bound
+}
+
+TEST_F(RetryingStoreTest, ALastAttemptThatWasCutShortDoesNotHideTheReason) {
+  script_->hangs_with_less_than = milliseconds(100);
+  script_->steps = {{Errc::kUnreachable}};
+  const auto outcome = store_->Head("k", In(seconds(10)));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(clock_.Now(), Instant(seconds(10)));
+  const int count = script_->call_count;
+  EXPECT_EQ(outcome.error(),
+            (Error{Errc::kUnreachable, "failure " + std::to_string(count - 1) + "; gave up after " +
+                                           std::to_string(count) + " attempts"}));
+}
+
+TEST_F(RetryingStoreTest, AStoreThatHangsFromTheStartTimesOut) {
+  script_->hangs_with_less_than = std::chrono::hours(1);
+  script_->steps = {{Errc::kUnreachable}};
+  EXPECT_EQ(store_->Head("k", In(seconds(10))).error(), (Error{Errc::kTimedOut, "cut short"}));
+}
+
+TEST_F(RetryingStoreTest, OnlyTheFirstOfManyFailuresIsWarnedOf) {
+  script_->steps = {{Errc::kUnreachable}};
+  EXPECT_FALSE(store_->Head("k", In(seconds(10))));
+  EXPECT_GT(script_->call_count, 5);
+  const log::Event last = log::RecentTrouble().back();
+  EXPECT_EQ(last.text, "failure 1; trying again");
+  EXPECT_EQ(last.level, log::Level::kWarning);
 }
 
 TEST_F(RetryingStoreTest, WaitsAsLongAsTheStoreAsked) {

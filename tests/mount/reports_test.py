@@ -1,4 +1,5 @@
 """What a mount says of itself: counters, metrics, state, and the commands that print them."""
+import concurrent.futures
 import errno
 import json
 import os
@@ -152,6 +153,26 @@ class Reports(CacheTest):
         origin.configure(faults=[])
         self.assertRaises(FileNotFoundError, os.stat, mount / "a third")
         self.assertTrue(self.admin.get("/v1/status")["ready"])
+
+    def test_an_outage_is_few_lines_and_what_a_program_saw_before_stays(self):
+        origin, mount = self.node("request_deadline=2")
+        origin.configure(faults=[{"match": {"op": "Get"}, "kind": "status500"}])
+        self.assertRaises(OSError, (mount / "file").read_bytes)
+        origin.configure(faults=[])
+        origin.stop()
+        names = [f"name {i} of 120" for i in range(120)]
+        with concurrent.futures.ThreadPoolExecutor(30) as pool:
+            for call in [pool.submit(os.stat, mount / name) for name in names]:
+                self.assertIn(call.exception().errno, (errno.EIO, errno.ETIMEDOUT))
+        lines = [line for line in mount.log().splitlines() if "name" in line]
+        # Of each look-up its two requests, once when they first failed, and what came of it.
+        self.assertLess(len(lines), 4 * len(names))
+        errors = self.admin.get("/v1/status")["errors"]
+        reasons = [error["reason"] for error in errors]
+        self.assertLess(len(errors), 10, reasons)
+        self.assertTrue(any("read: GetObject 'file': HTTP 500" in reason and "gave up after" in reason
+                            for reason in reasons), reasons)
+        self.assertGreater(max(error["count"] for error in errors), 100)
 
     def test_the_commands_print_what_the_port_says(self):
         _, mount = self.node(objects=[("dir/a_2", 3 * MIB), ("dir/b_1", MIB)])
