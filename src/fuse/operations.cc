@@ -169,6 +169,10 @@ void Operations::ReplyEntry(fuse_req_t request, std::string_view operation,
 
 void Operations::Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   Operations& self = Of(request);
+  if (std::string_view(name).size() > kNameBytesMax) {
+    fuse_reply_err(request, ENAMETOOLONG);
+    return;
+  }
   if (const auto known = self.file_system_.LookupIfKnown(parent, name))
     return self.ReplyEntry(request, "lookup", *known);
   self.RunWaiting(request, [&self, parent, name = std::string(name),

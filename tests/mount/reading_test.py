@@ -212,6 +212,9 @@ class Names(MountTest):
         listed = subprocess.run(["ls", "-f", mount / "d"], capture_output=True, check=True)
         self.assertIn(name.encode(), listed.stdout.split())
         self.assertEqual((mount / "d" / name).read_bytes(), b"long")
+        name_max = os.statvfs(mount.point).f_namemax
+        self.assert_errno(errno.ENOENT, os.stat, mount / ("n" * name_max))
+        self.assert_errno(errno.ENAMETOOLONG, os.stat, mount / ("n" * (name_max + 1)))
 
     def test_empty_directories_and_markers(self):
         origin = self.origin()
