@@ -207,6 +207,11 @@ void Operations::GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_i
 void Operations::Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* file) {
   Operations& self = Of(request);
   self.ReleaseUnanswered(Decoder::CurrentPort()->unique);
+  // The kernel asks for this only if somebody made the mount writable in its eyes.
+  if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0) {
+    fuse_reply_err(request, EROFS);
+    return;
+  }
   // From now on the kernel asks neither for opens nor for releases, on the whole mount.
   if (!self.asks_for_opens_) {
     fuse_reply_err(request, ENOSYS);

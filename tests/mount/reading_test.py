@@ -290,6 +290,20 @@ class Attributes(MountTest):
         self.assert_errno(errno.ENOTSUP, os.getxattr, file, "user.a")
         self.assertEqual(file.read_bytes(), b"x")
 
+    def test_a_remount_by_force_makes_nothing_writable(self):
+        origin = self.origin()
+        origin.put("file", b"x")
+        mount = self.mount(origin)
+        subprocess.run(["mount", "-i", "-o", "remount,rw", mount.point], check=True)
+        file, new = mount / "file", mount / "new"
+        for call in (*((os.open, file, flags) for flags in
+                       (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_TRUNC, os.O_APPEND | os.O_RDWR)),
+                     (os.open, new, os.O_CREAT | os.O_WRONLY), (os.mkdir, new), (os.unlink, file),
+                     (os.truncate, file, 0), (os.utime, file)):
+            with self.subTest(call):
+                self.assert_errno(errno.EROFS, *call)
+        self.assertEqual(file.read_bytes(), b"x")
+
 
 class Versions(MountTest):
     def test_reopening_a_replaced_object_sees_the_new_one_at_once(self):
