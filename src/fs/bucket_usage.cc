@@ -9,6 +9,7 @@ constexpr Duration kRefreshEvery = std::chrono::seconds(60);
 
 // A bucket has no size of its own; programs that check for space want a finite one.
 constexpr uint64_t kNominalBytes = uint64_t{1} << 50;  // 1 PiB
+constexpr uint64_t kNominalObjectCount = uint64_t{1} << 40;
 
 }  // namespace
 
@@ -19,6 +20,7 @@ Usage BucketUsageCache::Get() const {
   const std::unique_lock lock(mutex_);
   return {.total_bytes = std::max(kNominalBytes, usage_.stored_bytes),
           .used_bytes = usage_.stored_bytes,
+          .object_count_max = std::max(kNominalObjectCount, usage_.object_count),
           .object_count = usage_.object_count};
 }
 

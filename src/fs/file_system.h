@@ -74,6 +74,7 @@ struct KeptHandle {
 struct Usage {
   uint64_t total_bytes = 0;
   uint64_t used_bytes = 0;
+  uint64_t object_count_max = 0;
   uint64_t object_count = 0;
 };
 

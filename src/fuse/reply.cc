@@ -65,7 +65,9 @@ struct statvfs ToStatvfs(const Usage& usage) {
   out.f_bfree = out.f_bavail = usage.total_bytes > usage.used_bytes
                                    ? (usage.total_bytes - usage.used_bytes) / kBlockBytes
                                    : 0;
-  out.f_files = usage.object_count;
+  out.f_files = usage.object_count_max;
+  out.f_ffree = out.f_favail =
+      usage.object_count_max > usage.object_count ? usage.object_count_max - usage.object_count : 0;
   out.f_namemax = kNameBytesMax;
   return out;
 }

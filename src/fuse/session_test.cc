@@ -167,6 +167,8 @@ TEST_P(SessionTest, AttributesAreThoseOfAReadOnlyMountOfRoot) {
   ASSERT_EQ(statvfs(path_.c_str(), &usage), 0);
   EXPECT_EQ(usage.f_blocks * usage.f_frsize, 1u << 30);
   EXPECT_EQ((usage.f_blocks - usage.f_bfree) * usage.f_frsize, 1u << 20);
+  EXPECT_EQ(usage.f_files, 1u << 20);
+  EXPECT_EQ(usage.f_files - usage.f_ffree, 3u);  // the root, file and directory
   EXPECT_NE(usage.f_flag & ST_RDONLY, 0u);
   UnmountAndExpectEnd();
 }

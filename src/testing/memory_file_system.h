@@ -273,7 +273,10 @@ class MemoryFileSystem final : public FileSystem {
     return metadata_clear_count_;
   }
   Usage GetUsage() override {
-    return {.total_bytes = 1 << 30, .used_bytes = 1 << 20, .object_count = nodes_.size()};
+    return {.total_bytes = 1 << 30,
+            .used_bytes = 1 << 20,
+            .object_count_max = 1 << 20,
+            .object_count = nodes_.size()};
   }
 
  private:

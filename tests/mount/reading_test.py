@@ -272,6 +272,8 @@ class Attributes(MountTest):
         blocks = used.f_blocks - used.f_bfree
         self.assertLess(abs(blocks * used.f_frsize - 1_500_000), used.f_frsize)
         self.assertEqual(used.f_files - used.f_ffree, 2)
+        for total, free in ((used.f_blocks, used.f_bfree), (used.f_files, used.f_ffree)):
+            self.assertGreater(free, total * 0.99)  # a bucket is never full
 
     def test_every_way_of_writing_is_refused_with_erofs(self):
         origin = self.origin()
