@@ -83,6 +83,16 @@ TEST(MountOptions, AcceptsWhatFstabAndMountPass) {
   EXPECT_EQ(options.mount_flags, 0u);
 }
 
+TEST(MountOptions, AcceptsEveryWordThatMount8SaysIsOfAllFileSystems) {
+  const MountOptions options =
+      Parsed({"async,atime,noatime,auto,noauto,defaults,dev,nodev,diratime,nodiratime,dirsync,exec,"
+              "noexec,group,iversion,noiversion,mand,nomand,_netdev,nofail,relatime,norelatime,"
+              "strictatime,nostrictatime,lazytime,nolazytime,suid,nosuid,silent,loud,owner,ro,rw,"
+              "sync,user,nouser,users,X-any,x-any=1,nosymfollow,symfollow"});
+  for (const Notice& notice : options.notices) EXPECT_FALSE(notice.is_warning) << notice.text;
+  EXPECT_EQ(Parsed({"nosymfollow"}).mount_flags, static_cast<unsigned long>(MS_NOSYMFOLLOW));
+}
+
 TEST(MountOptions, FlagsOfTheKernelAreThoseOfTheLastWord) {
   EXPECT_EQ(Parsed({"noexec,noatime,nodiratime"}).mount_flags,
             static_cast<unsigned long>(MS_NOEXEC | MS_NOATIME | MS_NODIRATIME));

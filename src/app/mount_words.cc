@@ -32,13 +32,15 @@ constexpr std::array kMountWords = {
     Nothing("noowner"), Nothing("group"), Nothing("nogroup"), Nothing("silent"), Nothing("loud"),
     // Of writing, which there is none of.
     Nothing("sync"), Nothing("async"), Nothing("dirsync"), Nothing("lazytime"),
-    Nothing("nolazytime"),
+    Nothing("nolazytime"), Nothing("mand"), Nothing("nomand"), Nothing("iversion"),
+    Nothing("noiversion"),
     // For the kernel.
     Flag("exec", 0, MS_NOEXEC), Flag("noexec", MS_NOEXEC), Flag("atime", 0, kAccessTimeFlags),
     Flag("noatime", MS_NOATIME, kAccessTimeFlags), Flag("diratime", 0, MS_NODIRATIME),
     Flag("nodiratime", MS_NODIRATIME), Flag("relatime", MS_RELATIME, kAccessTimeFlags),
     Flag("norelatime", 0, MS_RELATIME), Flag("strictatime", MS_STRICTATIME, kAccessTimeFlags),
-    Flag("nostrictatime", 0, MS_STRICTATIME)};
+    Flag("nostrictatime", 0, MS_STRICTATIME), Flag("symfollow", 0, MS_NOSYMFOLLOW),
+    Flag("nosymfollow", MS_NOSYMFOLLOW)};
 
 }  // namespace
 
