@@ -126,6 +126,10 @@ Result<> CheckBounds(const MountOptions& options) {
   };
   for (const Bound& bound :
        {Bound{"recovery_limit", options.command.recovery_limit_seconds, 1, kYearSeconds},
+        Bound{"connect_timeout", options.origin.connect_timeout_seconds, 1, 10'000},
+        Bound{"request_deadline", options.origin.request_deadline_seconds, 1, 10'000},
+        Bound{"max_connections", options.origin.connection_count_max, 1, 10'000},
+        Bound{"warmup_connections", options.warmup.connection_count_max, 1, 10'000},
         Bound{"read_memory_mb", options.read.memory_mib, 8, 1 << 20},
         Bound{"g_tier_DadiMemCacheCapacityMB", options.cache.memory_capacity_mib, 0, 1 << 30},
         Bound{"g_tier_DadiDiskCacheCapacityMB", options.cache.disk_capacity_mib, 0, 1 << 30},
@@ -158,6 +162,7 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
     for (const ListedOption& given : list) RETURN_IF_ERROR(Apply(given, sloppy, options));
   }
   RETURN_IF_ERROR(CheckBounds(options));
+  RETURN_IF_ERROR(CheckSessionOptions(options.session));
   RETURN_IF_ERROR(CheckAdminOptions(options.admin));
   options.read.page_bytes = static_cast<uint32_t>(options.cache.page_kib * kKiB);
   options.read.fetch_count_max = options.origin.connection_count_max;

@@ -128,6 +128,12 @@ TEST(MountOptions, SloppyMakesAnUnknownOptionAWarning) {
 TEST(MountOptions, ABadValueNamesItsOption) {
   EXPECT_EQ(Refusal("request_deadline=soon"), "request_deadline: not a whole number: 'soon'");
   EXPECT_EQ(Refusal("verify_certificate=maybe"), "verify_certificate: not true or false: 'maybe'");
+  EXPECT_EQ(Refusal("transport=pigeon"), "transport: 'pigeon' is not auto, io_uring or dev");
+  EXPECT_EQ(Refusal("passthrough=on"), "passthrough: 'on' is not auto or off");
+  EXPECT_EQ(Refusal("open_requests=no"), "open_requests: 'no' is not on or off");
+  for (const std::string name :
+       {"connect_timeout", "request_deadline", "max_connections", "warmup_connections"})
+    EXPECT_EQ(Refusal(name + "=0"), name + ": 0 is not from 1 to 10000");
   EXPECT_EQ(Refusal("trybind=perhaps"), "trybind: not true or false: 'perhaps'");
   EXPECT_EQ(Refusal("protocol"), "protocol: needs a value: protocol=...");
   EXPECT_EQ(Refusal("noatime=1"), "noatime: takes no value");

@@ -15,7 +15,7 @@ constexpr size_t kTokenBytesMax = 4096;
 
 Result<std::string> ReadToken(const std::string& path) {
   const auto failed = [&](const std::string& why) {
-    return Fail(Errc::kDenied, "admin_token_file: " + path + ": " + why);
+    return Fail(Errc::kInvalid, "admin_token_file: " + path + ": " + why);
   };
   const auto text = ReadSecretFile(path);
   if (!text) return failed(text.error().detail);

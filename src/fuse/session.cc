@@ -62,11 +62,6 @@ class SessionImpl final : public Session, private RequestSink {
         ring_(channel.ring) {}
 
   Result<> Start(const std::string& mount_point) {
-    if (options_.passthrough != "auto" && options_.passthrough != "off")
-      return Fail(Errc::kInvalid, "passthrough: '" + options_.passthrough + "' is not auto or off");
-    if (options_.open_requests != "on" && options_.open_requests != "off")
-      return Fail(Errc::kInvalid,
-                  "open_requests: '" + options_.open_requests + "' is not on or off");
     RETURN_IF_ERROR(ChooseTransport());
     const int unused_fd = fcntl(device_fd_, F_DUPFD_CLOEXEC, 0);
     ASSIGN_OR_RETURN(decoder_,
@@ -136,8 +131,6 @@ class SessionImpl final : public Session, private RequestSink {
  private:
   Result<> ChooseTransport() {
     const std::string& asked = options_.transport;
-    if (asked != "auto" && asked != "io_uring" && asked != "dev")
-      return Fail(Errc::kInvalid, "transport: '" + asked + "' is not auto, io_uring or dev");
     if (init_.restored()) {
       // The kernel was told, once for the life of the mount.
       facts_.io_uring = init_.agreed_flags() & kInitOverIoUring;
@@ -235,6 +228,21 @@ class SessionImpl final : public Session, private RequestSink {
 
 }  // namespace
 
+Result<> CheckSessionOptions(const SessionOptions& options) {
+  const auto wrong = [](std::string_view name, const std::string& value, std::string_view known) {
+    return Fail(Errc::kInvalid,
+                fmt::format("{}: '{}' is not {}", name, log::Printable(value), known));
+  };
+  const std::string& transport = options.transport;
+  if (transport != "auto" && transport != "io_uring" && transport != "dev")
+    return wrong("transport", transport, "auto, io_uring or dev");
+  if (options.passthrough != "auto" && options.passthrough != "off")
+    return wrong("passthrough", options.passthrough, "auto or off");
+  if (options.open_requests != "on" && options.open_requests != "off")
+    return wrong("open_requests", options.open_requests, "on or off");
+  return {};
+}
+
 Result<> PrepareRings(SessionChannel& channel) {
   ASSIGN_OR_RETURN(const InitExchange init,
                    InitExchange::Restore(channel.device_fd, channel.saved_init));
@@ -252,6 +260,7 @@ Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, SessionCh
                                               const std::string& mount_point,
                                               const SessionOptions& options, const Clock& clock,
                                               HandOver& hand_over) {
+  RETURN_IF_ERROR(CheckSessionOptions(options));
   ASSIGN_OR_RETURN(InitExchange init,
                    channel.saved_init.empty()
                        ? InitExchange::Receive(channel.device_fd)

@@ -55,6 +55,9 @@ inline constexpr auto kSessionOptions = std::tuple{
            "How far the kernel itself reads ahead"},
 };
 
+// kInvalid, naming the option, if a value is none of it.
+Result<> CheckSessionOptions(const SessionOptions& options);
+
 // What is in force, for the log and the tests.
 struct SessionFacts {
   bool io_uring = false;

@@ -191,6 +191,16 @@ class Ending(MountTest):
         origin.put("file", b"x")
         mount = self.mount(origin)
         self.assertEqual((mount / "file").read_bytes(), b"x")
+    def test_every_wrong_value_is_a_wrong_command_line(self):
+        origin = self.origin()
+        for option in ("transport=pigeon", "passthrough=on", "warmup_connections=0",
+                       "max_connections=0", "protocol=ftp", "ca_file=/nonexistent",
+                       "g_server_Port=1,admin_token_file=/nonexistent"):
+            with self.subTest(option):
+                result = self.run_mount(f"{self.basic(origin)},{option}")
+                self.assert_refused(result, 1, option.rsplit("=", 1)[0].rsplit(",", 1)[-1].replace(
+                    "ca_file", "CA file"))
+
         how(mount)
         self.assertEqual(mount.wait(), 0, mount.log())
         self.assertIsNone(mounted(mount.point))
