@@ -136,7 +136,9 @@ class SessionImpl final : public Session, private RequestSink {
       facts_.io_uring = init_.agreed_flags() & kInitOverIoUring;
       if (!facts_.io_uring) facts_.io_uring_why_not = "the mount was made without";
     } else if (asked != "io_uring") {
-      facts_.io_uring_why_not = "transport=" + asked;
+      facts_.io_uring_why_not = asked == "auto"
+                                    ? "auto is /dev/fuse; transport=io_uring asks for it"
+                                    : "transport=" + asked;
     } else if (!(init_.offered_flags() & kInitOverIoUring)) {
       facts_.io_uring_why_not = WhyNoIoUring();
     } else {
@@ -177,6 +179,8 @@ class SessionImpl final : public Session, private RequestSink {
       facts_.passthrough_why_not = "passthrough=off";
     } else if (options_.open_requests == "off") {
       facts_.passthrough_why_not = "open_requests=off";
+    } else if (!options_.has_cache) {
+      facts_.passthrough_why_not = "no cache";
     } else if (!(init_.offered_flags() & kInitPassthrough)) {
       facts_.passthrough_why_not = "the kernel does not offer it";
     } else if (!(init_.agreed_flags() & kInitPassthrough)) {

@@ -32,7 +32,8 @@ struct SessionOptions {
   std::string passthrough = "auto";
   std::string open_requests = "on";
   uint64_t readahead_kib = 1024;
-  // Not options of a mount: bounds.
+  // Not options of a mount: what the caches allow, and bounds.
+  bool has_cache = true;  // or no file can be passed through
   uint32_t request_bytes_max = 1u << 20;
   uint32_t waiter_count_max = 256;  // threads for calls that wait
   uint64_t deadline_seconds = 30;   // of one call; from request_deadline

@@ -317,7 +317,8 @@ class Facts(MountTest):
         for transport in ("auto", "dev", "io_uring"):
             mount = self.mount(origin, f"transport={transport}")
             os.stat(mount.point)
-            for word in ("io_uring", "passthrough", "requests of up to 1024 KiB"):
+            for word in ("io_uring", "passthrough: not in use: no cache",
+                         "requests of up to 1024 KiB"):
                 self.assertIn(word, mount.log())
 
     def test_systemd_is_told_when_the_mount_answers(self):
