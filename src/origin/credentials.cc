@@ -29,9 +29,18 @@ bool IsHeaderText(std::string_view text) {
   return !text.empty();
 }
 
+// Empty if nothing is. Says nothing of what the text is.
+std::string_view WhatIsWrongWith(std::string_view text) {
+  if (text.empty()) return "is empty";
+  if (text.find_first_of(" \t") != std::string_view::npos) return "has a space in it";
+  return IsHeaderText(text) ? "" : "has a character that is not printable ASCII";
+}
+
 Result<AccessKeys> ParsePasswd(std::string_view text) {
   const std::string_view line = TrimLine(text);
   const size_t colon = line.find(':');
+  if (line.find_first_of("\r\n") != std::string_view::npos)
+    return Fail(Errc::kInvalid, "it has more than one line; it is one AccessKeyId:AccessKeySecret");
   if (colon == std::string_view::npos)
     return Fail(Errc::kInvalid, "it is not AccessKeyId:AccessKeySecret");
   return AccessKeys{.id = std::string(line.substr(0, colon)),
@@ -52,8 +61,8 @@ Result<AccessKeys> ParseSts(std::string_view text) {
       return Fail(Errc::kInvalid, std::string("it has no ") + name);
     *field = found->get_ref<const std::string&>();
   }
-  if (!IsHeaderText(keys.security_token))
-    return Fail(Errc::kInvalid, "its SecurityToken is empty or not printable ASCII");
+  if (const std::string_view wrong = WhatIsWrongWith(keys.security_token); !wrong.empty())
+    return Fail(Errc::kInvalid, fmt::format("its SecurityToken {}", wrong));
   const auto expires = ParseIsoTime(expiration);
   if (!expires)
     return Fail(Errc::kInvalid, "its Expiration is not a time like 2025-12-11T08:37:51Z");
@@ -137,9 +146,10 @@ class CredentialFile final : public CredentialSource {
 Result<AccessKeys> ParseCredentials(CredentialFormat format, std::string_view text) {
   auto keys = format == CredentialFormat::kPasswd ? ParsePasswd(text) : ParseSts(text);
   if (!keys) return keys;
-  if (!IsHeaderText(keys->id) || !IsHeaderText(keys->secret))
-    return Fail(Errc::kInvalid,
-                "its AccessKeyId or AccessKeySecret is empty or not printable ASCII");
+  for (const auto& [name, value] :
+       {std::pair{"AccessKeyId", &keys->id}, {"AccessKeySecret", &keys->secret}})
+    if (const std::string_view wrong = WhatIsWrongWith(*value); !wrong.empty())
+      return Fail(Errc::kInvalid, fmt::format("its {} {}", name, wrong));
   return keys;
 }
 

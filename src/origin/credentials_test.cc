@@ -72,16 +72,25 @@ TEST(ParseCredentials, RefusesWhatItCannotUseAndRepeatsNoSecret) {
   constexpr auto kJson = CredentialFormat::kSts;
   EXPECT_EQ(refusal(kPasswd, "hunter2"),
             (Error{Errc::kInvalid, "it is not AccessKeyId:AccessKeySecret"}));
-  for (const char* text : {"", "id:", ":secret", "id:sec\nret", "a b:c"})
-    EXPECT_EQ(refusal(kPasswd, text).code, Errc::kInvalid) << text;
+  for (const auto& [text, reason] :
+       {std::pair{"", "it is not AccessKeyId:AccessKeySecret"},
+        {"id:", "its AccessKeySecret is empty"},
+        {":secret", "its AccessKeyId is empty"},
+        {"id:secret\nid:hunter2\n",
+         "it has more than one line; it is one AccessKeyId:AccessKeySecret"},
+        {"id : hunter2", "its AccessKeyId has a space in it"},
+        {"id: hunter2", "its AccessKeySecret has a space in it"},
+        {"id:hunter\xc3\xa4", "its AccessKeySecret has a character that is not printable ASCII"}})
+    EXPECT_EQ(refusal(kPasswd, text), (Error{Errc::kInvalid, reason})) << text;
   EXPECT_EQ(refusal(kJson, R"({"AccessKeyId":"i","AccessKeySecret":"hunter2)"),
             (Error{Errc::kInvalid, "it is not a JSON object"}));
   EXPECT_EQ(refusal(kJson, "[]"), (Error{Errc::kInvalid, "it is not a JSON object"}));
   EXPECT_EQ(refusal(kJson, R"({"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":7})"),
             (Error{Errc::kInvalid, "it has no SecurityToken"}));
-  EXPECT_EQ(refusal(kJson, R"({"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t\r\nX:",)"
-                           R"("Expiration":"2025-12-11T08:37:51Z"})"),
-            (Error{Errc::kInvalid, "its SecurityToken is empty or not printable ASCII"}));
+  EXPECT_EQ(
+      refusal(kJson, R"({"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t\r\nX:",)"
+                     R"("Expiration":"2025-12-11T08:37:51Z"})"),
+      (Error{Errc::kInvalid, "its SecurityToken has a character that is not printable ASCII"}));
   EXPECT_EQ(refusal(kJson, R"({"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t",)"
                            R"("Expiration":"tomorrow"})"),
             (Error{Errc::kInvalid, "its Expiration is not a time like 2025-12-11T08:37:51Z"}));
