@@ -124,6 +124,8 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     if (const auto entered = EnterNamespace(arguments->mount_namespace); !entered)
       return fail(kExitFailure, entered.error());
   auto mount_point = ResolveMountPoint(arguments->mount_point);
+  if (!mount_point && mount_point.error().code == Errc::kNotFound)
+    mount_point.error().detail += "; make the directory first";
   if (!mount_point) return fail(kExitFailure, mount_point.error());
   if (const auto checked = CheckMountPoint(*mount_point); !checked)
     return fail(kExitFailure, checked.error());

@@ -17,9 +17,7 @@ namespace {
 auto FailPath(const std::string& path, int error) {
   const std::string name = log::Printable(path);
   if (error == ENOENT)
-    return Fail(Errc::kNotFound, fmt::format("mount point {} does not exist; make the directory "
-                                             "first",
-                                             name));
+    return Fail(Errc::kNotFound, fmt::format("mount point {} does not exist", name));
   return Fail(error == ENOTDIR ? Errc::kNotDirectory : Errc::kInvalid,
               fmt::format("mount point {}: {}", name, std::strerror(error)));
 }
@@ -27,6 +25,7 @@ auto FailPath(const std::string& path, int error) {
 }  // namespace
 
 Result<std::string> ResolveMountPoint(std::string path) {
+  if (path.empty()) return Fail(Errc::kInvalid, "the mount point is an empty text");
   // With a slash behind it, realpath would look into the last component.
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   char resolved[PATH_MAX];

@@ -42,8 +42,9 @@ TEST_F(MountPoint, ThatIsNotThereIsSaidWithWhatToDo) {
   const auto resolved = ResolveMountPoint(base_ + "/nothing");
   ASSERT_FALSE(resolved);
   EXPECT_EQ(resolved.error(),
-            (Error{Errc::kNotFound,
-                   "mount point " + base_ + "/nothing does not exist; make the directory first"}));
+            (Error{Errc::kNotFound, "mount point " + base_ + "/nothing does not exist"}));
+  EXPECT_EQ(ResolveMountPoint("").error(),
+            (Error{Errc::kInvalid, "the mount point is an empty text"}));
 }
 
 TEST_F(MountPoint, ThatIsAFileIsRefused) {
