@@ -47,6 +47,15 @@ tl::unexpected<Error> FailSystem(const std::string& what, int error) {
   return Fail(CodeOf(error), what + ": " + std::strerror(error));
 }
 
+// Root in a container often has not the right to mount.
+constexpr std::string_view kMountingTakes = " (mounting takes CAP_SYS_ADMIN)";
+
+tl::unexpected<Error> FailMounting(const std::string& what, int error) {
+  tl::unexpected<Error> failed = FailSystem(what, error);
+  if (error == EPERM) failed.value().detail += kMountingTakes;
+  return failed;
+}
+
 bool IsFuse(const MountEntry& mount) {
   return mount.type == "fuse" || mount.type.starts_with("fuse.");
 }
@@ -88,7 +97,7 @@ Health Probe(const std::string& mount_point) {
 Result<> UnmountWith(const std::string& mount_point, int flags) {
   if (umount2(mount_point.c_str(), UMOUNT_NOFOLLOW | flags) == 0) return {};
   if (errno == EINVAL || errno == ENOENT) return {};  // nothing is mounted there
-  return FailSystem("unmounting " + mount_point, errno);
+  return FailMounting("unmounting " + mount_point, errno);
 }
 
 // Unmounts what dead daemons left at the path. kBusy: a live mount of `type` is there.
@@ -114,7 +123,9 @@ Result<> ClearMountPoint(const std::string& mount_point, const std::string& type
 
 Result<int> OpenDevice() {
   const int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-  if (fd < 0 && (errno == EPERM || errno == EACCES)) return FailSystem("/dev/fuse", errno);
+  if (fd < 0 && (errno == EPERM || errno == EACCES))
+    return Fail(Errc::kDenied, std::string("/dev/fuse: ") + std::strerror(errno) +
+                                   " (a container has to be given the device)");
   if (fd < 0)
     return Fail(Errc::kUnsupported, std::string("/dev/fuse: ") + std::strerror(errno) +
                                         " (is the fuse module loaded?)");
@@ -136,7 +147,7 @@ Result<> Mount(const MountRequest& request, int device_fd) {
       ",rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=1048576";
   const unsigned long flags = request.flags | MS_RDONLY | MS_NOSUID | MS_NODEV;
   if (mount(request.source.c_str(), mount_point.c_str(), type.c_str(), flags, options.c_str()) != 0)
-    return FailSystem("mounting on " + mount_point, errno);
+    return FailMounting("mounting on " + mount_point, errno);
   return {};
 }
 
