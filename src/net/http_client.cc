@@ -1,12 +1,15 @@
 #include "net/http_client.h"
 
+#include <openssl/x509_vfy.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -119,7 +122,15 @@ class Answer {
   bool stopped_ = false;
 };
 
-Errc CodeOf(CURLcode code) {
+// What answers does not speak TLS, and will not the next time.
+bool IsNoTls(CURLcode code, std::string_view reason) {
+  return code == CURLE_SSL_CONNECT_ERROR &&
+         (reason.find("wrong version number") != std::string_view::npos ||
+          reason.find("packet length too long") != std::string_view::npos);
+}
+
+Errc CodeOf(CURLcode code, std::string_view reason) {
+  if (IsNoTls(code, reason)) return Errc::kUnusable;
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return Errc::kTimedOut;
@@ -132,6 +143,56 @@ Errc CodeOf(CURLcode code) {
     default:
       return Errc::kUnreachable;
   }
+}
+
+// What the one who set the mount up can do about it, where libcurl's words do not say; or nothing.
+std::string HintOf(CURL* handle, CURLcode code, std::string_view reason) {
+  if (code == CURLE_PEER_FAILED_VERIFICATION) {
+    long verified = X509_V_OK;
+    curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &verified);
+    if (verified == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+        verified == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+        verified == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
+      return "; ca_file names the authorities to trust";
+  }
+  if (IsNoTls(code, reason)) return "; if plain HTTP is spoken there, write endpoint=http://...";
+  return {};
+}
+
+struct CurlUrlDeleter {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+struct CurlTextDeleter {
+  void operator()(char* text) const { curl_free(text); }
+};
+
+// "HOST port PORT", as libcurl's sentences have it; empty if it is no URL.
+std::string PlaceOf(const char* url, const char* default_port) {
+  const std::unique_ptr<CURLU, CurlUrlDeleter> parsed(curl_url());
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url, CURLU_GUESS_SCHEME) != CURLUE_OK) return {};
+  const auto part = [&](CURLUPart which) {
+    char* text = nullptr;
+    curl_url_get(parsed.get(), which, &text, 0);
+    const std::unique_ptr<char, CurlTextDeleter> owned(text);
+    return std::string(text == nullptr ? "" : text);
+  };
+  const std::string port = part(CURLUPART_PORT);
+  return part(CURLUPART_HOST) + " port " + (port.empty() ? default_port : port);
+}
+
+// libcurl names a proxy as it would the endpoint, and who reads that does not know the address.
+std::string ProxyHint(const std::string& origin, std::string_view reason) {
+  const bool secure = origin.starts_with("https:");
+  for (const char* name : {secure ? "https_proxy" : "http_proxy", secure ? "HTTPS_PROXY" : "",
+                           "all_proxy", "ALL_PROXY"}) {
+    const char* const value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    const std::string proxy = PlaceOf(value, "1080");
+    const bool is_named = reason.find(" " + proxy) != std::string_view::npos;
+    const bool is_endpoint = PlaceOf(origin.c_str(), secure ? "443" : "80") == proxy;
+    return is_named && !is_endpoint ? fmt::format("; that is the proxy of {}", name) : "";
+  }
+  return {};
 }
 
 // libcurl calls this about once a second while nothing comes, and more often else; an answer
@@ -219,10 +280,12 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   if (code == CURLE_ABORTED_BY_CALLBACK) return Fail(Errc::kInterrupted, "stopping");
   if (answer.head_too_long())
     return Fail(Errc::kUnreachable, request.origin + ": the answer's head is too long");
-  if (code != CURLE_OK)
-    return Fail(CodeOf(code),
-                request.origin + ": " +
-                    log::Printable(reason[0] != '\0' ? reason.data() : curl_easy_strerror(code)));
+  if (code != CURLE_OK) {
+    const std::string_view said = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
+    std::string hint = HintOf(handle, code, said);
+    if (hint.empty() && options_.use_proxy) hint = ProxyHint(request.origin, said);
+    return Fail(CodeOf(code, said), request.origin + ": " + log::Printable(said) + hint);
+  }
   if (!answer.has_head())
     return Fail(Errc::kUnreachable, request.origin + ": the answer is not HTTP");
   return {};

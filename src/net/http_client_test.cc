@@ -1,5 +1,6 @@
 #include "net/http_client.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -48,6 +49,22 @@ TEST_F(HttpClientTest, GivesStatusHeadersAndBody) {
   EXPECT_EQ(server.requests()[0].target, "/a?b=c");
   EXPECT_EQ(server.requests()[0].headers.at("range"), "x");
   EXPECT_EQ(server.requests()[0].headers.count("accept-encoding"), 0u);
+}
+
+TEST_F(HttpClientTest, AProxyThatIsDownIsCalledAProxy) {
+  const auto closed = [] {
+    return ScriptedHttpServer([](const auto&) { return Answer("200 OK", "", ""); }).origin();
+  };
+  const std::string proxy = closed();
+  const std::string endpoint = closed();
+  setenv("http_proxy", proxy.c_str(), 1);
+  const Result<> sent = Client()->Send({.origin = endpoint, .target = "/"}, kept_, Soon());
+  const Result<> directly =
+      Client({.use_proxy = false})->Send({.origin = endpoint, .target = "/"}, kept_, Soon());
+  unsetenv("http_proxy");
+  ASSERT_FALSE(sent || directly);
+  EXPECT_THAT(sent.error().detail, testing::EndsWith("; that is the proxy of http_proxy"));
+  EXPECT_THAT(directly.error().detail, testing::Not(testing::HasSubstr("proxy")));
 }
 
 TEST_F(HttpClientTest, UsesTheProxyOfTheEnvironmentUnlessToldNotTo) {
