@@ -173,16 +173,18 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
   }
   findings.push_back(Good("endpoint", options.origin.endpoint + " answers"));
   if (*skew) findings.push_back(CheckClock(**skew));
-  auto credentials = OpenCredentials(options.origin, clock);
-  auto store = credentials ? OpenStore(options.origin, *std::move(credentials), clock)
-                           : tl::unexpected(credentials.error());
+  auto opened = OpenCredentials(options.origin, clock);
+  const std::shared_ptr<CredentialSource> credentials = opened ? *std::move(opened) : nullptr;
+  auto store =
+      opened ? OpenStore(options.origin, credentials, clock) : tl::unexpected(opened.error());
   if (!store) {
     findings.push_back(Bad("credentials", store.error().detail,
                            "passwd_file or g_oss_STSFile: root's own, mode 600"));
     return findings;
   }
-  const Result<> probed = ProbeBucket(**store, options.origin, options.file_system.prefix,
-                                      Deadline::After(clock, kProbeMax));
+  const Result<> probed =
+      ProbeBucket(**store, *credentials, options.origin, options.file_system.prefix,
+                  Deadline::After(clock, kProbeMax));
   if (probed) {
     findings.push_back(Good("bucket", "'" + options.origin.bucket + "' is listed with them"));
   } else {

@@ -23,8 +23,9 @@ std::string Meaning(Errc code, const OriginOptions& options) {
 
 }  // namespace
 
-Result<> ProbeBucket(ObjectStore& store, const OriginOptions& options, const std::string& prefix,
-                     Deadline deadline) {
+Result<> ProbeBucket(ObjectStore& store, CredentialSource& credentials,
+                     const OriginOptions& options, const std::string& prefix, Deadline deadline) {
+  RETURN_IF_ERROR(credentials.Current());
   const auto page = store.List(
       {.prefix = prefix, .delimiter = "/", .from = std::nullopt, .max_keys = 1}, deadline);
   if (!page)

@@ -29,6 +29,12 @@ class AnsweringStore final : public ObjectStore {
   ListQuery query_;
 };
 
+class FixedCredentials final : public CredentialSource {
+ public:
+  Result<AccessKeys> Current() override { return answer; }
+  Result<AccessKeys> answer = AccessKeys{};
+};
+
 OriginOptions Options() {
   OriginOptions options;
   options.bucket = "data";
@@ -38,14 +44,16 @@ OriginOptions Options() {
 }
 
 Error Refusal(Errc code, const OriginOptions& options = Options()) {
+  FixedCredentials credentials;
   AnsweringStore store(Fail(code, "List: HTTP 4xx Code RequestId"));
-  auto result = ProbeBucket(store, options, "", Deadline{});
+  auto result = ProbeBucket(store, credentials, options, "", Deadline{});
   return result ? Error{} : result.error();
 }
 
 TEST(ProbeBucket, AsksForOneKeyOfOneDirectory) {
+  FixedCredentials credentials;
   AnsweringStore store(ListPage{});
-  EXPECT_TRUE(ProbeBucket(store, Options(), "a/b/", Deadline{}));
+  EXPECT_TRUE(ProbeBucket(store, credentials, Options(), "a/b/", Deadline{}));
   EXPECT_EQ(store.query().prefix, "a/b/");
   EXPECT_EQ(store.query().delimiter, "/");
   EXPECT_EQ(store.query().max_keys, 1u);
@@ -63,6 +71,15 @@ TEST(ProbeBucket, TellsTheReasonsApartAndPassesOnWhatTheStoreSaid) {
             "no usable answer from https://e.com: List: HTTP 4xx Code RequestId");
   EXPECT_EQ(Refusal(Errc::kUnusable).detail,
             "https://e.com does not list bucket 'data': List: HTTP 4xx Code RequestId");
+}
+
+TEST(ProbeBucket, KeysThatExpiredAreNotSaidToBeRefused) {
+  AnsweringStore store(ListPage{});
+  FixedCredentials credentials;
+  credentials.answer = Fail(Errc::kDenied, "credential file /etc/sts: its keys expired");
+  EXPECT_EQ(ProbeBucket(store, credentials, Options(), "", Deadline{}).error(),
+            (Error{Errc::kDenied, "credential file /etc/sts: its keys expired"}));
+  EXPECT_EQ(store.query().max_keys, ListQuery{}.max_keys) << "it was asked";
 }
 
 TEST(ProbeBucket, NamesTheTokenFileWhenThatIsWhatIsUsed) {

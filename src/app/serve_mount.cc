@@ -56,7 +56,7 @@ void LogStart(const MountPlan& plan) {
 Result<> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
   const OriginOptions& origin = plan.options.origin;
   const uint64_t seconds = std::min(origin.request_deadline_seconds, kProbeSecondsMax);
-  return ProbeBucket(*node.store, origin, plan.options.file_system.prefix,
+  return ProbeBucket(*node.store, *node.credentials, origin, plan.options.file_system.prefix,
                      Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
 }
 
