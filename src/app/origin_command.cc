@@ -35,7 +35,7 @@ Kinds: status503, status429 ("retry_after": seconds), status500, cut_after_bytes
 ("bytes"), wrong_etag, wrong_content_range, mangled_list, hang, reset.
 
 Credentials: a JSON list of {"id", "secret"[, "token", "expiration"][, "deny": [RIGHT]]},
-or lines of ID:SECRET; read again when the file changes.)";
+or lines of ID:SECRET. RIGHT is oss:GetObject or another of OSS's. Read again when the file changes.)";
 
 struct OriginCommandOptions {
   OriginServerOptions server;

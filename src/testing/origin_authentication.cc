@@ -1,10 +1,13 @@
 #include "testing/origin_authentication.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <openssl/crypto.h>
 
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "base/log.h"
@@ -79,6 +82,12 @@ ServiceResult<Claim> ParseV4(const OriginRequest& request, SignatureScheme schem
   return claim;
 }
 
+std::string Rights() {
+  std::set<std::string_view> rights;
+  for (const auto& [name, right] : kOperationNames) rights.insert(right);
+  return fmt::format("{}", fmt::join(rights, ", "));
+}
+
 Result<Credential> CredentialFromJson(const nlohmann::json& item) {
   const auto text = [&](const char* name) {
     return item.is_object() && item.contains(name) && item[name].is_string()
@@ -94,9 +103,19 @@ Result<Credential> CredentialFromJson(const nlohmann::json& item) {
     if (credential.keys.expires_unix_seconds < 0)
       return Fail(Errc::kInvalid, "not a time like 2030-01-01T00:00:00Z: '" + expiration + "'");
   }
-  if (item.contains("deny") && item["deny"].is_array())
-    for (const auto& right : item["deny"])
-      if (right.is_string()) credential.denied.push_back(right.get<std::string>());
+  if (!item.contains("deny")) return credential;
+  if (!item["deny"].is_array()) return Fail(Errc::kInvalid, "deny is not a list of rights");
+  for (const auto& given : item["deny"]) {
+    if (!given.is_string()) return Fail(Errc::kInvalid, "deny is not a list of rights");
+    const auto spelled = given.get<std::string>();
+    // As access policies spell it, or without the service.
+    std::string_view right = spelled;
+    if (right.starts_with("oss:")) right.remove_prefix(4);
+    if (std::ranges::find(kOperationNames, right, &OperationName::right) == kOperationNames.end())
+      return Fail(Errc::kInvalid,
+                  "deny: there is no right '" + spelled + "'; there are " + Rights());
+    credential.denied.emplace_back(right);
+  }
   return credential;
 }
 

@@ -42,7 +42,7 @@ Dialect DialectOf(const OriginRequest& request);
 //
 //   [{"id": "K", "secret": "S"},
 //    {"id": "STS.T", "secret": "S", "token": "TOKEN", "expiration": "2030-01-01T00:00:00Z"},
-//    {"id": "R", "secret": "S", "deny": ["GetBucketStat", "ListObjects"]}]
+//    {"id": "R", "secret": "S", "deny": ["oss:GetBucketStat", "ListObjects"]}]
 //
 // or lines of ID:SECRET. Thread-safe.
 class Authenticator {

@@ -312,6 +312,56 @@ TEST_F(OriginServerTest, TokensExpireAndRightsAreMissingAsTheCredentialsFileSays
   EXPECT_EQ(AskAs({"other", "pair", "", 0}, SignatureScheme::kOssV4, "GET", "").status, 200);
 }
 
+TEST_F(OriginServerTest, RightsAreDeniedInEitherSpellingAndOthersAreRefused) {
+  options_.credentials_file = folder_ / "credentials";
+  const auto write = [&](const std::string& right) {
+    std::ofstream(options_.credentials_file)
+        << R"([{"id": "r", "secret": "s", "deny": [)" << right << "]}]";
+  };
+  write(R"("oss:GetObject")");
+  Start();
+  EXPECT_EQ(Code(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "k")), "AccessDenied");
+  for (const std::string wrong : {R"("GetObjects")", R"("oss:")", R"("s3:GetObject")", "7"}) {
+    write(wrong);
+    const auto started = OriginServer::Start(options_, clock_);
+    ASSERT_FALSE(started) << wrong;
+    EXPECT_THAT(started.error().detail, testing::HasSubstr("deny")) << wrong;
+  }
+  write(R"("oss:Getobject")");
+  EXPECT_THAT(OriginServer::Start(options_, clock_).error().detail,
+              testing::EndsWith("deny: there is no right 'oss:Getobject'; there are "
+                                "AbortMultipartUpload, DeleteObject, GetBucketInfo, "
+                                "GetBucketLocation, GetBucketStat, GetObject, ListBuckets, "
+                                "ListMultipartUploads, ListObjects, ListParts, PutBucket, "
+                                "PutObject"));
+}
+
+TEST_F(OriginServerTest, ARequestLineMayNameTheHost) {
+  Start();
+  const auto port = static_cast<uint16_t>(std::stoi(server_->url().substr(17)));
+  for (const std::string target : {"/bucket/k", "http://127.0.0.1/bucket/k",
+                                   "http://127.0.0.1:80/bucket/k", "http://bucket.localhost/k"}) {
+    RawHttpClient client(port);
+    client.Send("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    EXPECT_EQ(client.Receive().status, 403) << target;  // it is not signed
+  }
+  RawHttpClient client(port);
+  client.Send("GET http://127.0.0.1/__origin/stats HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  EXPECT_EQ(client.Receive().status, 200);
+}
+
+TEST(SplitTarget, TakesTheHostOfTheTargetOrOfTheHeader) {
+  const auto split = [](std::string_view target) {
+    const RequestTarget parts = SplitTarget(target, "h:1");
+    return parts.authority + " " + parts.rest;
+  };
+  EXPECT_EQ(split("/a?b"), "h:1 /a?b");
+  EXPECT_EQ(split("http://x:2/a?b=http://c"), "x:2 /a?b=http://c");
+  EXPECT_EQ(split("http://x"), "x /");
+  EXPECT_EQ(split("http://x?list-type=2"), "x /?list-type=2");
+  EXPECT_EQ(split("/http://x/a"), "h:1 /http://x/a");
+}
+
 TEST_F(OriginServerTest, ScriptedFaultsHappenAndAreCounted) {
   Start();
   ASSERT_EQ(Ask("PUT", "k", {}, {}, "0123456789").status, 200);
