@@ -38,6 +38,12 @@ class Commands(unittest.TestCase):
                 self.assertIn(wrong.returncode, (1, 2))
                 self.assertIn("--help", wrong.stderr)
 
+    def test_the_origin_takes_no_negative_numbers(self):
+        for option in ("--latency-ms", "--max-connections", "--bytes-per-second"):
+            wrong = run("origin", "--root", "/nonexistent", option, "-5")
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn(f"{option}: may not be negative", wrong.stderr)
+
     def test_a_command_that_is_none_is_refused_with_those_there_are(self):
         wrong = run("warmup", "lod", "x")
         self.assertEqual(wrong.returncode, 1)

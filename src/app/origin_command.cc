@@ -47,6 +47,11 @@ struct OriginCommandOptions {
   std::string log_level = "info";
 };
 
+// strtoull takes "-5" for a very large number.
+std::string WhyNegative(const std::string& text) {
+  return text.starts_with('-') ? "may not be negative" : "";
+}
+
 void Declare(CLI::App& app, OriginCommandOptions& options) {
   app.add_option("--root", options.server.root, "Directory to serve: one directory a bucket")
       ->required();
@@ -56,14 +61,18 @@ void Declare(CLI::App& app, OriginCommandOptions& options) {
   app.add_option("--credentials", options.server.credentials_file,
                  "File with the access keys to accept");
   app.add_option("--max-connections", options.server.connection_count_max,
-                 "Most connections at one time");
-  app.add_option("--latency-ms", options.latency_ms, "Wait before each answer, milliseconds");
+                 "Most connections at one time")
+      ->check(&WhyNegative);
+  app.add_option("--latency-ms", options.latency_ms, "Wait before each answer, milliseconds")
+      ->check(&WhyNegative);
   app.add_option("--bytes-per-second", options.bytes_per_second,
-                 "Rate of all connections together; 0 for none");
+                 "Rate of all connections together; 0 for none")
+      ->check(&WhyNegative);
   app.add_option("--bytes-per-second-per-connection", options.bytes_per_second_per_connection,
-                 "Rate of each connection; 0 for none");
+                 "Rate of each connection; 0 for none")
+      ->check(&WhyNegative);
   app.add_option("--faults", options.faults, "Faults to inject: JSON, or @FILE");
-  app.add_option("--seed", options.seed, "Seed of the faults' chances");
+  app.add_option("--seed", options.seed, "Seed of the faults' chances")->check(&WhyNegative);
   app.add_option("--log-level", options.log_level, "trace, debug, info, warning or error");
   app.footer(kFooter);
 }
