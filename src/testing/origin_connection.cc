@@ -238,14 +238,14 @@ bool Connection::ServeOne() {
     const auto [at, is_new] = request.headers.emplace(std::move(name), field.value());
     if (!is_new) at->second.append(",").append(field.value());
   }
-  std::string host(request.Header("host"));
+  auto [host, target] = SplitTarget(head.target(), request.Header("host"));
   host = host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':'));
   std::ranges::transform(host, host.begin(), [](unsigned char c) { return std::tolower(c); });
   request.host = std::move(host);
   request.dialect = DialectOf(request);
   SocketBody body(stream_, buffer_, parser, parts_.statistics);
   const bool keep_alive = head.keep_alive();
-  return ServeParsed(std::string(head.target()), request, body, keep_alive) && body.Drain();
+  return ServeParsed(target, request, body, keep_alive) && body.Drain();
 }
 
 bool Connection::ServeParsed(const std::string& target, OriginRequest& request, SocketBody& body,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace shoal::embedded {
 namespace {
@@ -89,6 +90,16 @@ std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_spa
     }
   }
   return decoded;
+}
+
+RequestTarget SplitTarget(std::string_view target, std::string_view host_header) {
+  constexpr std::string_view kScheme = "http://";
+  if (!target.starts_with(kScheme)) return {std::string(host_header), std::string(target)};
+  target.remove_prefix(kScheme.size());
+  const size_t authority_length = std::min(target.find_first_of("/?"), target.size());
+  std::string rest(target.substr(authority_length));
+  if (!rest.starts_with('/')) rest.insert(0, "/");
+  return {std::string(target.substr(0, authority_length)), std::move(rest)};
 }
 
 ServiceResult<> ParseTarget(std::string_view target, const std::vector<std::string>& buckets,

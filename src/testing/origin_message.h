@@ -82,6 +82,14 @@ struct OriginAnswer {
 // '%41' to 'A'; `plus_is_space` for queries. Empty optional for a broken escape.
 std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_space);
 
+// What a request line names: "/a" of the host in the Host header, or "http://host/a", as it is
+// sent to proxies and any server has to take (RFC 9112 3.2.2).
+struct RequestTarget {
+  std::string authority;  // with its port
+  std::string rest;       // begins with a slash if the target is well formed
+};
+RequestTarget SplitTarget(std::string_view target, std::string_view host_header);
+
 // Fills encoded_path, query, bucket and key from the target of a request line. In virtual
 // host style the bucket is the first label of request.host: where that label is one of
 // `buckets`, or where the rest looks like a service ("localhost", "oss-*", "s3*").

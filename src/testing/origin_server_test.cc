@@ -20,6 +20,7 @@
 #include "testing/origin_http_client.h"
 #include "testing/origin_message.h"
 #include "testing/origin_range.h"
+#include "testing/raw_http_client.h"
 
 namespace shoal {
 namespace {
@@ -28,6 +29,8 @@ namespace fs = std::filesystem;
 using embedded::HttpAnswer;
 using embedded::Operation;
 using embedded::OriginHttpClient;
+using embedded::RequestTarget;
+using embedded::SplitTarget;
 using testing::ElementsAre;
 
 class OriginServerTest : public testing::Test {
