@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -182,10 +183,12 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
                            "passwd_file or g_oss_STSFile: root's own, mode 600"));
     return findings;
   }
-  const Result<> probed =
+  const Result<std::string> probed =
       ProbeBucket(**store, *credentials, options.origin, options.file_system.prefix,
                   Deadline::After(clock, kProbeMax));
-  if (probed) {
+  if (probed && !probed->empty()) {
+    findings.push_back(Note("bucket", *probed, "the SOURCE of the mount, after ':/'"));
+  } else if (probed) {
     findings.push_back(Good("bucket", "'" + options.origin.bucket + "' is listed with them"));
   } else {
     findings.push_back(Bad("bucket", probed.error().detail,

@@ -62,8 +62,10 @@ Result<std::shared_ptr<CredentialSource>> TriedCredentials(const MountOptions& t
   OriginOptions origin = to.origin;
   origin.connection_count_max = 1;
   ASSIGN_OR_RETURN(const auto store, OpenStore(origin, credentials, clock));
-  RETURN_IF_ERROR(ProbeBucket(*store, *credentials, to.origin, to.file_system.prefix,
-                              Deadline::After(clock, kTryMax)));
+  ASSIGN_OR_RETURN(const std::string warning,
+                   ProbeBucket(*store, *credentials, to.origin, to.file_system.prefix,
+                               Deadline::After(clock, kTryMax)));
+  if (!warning.empty()) log::Warn("{}", warning);
   return credentials;
 }
 

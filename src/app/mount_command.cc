@@ -63,6 +63,12 @@ int ServeInForeground(const MountPlan& plan, const MountState& state, std::strin
   });
 }
 
+// What the process that serves found, which has no terminal to say it on.
+void SayItsWarning(const std::string& mount_point, std::string_view name) {
+  const auto state = ReadMountState(StateDirectory(mount_point) + "/state.json");
+  if (state && !state->warning.empty()) Say(name, "warning: " + state->warning);
+}
+
 // Asks the mount something, as the next program will. Fails, and does not hang, if the
 // daemon ends instead.
 int WaitForAnswer(const std::string& mount_point, std::string_view name) {
@@ -89,7 +95,10 @@ int ServeInBackground(const MountPlan& plan, const MountState& state, std::strin
         });
       },
       kComeUpMax, clock);
-  if (verdict.exit_status == kExitSuccess) return WaitForAnswer(plan.mount_point, name);
+  if (verdict.exit_status == kExitSuccess) {
+    SayItsWarning(plan.mount_point, name);
+    return WaitForAnswer(plan.mount_point, name);
+  }
   Say(name, verdict.reason);
   return verdict.exit_status;
 }

@@ -44,7 +44,7 @@ std::string ToJson(const MountState& state) {
       {"log_level", state.log_level},     {"sloppy", state.sloppy},
       {"foreground", state.foreground},   {"binary", state.binary},
       {"version", state.version},         {"keeper_pid", state.keeper_pid},
-      {"worker_pid", state.worker_pid}};
+      {"worker_pid", state.worker_pid},   {"warning", state.warning}};
   // Paths may have any bytes; JSON takes UTF-8 only.
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -82,6 +82,7 @@ Result<MountState> ParseMountState(std::string_view text) {
   take("version", state.version);
   take("keeper_pid", state.keeper_pid);
   take("worker_pid", state.worker_pid);
+  take("warning", state.warning);
   if (!fits || state.source.empty() || state.mount_point.empty()) return wrong();
   return state;
 }

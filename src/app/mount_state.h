@@ -35,6 +35,7 @@ struct MountState {
   std::string version;
   int64_t keeper_pid = 0;
   int64_t worker_pid = 0;
+  std::string warning{};  // for whoever mounted
 
   friend bool operator==(const MountState&, const MountState&) = default;
 };

@@ -22,7 +22,8 @@ MountState Example() {
           .binary = "/usr/local/bin/shoal",
           .version = "1.2",
           .keeper_pid = 17,
-          .worker_pid = 18};
+          .worker_pid = 18,
+          .warning = "nothing is there"};
 }
 
 TEST(MountState, WhatIsNotUtf8IsRefusedByName) {

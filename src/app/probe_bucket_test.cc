@@ -14,14 +14,16 @@ class AnsweringStore final : public ObjectStore {
     query_ = query;
     return answer_;
   }
-  Result<ObjectInfo> Head(std::string_view, Deadline) override {
-    return Fail(Errc::kUnsupported, "Head");
+  Result<ObjectInfo> Head(std::string_view key, Deadline) override {
+    if (key == object) return ObjectInfo{};
+    return Fail(Errc::kNotFound, "Head");
   }
   Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override {
     return Fail(Errc::kUnsupported, "Get");
   }
   Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kUnsupported, "Usage"); }
 
+  std::string object = "";
   [[nodiscard]] const ListQuery& query() const { return query_; }
 
  private:
@@ -59,6 +61,21 @@ TEST(ProbeBucket, AsksForOneKeyOfOneDirectory) {
   EXPECT_EQ(store.query().max_keys, 1u);
 }
 
+TEST(ProbeBucket, APrefixWithNothingBelowItIsWarnedOfAndAnObjectRefused) {
+  FixedCredentials credentials;
+  AnsweringStore store(ListPage{});
+  EXPECT_EQ(ProbeBucket(store, credentials, Options(), "", Deadline{}).value(), "");
+  EXPECT_EQ(ProbeBucket(store, credentials, Options(), "a/b/", Deadline{}).value(),
+            "bucket 'data' holds nothing below 'a/b/'; the mount is empty until it does");
+  store.object = "a/b";
+  EXPECT_EQ(ProbeBucket(store, credentials, Options(), "a/b/", Deadline{}).error(),
+            (Error{Errc::kNotDirectory,
+                   "'a/b' in bucket 'data' is an object, and not a directory to mount"}));
+  AnsweringStore full(ListPage{.objects = {}, .common_prefixes = {"a/b/c/"}, .next = {}});
+  full.object = "a/b";
+  EXPECT_EQ(ProbeBucket(full, credentials, Options(), "a/b/", Deadline{}).value(), "");
+}
+
 TEST(ProbeBucket, TellsTheReasonsApartAndPassesOnWhatTheStoreSaid) {
   EXPECT_EQ(Refusal(Errc::kDenied),
             (Error{Errc::kDenied,
@@ -70,7 +87,7 @@ TEST(ProbeBucket, TellsTheReasonsApartAndPassesOnWhatTheStoreSaid) {
   EXPECT_EQ(Refusal(Errc::kTimedOut).detail,
             "no usable answer from https://e.com: List: HTTP 4xx Code RequestId");
   EXPECT_EQ(Refusal(Errc::kUnusable).detail,
-            "https://e.com does not list bucket 'data': List: HTTP 4xx Code RequestId");
+            "bucket 'data' cannot be listed at https://e.com: List: HTTP 4xx Code RequestId");
 }
 
 TEST(ProbeBucket, KeysThatExpiredAreNotSaidToBeRefused) {

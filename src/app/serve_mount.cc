@@ -53,7 +53,7 @@ void LogStart(const MountPlan& plan) {
   }
 }
 
-Result<> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
+Result<std::string> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
   const OriginOptions& origin = plan.options.origin;
   const uint64_t seconds = std::min(origin.request_deadline_seconds, kProbeSecondsMax);
   return ProbeBucket(*node.store, *node.credentials, origin, plan.options.file_system.prefix,
@@ -121,14 +121,16 @@ uint64_t NumberOf(const std::vector<std::string>& options) {
 }
 
 void NameThisProcess(MountState& state) {
+  state.warning.clear();
   state.version = kVersion;
   state.keeper_pid = getppid();
   state.worker_pid = getpid();
 }
 
 // What others may read of this process, and the keeper's facts of the mount.
-Result<> Announce(const MountPlan& plan, MountState state, const std::string& state_path,
-                  MountMemory& memory, Session& session, const WorkerSeat& seat) {
+Result<> Announce(const MountPlan& plan, MountState state, const std::string& warning,
+                  const std::string& state_path, MountMemory& memory, Session& session,
+                  const WorkerSeat& seat) {
   if (!seat.attaches) RETURN_IF_ERROR(memory.SaveInit(session.init_message()));
   memory.SetOutlivesItsWorker(session.facts().outlives_its_process);
   memory.SetUsesRings(session.facts().io_uring);
@@ -142,6 +144,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& st
   }
   memory.SetOptionsServed(options);
   NameThisProcess(state);
+  state.warning = warning;
   Result<> written = WriteMountState(state_path, state);
   if (written || !seat.recovers) return written;
   log::Error("{}", written.error().detail);
@@ -171,6 +174,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   const SystemClock clock;
   // One that attaches waits first: until the one before has ended, what it holds is taken.
   std::string state_path;
+  std::string warning;
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
     channel.saved_init = memory.saved_init();
@@ -184,8 +188,10 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   auto node = MakeNode(plan.options, seat, clock, **hand_over);
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
-    if (const auto probed = Probe(plan, *node, clock); !probed)
-      return Refuse(seat, kExitFailure, probed.error());
+    auto probed = Probe(plan, *node, clock);
+    if (!probed) return Refuse(seat, kExitFailure, probed.error());
+    warning = *std::move(probed);
+    if (!warning.empty()) log::Warn("{}", warning);
     state_path = AwaitGo(seat, channel);
     if (state_path.empty()) return kExitFailure;
   }
@@ -227,7 +233,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
                  .exit_status = kExitFailure,
                  .text = changed ? "" : changed.error().detail});
   });
-  if (const auto announced = Announce(plan, state, state_path, memory, **session, seat);
+  if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {
     signals.Finish();
     return Refuse(seat, kExitFailure, announced.error());

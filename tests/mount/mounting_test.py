@@ -42,7 +42,7 @@ class MountCommand(MountTest):
             if not link.exists():
                 link.symlink_to(os.path.abspath(SHOAL))
             program = [link]
-        return subprocess.run([*program, source, point or self.point, *plain,
+        return subprocess.run([*program, source, self.point if point is None else point, *plain,
                                *(w for o in options for w in ("-o", o))],
                               capture_output=True, text=True, timeout=WAIT_SECONDS)
 
@@ -79,6 +79,20 @@ class MountCommand(MountTest):
         self.assertEqual(self.run_mount(self.basic(origin), source="data:/a").returncode, 0)
         self.assertEqual(mounted(self.point), ("data:/a", "fuse.shoal"))
         self.assertEqual(os.listdir(self.point), ["file"])
+
+    def test_a_prefix_with_nothing_below_it_is_mounted_and_warned_of(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin), source="data:/later")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("holds nothing below 'later/'", result.stderr)
+        origin.put("later/file", b"x")
+        self.assertEqual((self.point / "file").read_bytes(), b"x")
+
+    def test_an_object_is_no_directory_to_mount(self):
+        origin = self.origin()
+        origin.put("a/file", b"x")
+        self.assert_refused(self.run_mount(self.basic(origin), source="data:/a/file"), 32,
+                            "'a/file' in bucket 'data' is an object")
 
     def test_a_wrong_secret_is_said_with_the_stores_code(self):
         origin = self.origin()
