@@ -37,7 +37,7 @@ class HeaderLines {
     lines.lines_.reserve(request.headers.size());
     for (const auto& [name, value] : request.headers) {
       if (HasControlByte(name) || HasControlByte(value))
-        return Fail(Errc::kInvalid, "a control byte in header '" + log::Printable(name) + "'");
+        return Fail(Errc::kUnusable, "a control byte in header '" + log::Printable(name) + "'");
       // libcurl takes "name:" for "do not send it", and "name;" for an empty one.
       lines.lines_.push_back(value.empty() ? name + ";" : name + ": " + value);
     }

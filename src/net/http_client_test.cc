@@ -254,7 +254,7 @@ TEST_F(HttpClientTest, RefusesAHeaderWithAControlByteAndDoesNotRepeatItsValue) {
                                        .headers = {{"if-match", "secret\r\nX-Injected: 1"}}},
                                       kept_, Soon());
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error(), (Error{Errc::kInvalid, "a control byte in header 'if-match'"}));
+  EXPECT_EQ(outcome.error(), (Error{Errc::kUnusable, "a control byte in header 'if-match'"}));
   EXPECT_TRUE(server.requests().empty());
 }
 

@@ -299,7 +299,7 @@ TEST_F(HttpObjectStoreTest, AKeyOrAnETagCannotAddAHeader) {
   EXPECT_FALSE(store_->Head("k HTTP/1.1\r\nX-Injected: 1\r\n\r\n", Soon()));
   EXPECT_EQ(server_->requests()[0].headers.count("x-injected"), 0u);
   EXPECT_EQ(store_->Get({"k", "\"e\"\r\nX-Injected: 1", 10}, {2, 4}, sink_, Soon()).error(),
-            (Error{Errc::kInvalid, "GetObject 'k': a control byte in header 'if-match'"}));
+            (Error{Errc::kUnusable, "GetObject 'k': a control byte in header 'if-match'"}));
 }
 
 TEST_F(HttpObjectStoreTest, ListAsksForAPageAndReadsIt) {
