@@ -48,6 +48,7 @@ struct DirectoryEntry {
   std::string name;
   Entry entry;
   uint64_t next_cookie;  // where a reader that took this one goes on
+  bool name_alone = false;
 };
 
 struct OpenedFile {
@@ -122,7 +123,8 @@ class FileSystem {
                                                             Deadline deadline) = 0;
   // The kernel is being given this entry by READDIRPLUS and will hold a reference on it
   // ("." and ".." excepted, which the caller leaves out). Answers the number to give,
-  // which differs from the entry's only where two names have one hash.
+  // which differs from the entry's only where two names have one hash; 0: give the name alone,
+  // as the kernel holds references on so many already.
   virtual InodeId Remember(HandleId handle, const DirectoryEntry& entry) = 0;
 
   // Ends a handle of either kind.

@@ -22,6 +22,10 @@ constexpr size_t kRequestThreadsMax = 64;
 // OSS and S3 refuse to store a longer one, and would call a look-up of it invalid.
 constexpr size_t kKeyBytesMax = 1024;
 
+// The kernel holds a reference on each name that it is given with its attributes, which takes some
+// 300 bytes here. Of more names it is given the names alone, and asks for those that are opened.
+constexpr size_t kListedInodesMax = size_t{1} << 18;
+
 std::string_view StorageClassName(StorageClass storage_class) {
   switch (storage_class) {
     case StorageClass::kReadable:
@@ -185,6 +189,7 @@ class ObjectFileSystem final : public FileSystem {
   InodeId Remember(HandleId handle, const DirectoryEntry& entry) override {
     const Result<DirectoryHandle> directory = FindDirectoryHandle(handle);
     if (!directory) return entry.entry.attributes.inode;
+    if (inodes_.size() >= kListedInodesMax) return 0;
     const std::string& prefix = directory->inode->prefix;
     if (entry.entry.attributes.is_directory)
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;

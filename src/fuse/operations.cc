@@ -121,7 +121,9 @@ void Operations::Init(void* userdata, fuse_conn_info* connection) {
   Want(connection, FUSE_CAP_ASYNC_DIO);
   Want(connection, FUSE_CAP_PARALLEL_DIROPS);
   Want(connection, FUSE_CAP_READDIRPLUS);
-  Want(connection, FUSE_CAP_READDIRPLUS_AUTO);
+  // Always, and not only when names are looked up one after another: attributes cost nothing
+  // here, and a program that lists and then opens saves a request for each name.
+  fuse_unset_feature_flag(connection, FUSE_CAP_READDIRPLUS_AUTO);
   // An inode is one version: pages the kernel keeps for it are never stale.
   fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
   Want(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);
@@ -370,7 +372,11 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
     if (!call.Claim()) return;
     if constexpr (kPlus)
       for (DirectoryEntry& entry : entries) {
-        if (IsRemembered(entry)) entry.entry.attributes.inode = file_system.Remember(handle, entry);
+        if (IsRemembered(entry)) {
+          const InodeId inode = file_system.Remember(handle, entry);
+          entry.name_alone = inode == 0;
+          if (inode != 0) entry.entry.attributes.inode = inode;
+        }
         entry.entry = self.Capped(entry.entry);
       }
     const std::string packed = PackDirectory(entries, fit, kPlus);

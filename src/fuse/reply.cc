@@ -27,7 +27,7 @@ size_t AddPlain(std::span<char> room, const DirectoryEntry& entry) {
 }
 size_t AddWithAttributes(std::span<char> room, const DirectoryEntry& entry) {
   fuse_entry_param param = ToEntryParam(entry.entry);
-  if (IsDotOrDotDot(entry.name)) param.ino = 0;
+  if (!IsRemembered(entry)) param.ino = 0;
   return fuse_add_direntry_plus(nullptr, room.data(), room.size(), entry.name.c_str(), &param,
                                 static_cast<off_t>(entry.next_cookie));
 }
@@ -106,7 +106,7 @@ size_t EntryCountMax(size_t size_bytes, bool plus) {
 }
 
 bool IsRemembered(const DirectoryEntry& entry) {
-  return !IsDotOrDotDot(entry.name) && entry.name.size() <= kNameBytesMax;
+  return !entry.name_alone && !IsDotOrDotDot(entry.name) && entry.name.size() <= kNameBytesMax;
 }
 
 void ReplyError(fuse_req_t request, std::string_view operation, const Error& error) {

@@ -36,7 +36,7 @@ std::string PackDirectory(std::span<const DirectoryEntry> entries, const Directo
 // How many entries may fit, so that few are asked for in vain.
 size_t EntryCountMax(size_t size_bytes, bool plus);
 
-// READDIRPLUS gives no reference on these, nor on names left out.
+// READDIRPLUS gives no reference on "." and "..", on names given alone, nor on those left out.
 bool IsRemembered(const DirectoryEntry& entry);
 
 // Logs what is not an ordinary answer, and replies the errno.

@@ -57,6 +57,20 @@ class Reports(CacheTest):
         finally:
             os.close(descriptor)
 
+    def test_names_that_were_listed_are_opened_without_a_look_up(self):
+        names = [f"directory-with-many-names/{i:05}" for i in range(3000)]
+        _, mount = self.node("g_metadata_CacheEnable=true", objects=[(name, 9) for name in names])
+
+        def look_ups():
+            return int(re.search(r'request_duration_seconds_count{op="lookup"} (\d+)',
+                                 self.text("/metrics"))[1])
+
+        os.listdir(mount / "directory-with-many-names")
+        before = look_ups()
+        for name in names:
+            self.assertEqual((mount / name).read_bytes(), pattern(9, seed=len(name)))
+        self.assertLess(look_ups() - before, 10)
+
     def test_the_tier_counters_tell_misses_hits_and_fetches_apart(self):
         _, mount = self.node()
         self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
