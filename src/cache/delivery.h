@@ -18,11 +18,17 @@ class Delivery {
   // wait for a disk.
   virtual bool Has(ByteRange range, Deadline deadline) = 0;
 
-  // Fetches what the range lacks and has it written, in part if it fails. `watcher` sees what
-  // is fetched, and ends it by wanting no more. kBusy: the tier can keep nothing now; other
-  // errors are ObjectStore::Get's. REQUIRES: the range begins at a page and ends at one, or
-  // at the object's end.
-  virtual Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) = 0;
+  // Sees what is fetched, and ends it by wanting no more.
+  class Watcher : public ByteSink {
+   public:
+    // What others brought. With what was fetched that is all of the range, in the end.
+    virtual void OnFound(uint64_t bytes) { (void)bytes; }
+  };
+
+  // Fetches what the range lacks and has it written, in part if it fails. kBusy: the tier can
+  // keep nothing now; other errors are ObjectStore::Get's. REQUIRES: the range begins at a page
+  // and ends at one, or at the object's end.
+  virtual Result<> Bring(ByteRange range, Watcher& watcher, Deadline deadline) = 0;
 
   enum class Arrival : uint8_t { kPending, kWhole, kIncomplete };
   // Waits for what was brought to be written; kPending when it is not by the deadline. Whole

@@ -24,7 +24,7 @@ namespace {
 using Arrival = Delivery::Arrival;
 using Data = std::vector<std::byte>;
 
-class Watcher final : public ByteSink {
+class Watcher final : public Delivery::Watcher {
  public:
   explicit Watcher(bool wants = true) : wants_(wants) {}
   bool Append(std::span<const std::byte> bytes) override {

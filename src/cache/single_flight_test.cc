@@ -41,7 +41,7 @@ Data Expected(ByteRange range) {
 }
 
 // Keeps what it is sent, and can be made to block or to want no more. Thread-safe.
-class Receiver final : public ByteSink {
+class Receiver final : public Delivery::Watcher {
  public:
   bool Append(std::span<const std::byte> bytes) override {
     std::unique_lock lock(mutex_);

@@ -110,7 +110,7 @@ class Tier::Bytes final : public ObjectBytes,
     return true;
   }
 
-  Result<> Bring(ByteRange range, ByteSink& watcher, Deadline deadline) override {
+  Result<> Bring(ByteRange range, Watcher& watcher, Deadline deadline) override {
     for (const Place& place : places_) place.volume->Load(place.use, deadline);
     const Place* const place = PlaceToComplete(places_);
     if (place == nullptr)
@@ -124,6 +124,7 @@ class Tier::Bytes final : public ObjectBytes,
                         .patient_until = patient_until};
         ASSIGN_OR_RETURN(offset, BringMissing(*place, miss, watcher, deadline));
       } else {
+        watcher.OnFound(run.end - offset);
         offset = run.end;
       }
     }

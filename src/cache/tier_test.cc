@@ -345,6 +345,17 @@ TEST_F(TierTest, DirectoriesMayComeAndGoAndWhatTheyHaveIsFound) {
   EXPECT_LT(origin_.fetch_count(), 2 * kCount);
 }
 
+class Watcher final : public Delivery::Watcher {
+ public:
+  bool Append(std::span<const std::byte> bytes) override {
+    fetched_bytes += bytes.size();
+    return true;
+  }
+  void OnFound(uint64_t bytes) override { found_bytes += bytes; }
+  uint64_t fetched_bytes = 0;
+  uint64_t found_bytes = 0;
+};
+
 TEST_F(TierTest, AnObjectOfWhichTwoDirectoriesHaveAPartIsMadeWholeInOne) {
   const ObjectVersion object = Object(4 * kMiB);
   // Each half is read with the other directory absent.
@@ -359,9 +370,10 @@ TEST_F(TierTest, AnObjectOfWhichTwoDirectoriesHaveAPartIsMadeWholeInOne) {
 
   const auto delivery = tier_->Deliver(object);
   EXPECT_FALSE(delivery->Has({0, object.size_bytes}, {}));
-  CollectingSink watcher;
+  Watcher watcher;
   ASSERT_TRUE(delivery->Bring({0, object.size_bytes}, watcher, {}));
-  EXPECT_EQ(watcher.data.size(), 2 * kMiB) << "what the other one has is fetched again";
+  EXPECT_EQ(watcher.fetched_bytes, 2 * kMiB) << "what the other one has is fetched again";
+  EXPECT_EQ(watcher.found_bytes, 2 * kMiB);
   EXPECT_EQ(delivery->Arrive({}), Delivery::Arrival::kWhole);
   EXPECT_TRUE(delivery->Has({0, object.size_bytes}, {}));
   EXPECT_TRUE(tier_->Cover(object, {}).whole);

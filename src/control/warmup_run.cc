@@ -43,20 +43,29 @@ struct WarmupRun::Object {
 
   // Guarded by the run's mutex.
   size_t job_count = 0;
-  uint64_t credited_bytes = 0;  // in completed_bytes, though the object is not completed
+  uint64_t came_bytes = 0;  // in coming_bytes_, of ranges that are done with
   std::optional<Error> error{};
 
   [[nodiscard]] uint64_t size_bytes() const { return info.version.size_bytes; }
 };
 
-// Nobody reads the bytes.
-class WarmupRun::Watcher final : public ByteSink {
+// Nobody reads the bytes. Used by one thread.
+class WarmupRun::Watcher final : public Delivery::Watcher {
  public:
-  explicit Watcher(const WarmupRun& run) : run_(run) {}
-  bool Append(std::span<const std::byte>) override { return !run_.stopped(); }
+  explicit Watcher(WarmupRun& run) : run_(run) {}
+  bool Append(std::span<const std::byte> bytes) override {
+    if (!bytes.empty()) OnFound(bytes.size());
+    return !run_.stopped();
+  }
+  void OnFound(uint64_t bytes) override {
+    came_bytes_ += bytes;
+    run_.coming_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  [[nodiscard]] uint64_t came_bytes() const { return came_bytes_; }
 
  private:
-  const WarmupRun& run_;
+  WarmupRun& run_;
+  uint64_t came_bytes_ = 0;
 };
 
 WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing)
@@ -70,6 +79,16 @@ void WarmupRun::Stop() {
 }
 
 WarmupSums WarmupRun::progress() const {
+  const std::scoped_lock lock(mutex_);
+  WarmupSums sums = progress_;
+  // What the total lost meanwhile was not to be completed.
+  shown_bytes_ =
+      std::min(std::max(shown_bytes_, sums.completed_bytes + coming_bytes_), sums.total_bytes);
+  sums.completed_bytes = shown_bytes_;
+  return sums;
+}
+
+WarmupSums WarmupRun::completed() const {
   const std::scoped_lock lock(mutex_);
   return progress_;
 }
@@ -140,6 +159,7 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
 void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
   if (object->info.storage_class != StorageClass::kReadable)
     return CountFailed(*object, {Errc::kArchived, "it is archived, and must be restored first"});
+  TakeBack(*object);
   const ObjectVersion& version = object->info.version;
   const auto look_until = [this] { return Deadline::After(means_.clock, kLookWait); };
   object->cached_bytes_before = means_.tier.Cover(version, look_until()).cached_bytes;
@@ -152,8 +172,8 @@ void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
     std::unique_lock lock(mutex_);
     if (object->error) break;
     if (is_here) {
-      object->credited_bytes += range.length;
-      progress_.completed_bytes += range.length;
+      object->came_bytes += range.length;
+      coming_bytes_ += range.length;
     } else {
       // Woken for many at once, rather than for each.
       const size_t width = means_.connection_count_max;
@@ -232,12 +252,8 @@ void WarmupRun::Load(Object& object, ByteRange range) {
   Watcher watcher(*this);
   const Result<> brought = object.delivery->Bring(range, watcher, RequestDeadline());
   const std::scoped_lock lock(mutex_);
-  if (!brought) {
-    object.error = brought.error();
-    return;
-  }
-  object.credited_bytes += range.length;
-  progress_.completed_bytes += range.length;
+  object.came_bytes += watcher.came_bytes();
+  if (!brought) object.error = brought.error();
 }
 
 void WarmupRun::SettleReady() {
@@ -278,9 +294,6 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
   std::optional<Error> error;
   {
     const std::scoped_lock lock(mutex_);
-    // What arrived is credited as a whole instead, at the same moment.
-    if (arrival != Delivery::Arrival::kWhole)
-      progress_.completed_bytes -= std::exchange(object->credited_bytes, 0);
     error = std::exchange(object->error, std::nullopt);
   }
   if (arrival == Delivery::Arrival::kWhole) return OnArrived(*object);
@@ -294,7 +307,8 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
 void WarmupRun::OnArrived(Object& object) {
   if (object.listed != nullptr) *object.listed = {.info = object.info, .arrived = true};
   const std::scoped_lock lock(mutex_);
-  progress_.completed_bytes -= std::exchange(object.credited_bytes, 0);
+  // As a whole instead, at the same moment.
+  coming_bytes_ -= std::exchange(object.came_bytes, 0);
   progress_.completed_bytes += object.size_bytes();
   ++progress_.completed_object_count;
 }
@@ -318,7 +332,13 @@ void WarmupRun::OnChanged(const std::shared_ptr<Object>& object) {
   OnFailed(object, {Errc::kBusy, "it changed again and again while it was loaded"});
 }
 
-void WarmupRun::OnGone(const Object& object) {
+void WarmupRun::TakeBack(Object& object) {
+  const std::scoped_lock lock(mutex_);
+  coming_bytes_ -= std::exchange(object.came_bytes, 0);
+}
+
+void WarmupRun::OnGone(Object& object) {
+  TakeBack(object);
   --seen_count_;
   seen_bytes_ -= object.size_bytes();
   const std::scoped_lock lock(mutex_);
@@ -340,7 +360,8 @@ void WarmupRun::OnFailed(const std::shared_ptr<Object>& object, const Error& err
   }
 }
 
-void WarmupRun::CountFailed(const Object& object, const Error& error) {
+void WarmupRun::CountFailed(Object& object, const Error& error) {
+  TakeBack(object);
   ++failed_count_;
   if (!example_)
     example_ =

@@ -50,7 +50,11 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // From any thread: it ends with the requests under way, whose bytes nobody waits for.
   void Stop();
+  // Bytes count as completed as they come. Their sum does not fall: what has to be fetched once
+  // more stays counted.
   [[nodiscard]] WarmupSums progress() const;
+  // Of what is completed and nothing else, for when it has run.
+  [[nodiscard]] WarmupSums completed() const;
 
  private:
   using Listed = WarmupSurvey::Listed;
@@ -80,9 +84,11 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void Settle(const std::shared_ptr<Object>& object, Delivery::Arrival arrival);
   void OnArrived(Object& object);
   void OnChanged(const std::shared_ptr<Object>& object);
-  void OnGone(const Object& object);
+  void OnGone(Object& object);
   void OnFailed(const std::shared_ptr<Object>& object, const Error& error);
-  void CountFailed(const Object& object, const Error& error);
+  void CountFailed(Object& object, const Error& error);
+  // Of an object that is not completed: what came of it counts no more.
+  void TakeBack(Object& object);
   void TryAgain();
   // Others may have displaced what arrived: such objects are tried again, or have failed.
   void LookWhetherAllStayed(bool try_again);
@@ -93,6 +99,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   WarmupMeans& means_;
   std::atomic<bool> stopped_ = false;
+  std::atomic<uint64_t> coming_bytes_ = 0;  // those that came of objects that are not completed
 
   // Of the thread that runs.
   WarmupSurvey survey_;
@@ -112,7 +119,8 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   static constexpr int64_t kNoWake = -1;
   int64_t wake_at_job_count_ = kNoWake;
   const Object* awaited_ = nullptr;
-  WarmupSums progress_;
+  WarmupSums progress_;  // with completed objects only
+  mutable uint64_t shown_bytes_ = 0;
 };
 
 }  // namespace shoal

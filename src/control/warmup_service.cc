@@ -259,7 +259,7 @@ class WarmupService final : public WarmupTasks {
     // One that was stopped only because this process ends goes on in the next.
     if (!stopping() && history_.Find(id) != nullptr &&
         history_.Find(id)->status == Status::kRunning) {
-      Take(run.progress(), *history_.Find(id));
+      Take(run.completed(), *history_.Find(id));
       EndTask(id, outcome);
     }
     runs_.erase(id);

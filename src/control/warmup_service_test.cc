@@ -3,15 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -52,6 +55,7 @@ class Bucket final : public ObjectStore {
   void Release() {
     const std::scoped_lock lock(mutex_);
     held_ = false;
+    hold_after_bytes_.reset();
     changed_.notify_all();
   }
   void WaitForHeld(size_t count) {
@@ -62,6 +66,11 @@ class Bucket final : public ObjectStore {
   void FailGets(const std::string& key, Error error, int count) {
     const std::scoped_lock lock(mutex_);
     failures_[key] = {std::move(error), count};
+  }
+  // Each Get waits for Release when it has sent so many bytes.
+  void HoldAfter(uint64_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    hold_after_bytes_ = bytes;
   }
   // Before the next Get of the key.
   void Before(const std::string& key, std::function<void()> action) {
@@ -101,12 +110,26 @@ class Bucket final : public ObjectStore {
       }
     }
     if (before) before();
-    return memory_.Get(version, range, sink, deadline);
+    const uint64_t first_bytes = std::min(hold_after_bytes(), range.length);
+    RETURN_IF_ERROR(memory_.Get(version, {range.offset, first_bytes}, sink, deadline));
+    if (first_bytes == range.length) return {};
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !hold_after_bytes_; });
+    }
+    return memory_.Get(version, {range.offset + first_bytes, range.length - first_bytes}, sink,
+                       deadline);
   }
 
  private:
+  uint64_t hold_after_bytes() {
+    const std::scoped_lock lock(mutex_);
+    return hold_after_bytes_.value_or(std::numeric_limits<uint64_t>::max());
+  }
+
   MemoryObjectStore memory_;
   std::mutex mutex_;
+  std::optional<uint64_t> hold_after_bytes_;
   std::condition_variable changed_;
   bool held_ = false;
   size_t waiting_count_ = 0;
@@ -596,6 +619,51 @@ TEST_F(WarmupServiceTest, ProgressOfALargeFileIsSeen) {
   EXPECT_EQ(Newest("large").completed_object_count, 0);
   bucket_.Release();
   ExpectAllCompleted(WaitForEnd("large"), 1, 40 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, BytesCountAsCompletedAsTheyArrive) {
+  Put("large", 20 * kMiB);
+  Start();
+  bucket_.HoldAfter(kMiB);
+  ASSERT_TRUE(tasks_->Load("large", ""));
+  // A MiB of each of five ranges.
+  while (Newest("large").completed_bytes < 5 * kMiB) std::this_thread::yield();
+  EXPECT_EQ(Newest("large").completed_bytes, 5 * kMiB);
+  EXPECT_EQ(Newest("large").completed_object_count, 0);
+  bucket_.Release();
+  ExpectAllCompleted(WaitForEnd("large"), 1, 20 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, WhatAnotherTaskBringsCountsForBoth) {
+  Put("d/large", 12 * kMiB);
+  Start();
+  bucket_.HoldAfter(3 * kMiB);
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  while (Newest("d").completed_bytes < 9 * kMiB) std::this_thread::yield();
+  ASSERT_TRUE(tasks_->Load("d/large", ""));
+  while (Newest("d/large").completed_bytes < 6 * kMiB) std::this_thread::yield();
+  bucket_.Release();
+  ExpectAllCompleted(WaitForEnd("d"), 1, 12 * kMiB);
+  ExpectAllCompleted(WaitForEnd("d/large"), 1, 12 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, WhatIsCompletedFallsAtNoAttemptAndIsTheTruthInTheEnd) {
+  Put("d/1", 20 * kMiB);
+  Put("d/2", 5000);
+  Start();
+  trouble_->FailCall(0, {Errc::kNoSpace, "full"}, true);
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  uint64_t completed_bytes = 0;
+  while (true) {
+    const WarmupTask task = Newest("d");
+    if (task.status != Status::kRunning) break;
+    EXPECT_GE(task.completed_bytes, completed_bytes);
+    completed_bytes = task.completed_bytes;
+  }
+  EXPECT_GT(completed_bytes, 0);
+  const WarmupTask task = Newest("d");
+  EXPECT_EQ(task.status, Status::kFailed);
+  EXPECT_EQ(task.completed_bytes, 0);
 }
 
 TEST_F(WarmupServiceTest, SeveralDirectoriesHaveRoomEachForItsOwn) {

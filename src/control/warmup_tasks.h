@@ -29,8 +29,8 @@ struct WarmupTask {
   std::string pattern;  // "" for everything
   bool is_directory = false;
   Status status = Status::kRunning;
-  // What is cached already counts as completed. The total is known once the listing is done,
-  // and 0 before.
+  // What is cached already counts as completed, and bytes do as they arrive. The total is known
+  // once the listing is done, and 0 before.
   uint64_t completed_bytes = 0;
   uint64_t total_bytes = 0;
   uint64_t completed_object_count = 0;
