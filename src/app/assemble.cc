@@ -42,7 +42,8 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   RangeSource* source = node.limited_origin.get();
   if (node.tiers.disk) source = node.tiers.disk.get();
   if (node.tiers.memory) source = node.tiers.memory.get();
-  node.counted_tiers = std::make_unique<CountedSource>(*source, *node.reads);
+  node.counted_tiers =
+      std::make_unique<CountedSource>(*source, *node.reads, CountedSource::Counts::kAskedFor);
   node.read_engine = MakeReadEngine(options.read, *node.counted_tiers, clock);
   node.file_system =
       MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock, hand_over);

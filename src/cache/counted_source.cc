@@ -7,12 +7,14 @@ namespace {
 
 class CountedBytes final : public ObjectBytes {
  public:
-  CountedBytes(std::shared_ptr<ObjectBytes> next, PlaceCounters& counters)
-      : next_(std::move(next)), counters_(counters) {}
+  using Counts = CountedSource::Counts;
+  CountedBytes(std::shared_ptr<ObjectBytes> next, PlaceCounters& counters, Counts counts)
+      : next_(std::move(next)), counters_(counters), counts_(counts) {}
 
   Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
     Result<ServedBy> place = next_->Read(request, sink);
-    if (place) counters_.Add(*place, request.purpose, request.range.length);
+    const uint64_t left_out = counts_ == Counts::kAskedFor ? request.rounding_bytes : 0;
+    if (place) counters_.Add(*place, request.purpose, request.range.length - left_out);
     return place;
   }
 
@@ -32,6 +34,7 @@ class CountedBytes final : public ObjectBytes {
  private:
   const std::shared_ptr<ObjectBytes> next_;
   PlaceCounters& counters_;
+  const Counts counts_;
 };
 
 }  // namespace
@@ -61,7 +64,7 @@ PlaceCounters::Place PlaceCounters::warmed(ServedBy place) const {
 }
 
 std::shared_ptr<ObjectBytes> CountedSource::Open(const ObjectVersion& version) {
-  return std::make_shared<CountedBytes>(next_.Open(version), counters_);
+  return std::make_shared<CountedBytes>(next_.Open(version), counters_, counts_);
 }
 
 }  // namespace shoal

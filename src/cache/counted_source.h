@@ -45,14 +45,18 @@ class PlaceCounters {
 
 class CountedSource final : public RangeSource {
  public:
-  // Both outlive it.
-  CountedSource(RangeSource& next, PlaceCounters& counters) : next_(next), counters_(counters) {}
+  enum class Counts : uint8_t { kAll, kAskedFor };
+
+  // Both outlive it. What was asked for is less than all where a read is rounded out to pages.
+  CountedSource(RangeSource& next, PlaceCounters& counters, Counts counts = Counts::kAll)
+      : next_(next), counters_(counters), counts_(counts) {}
 
   std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override;
 
  private:
   RangeSource& next_;
   PlaceCounters& counters_;
+  const Counts counts_;
 };
 
 }  // namespace shoal

@@ -44,6 +44,16 @@ TEST_F(CountedSourceTest, CountsWhatIsAtHandToo) {
   EXPECT_EQ(counters_.read(ServedBy::kDisk).bytes, 10U);
 }
 
+TEST_F(CountedSourceTest, WhatRoundingAddedCountsWhereAllDoes) {
+  PlaceCounters asked_for;
+  CountedSource readers(source_, asked_for, CountedSource::Counts::kAskedFor);
+  IgnoringSink sink;
+  const RangeRequest request{.range = {0, 1000}, .deadline = {}, .rounding_bytes = 900};
+  ASSERT_TRUE(readers.Open({"key", "\"1\"", 1000})->Read(request, sink));
+  EXPECT_EQ(asked_for.read(ServedBy::kOrigin).bytes, 100U);
+  EXPECT_EQ(counters_.read(ServedBy::kOrigin).bytes, 1000U);
+}
+
 TEST_F(CountedSourceTest, KeepsWarmUpsApart) {
   ASSERT_TRUE(Read({0, 100}, Purpose::kWarmup));
   EXPECT_EQ(counters_.read(ServedBy::kOrigin).requests, 0U);

@@ -25,6 +25,8 @@ struct RangeRequest {
   ByteRange range;  // not empty, inside the object
   Purpose purpose = Purpose::kRead;
   Deadline deadline;
+  // Of the range: what nobody asked for, and only rounding it out to pages added.
+  uint64_t rounding_bytes = 0;
 };
 
 // One object version, as one source can give it. Thread-safe.

@@ -32,7 +32,7 @@ void ReportVolumes(const NodeParts& parts, MetricReport& report) {
   }
 }
 
-void ReportPlaces(const PlaceCounters& reads, MetricReport& report) {
+void ReportPlaces(const PlaceCounters& reads, const PlaceCounters& fetches, MetricReport& report) {
   for (const ServedBy place :
        {ServedBy::kMemory, ServedBy::kDisk, ServedBy::kPeer, ServedBy::kOrigin}) {
     const MetricReport::Labels labels = {{"place", std::string(PlaceName(place))}};
@@ -40,8 +40,9 @@ void ReportPlaces(const PlaceCounters& reads, MetricReport& report) {
                       static_cast<double>(reads.read(place).requests), labels);
     report.AddCounter("shoal_served_bytes_total", "Bytes read, by where they were found",
                       static_cast<double>(reads.read(place).bytes), labels);
-    report.AddCounter("shoal_warmup_bytes_total", "Bytes that warm-ups read, by where they were",
-                      static_cast<double>(reads.warmed(place).bytes), labels);
+    // A warm-up reads nothing that is here: it asks behind the tiers for what is not.
+    report.AddCounter("shoal_warmup_bytes_total", "Bytes that warm-ups fetched, by where they were",
+                      static_cast<double>(fetches.warmed(place).bytes), labels);
   }
 }
 
@@ -63,7 +64,7 @@ std::string MetricsText(const NodeParts& parts, const TierCounters& tier, const 
   requests.ReportTo(report);
   report.AddGauge("shoal_open_files", "Files that programs have open",
                   static_cast<double>(requests.open_file_count()));
-  ReportPlaces(parts.reads, report);
+  ReportPlaces(parts.reads, parts.fetches, report);
   for (const auto& [name, member] : kTierCounters)
     report.AddCounter("shoal_" + std::string(name) + "_total",
                       "As " + std::string(name) + " of /v1/tier, never cleared",

@@ -19,6 +19,7 @@ struct Fetch {
   uint64_t id = 0;
   std::shared_ptr<OpenObject> object;
   ByteRange range;
+  uint64_t rounding_bytes = 0;             // of it: what only rounding out to pages added
   std::shared_ptr<FollowedStream> stream;  // it is for; null: for one read
   Deadline deadline;                       // of the read it is for; not set: from its start
   std::vector<SegmentPointer> segments;    // adjacent, together `range`; each held until it is full

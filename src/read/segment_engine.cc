@@ -22,6 +22,10 @@ uint64_t BudgetBytes(uint64_t memory_mib) {
 uint64_t ReadBytesMax(uint64_t budget_bytes) {
   return budget_bytes / 2;
 }
+ByteRange Overlap(ByteRange one, ByteRange other) {
+  const uint64_t begin = std::max(one.offset, other.offset);
+  return {begin, std::max(std::min(one.end(), other.end()), begin) - begin};
+}
 Error TooLarge() {
   return {Errc::kInvalid, "one read of more than half of read_memory_mb"};
 }
@@ -110,7 +114,7 @@ bool SegmentEngine::FetchWhole(const std::shared_ptr<OpenObject>& object) {
     if (foreseen_->bytes + needed_bytes > foreseen_bytes_max ||
         !store_.MakeRoomForPrefetch(*foreseen_, needed_bytes))
       return false;
-    StartFetch(object, gap, foreseen_, kForeseen, {});
+    StartFetch(object, gap, gap, foreseen_, kForeseen, {});
   }
   object->foreseen = true;
   return true;
@@ -213,6 +217,7 @@ void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& g
   OpenObject& object = *read.object;
   const uint64_t object_bytes = object.version.size_bytes;
   for (ByteRange gap : gaps) {
+    ByteRange asked = Overlap(gap, read.range);
     // A stream wants the rest of the segment next: the same GET brings it, if there is room.
     // Read from its start, a small file is thus fetched whole at once.
     const uint64_t segment_end = SegmentEnd(gap.end() - 1, object_bytes);
@@ -222,10 +227,10 @@ void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& g
       if (!more.empty() && more.front().offset == gap.end()) {
         const ByteRange longer{gap.offset, more.front().end() - gap.offset};
         if (store_.MakeRoomForPrefetch(*read.stream, BufferPool::ChargeOf(longer.length)))
-          gap = longer;
+          asked.length = (gap = longer).end() - asked.offset;
       }
     }
-    StartFetch(read.object, gap, read.stream, kDemanded, read.deadline);
+    StartFetch(read.object, gap, asked, read.stream, kDemanded, read.deadline);
     if (read.stream != nullptr) read.stream->stream.AskedUpTo(gap.end());
   }
 }
@@ -263,14 +268,14 @@ void SegmentEngine::ReadAhead(const PendingRead& read) {
     if (next.length == 0) return;
     for (const ByteRange& gap : object.segments.Gaps(next, page_bytes_, object_bytes)) {
       if (!store_.MakeRoomForPrefetch(followed, BufferPool::ChargeOf(gap.length))) return;
-      StartFetch(read.object, gap, read.stream, kForeseen, {});
+      StartFetch(read.object, gap, gap, read.stream, kForeseen, {});
     }
     stream.AskedUpTo(next.end());
   }
 }
 
 void SegmentEngine::StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range,
-                               const std::shared_ptr<FollowedStream>& stream,
+                               ByteRange asked, const std::shared_ptr<FollowedStream>& stream,
                                FetchExecutor::Urgency urgency, Deadline deadline) {
   for (uint64_t offset = range.offset; offset < range.end();) {
     auto fetch = std::make_shared<Fetch>();
@@ -279,6 +284,7 @@ void SegmentEngine::StartFetch(const std::shared_ptr<OpenObject>& object, ByteRa
     fetch->stream = stream;
     fetch->deadline = deadline;
     fetch->range = {offset, std::min(kFetchBytesMax, range.end() - offset)};
+    fetch->rounding_bytes = fetch->range.length - Overlap(fetch->range, asked).length;
     for (; offset < fetch->range.end(); offset = fetch->segments.back()->range.end()) {
       const uint64_t end = SegmentEnd(offset, fetch->range.end());
       fetch->segments.push_back(store_.Make(*object, {offset, end - offset}, stream));

@@ -105,7 +105,8 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   void FetchGaps(PendingRead& read, const std::vector<ByteRange>& gaps) REQUIRES(mutex_);
   void Await(const ReadPointer& read, Answers& answers) REQUIRES(mutex_);
   void ReadAhead(const PendingRead& read) REQUIRES(mutex_);
-  void StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range,
+  // `asked` lies in the range: what of it is wanted.
+  void StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range, ByteRange asked,
                   const std::shared_ptr<FollowedStream>& stream, FetchExecutor::Urgency urgency,
                   Deadline deadline) REQUIRES(mutex_);
 

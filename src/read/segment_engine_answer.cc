@@ -24,7 +24,8 @@ void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
                                .purpose = purpose,
                                .deadline = fetch->deadline.at == Instant::max()
                                                ? Deadline::After(clock_, fetch_deadline_)
-                                               : fetch->deadline};
+                                               : fetch->deadline,
+                               .rounding_bytes = fetch->rounding_bytes};
     fetch->began_at = clock_.Now();
     result = fetch->object->bytes->Read(request, sink);
   }

@@ -125,7 +125,7 @@ TEST_F(SegmentEngineTest, ASequentialPassIsFetchedByWholeBlocksOfTheSizeGiven) {
     const ObjectVersion object = Object(40 * kMiB + 12'345);
     ReadThrough(*engine.Open(object), object, 64 * kKiB);
     uint64_t least_bytes = object.size_bytes;
-    for (const auto& [range, purpose] : source.requests()) {
+    for (const auto& [range, purpose, rounding_bytes] : source.requests()) {
       EXPECT_EQ(range.offset % block_bytes, 0U) << "blocks of " << block_bytes;
       if (range.end() == object.size_bytes) continue;
       EXPECT_EQ(range.end() % block_bytes, 0U) << "blocks of " << block_bytes;
@@ -172,6 +172,21 @@ TEST_F(SegmentEngineTest, RandomReadsFetchTheirPagesOnly) {
     EXPECT_EQ(request.range.offset % (16 * kKiB), 0);
     EXPECT_EQ(request.purpose, Purpose::kRead);
   }
+}
+
+TEST_F(SegmentEngineTest, WhatIsReadOnlyToFillPagesIsToldFromWhatWasAskedFor) {
+  const ObjectVersion object = Object(64 * kMiB);
+  const auto reader = Engine(256).Open(object);
+  ASSERT_TRUE(ReadNow(*reader, {40 * kMiB + 4096, 4096}));
+  EXPECT_EQ(source_.requests().back().range, (ByteRange{40 * kMiB, 16 * kKiB}));
+  EXPECT_EQ(source_.requests().back().rounding_bytes, 12 * kKiB);
+  ASSERT_TRUE(ReadNow(*reader, {20 * kMiB, 32 * kKiB}));
+  EXPECT_EQ(source_.requests().back().rounding_bytes, 0);
+  ReadThrough(*reader, object, 100'000);
+  const auto requests = source_.requests();
+  EXPECT_EQ(std::ranges::count_if(requests,
+                                  [](const auto& request) { return request.rounding_bytes > 0; }),
+            1);
 }
 
 TEST_F(SegmentEngineTest, SmallFileIsFetchedWholeByItsFirstRead) {

@@ -32,6 +32,7 @@ class MemoryRangeSource final : public RangeSource {
   struct Request {
     ByteRange range;
     Purpose purpose;
+    uint64_t rounding_bytes;
   };
 
   // What [offset, offset + out.size()) of the object holds.
@@ -188,7 +189,7 @@ class MemoryRangeSource final : public RangeSource {
 
   Plan Begin(const RangeRequest& request) {
     const std::lock_guard lock(mutex_);
-    requests_.push_back({request.range, request.purpose});
+    requests_.push_back({request.range, request.purpose, request.rounding_bytes});
     running_count_max_ = std::max(running_count_max_, ++running_count_);
     changed_.notify_all();
     Plan plan{std::nullopt, chunk_bytes_};

@@ -2,6 +2,7 @@
 import concurrent.futures
 import errno
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -94,12 +95,30 @@ class Reports(CacheTest):
         self.assertEqual(self.admin.get("/v1/tier/clear")["ErrorCode"], 0)
         self.assertEqual(self.tier(), dict.fromkeys(COUNTERS, 0))
 
+    def test_a_small_read_counts_with_its_own_size_cold_and_warm(self):
+        _, mount = self.node()
+        size = 4096
+        descriptor = os.open(mount / "file", os.O_RDONLY | os.O_DIRECT)
+        self.addCleanup(os.close, descriptor)
+        buffer = mmap.mmap(-1, size)
+        self.assertEqual(os.preadv(descriptor, [buffer], 600 * 1024 + size), size)
+        cold = self.tier()
+        self.assertEqual((cold["tier_read_miss"], cold["tier_read_miss_bytes"]), (1, size))
+        self.assertEqual((cold["tier_read"], cold["tier_read_bytes"]), (1, size))
+        self.assertEqual(cold["tier_root_read_source_bytes"], 16 * 1024)
+        wait_until(lambda: cached_bytes(self.cache) >= 16 * 1024)
+        self.assertEqual(os.preadv(descriptor, [buffer], 600 * 1024 + size), size)
+        warm = self.tier()
+        self.assertEqual((warm["tier_read_hit"], warm["tier_read_hit_bytes"]), (1, size))
+        self.assertEqual(warm["tier_read_bytes"], 2 * size)
+
     def test_warm_up_counts_as_fetched_and_not_as_read(self):
         _, mount = self.node()
         self.assertEqual(self.admin.run("file")["Status"], "completed")
         warmed = self.tier()
         self.assertEqual(warmed["tier_root_read_source_bytes"], MIB)
         self.assertEqual((warmed["tier_read"], warmed["tier_read_miss"]), (0, 0))
+        self.assertIn(f'shoal_warmup_bytes_total{{place="origin"}} {MIB}\n', self.text("/metrics"))
         self.read(mount, "file", MIB)
         self.assertEqual(self.tier()["tier_read_miss"], 0)
 
