@@ -1,7 +1,9 @@
 #include "app/mount_words.h"
 
+#include <fmt/format.h>
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <array>
 
 namespace shoal {
@@ -42,7 +44,56 @@ constexpr std::array kMountWords = {
     Flag("nostrictatime", 0, MS_STRICTATIME), Flag("symfollow", 0, MS_NOSYMFOLLOW),
     Flag("nosymfollow", MS_NOSYMFOLLOW)};
 
+constexpr MountWord kNoWord{};
+
+const MountWord& WordOf(std::string_view name) {
+  const auto word = std::ranges::find(kMountWords, name, &MountWord::name);
+  return word == kMountWords.end() ? kNoWord : *word;
+}
+
+// Takes what comes before the separator, and that as well.
+std::string_view Take(std::string_view& text, char separator) {
+  const std::string_view part = text.substr(0, text.find(separator));
+  text.remove_prefix(std::min(text.size(), part.size() + 1));
+  return part;
+}
+
+unsigned long With(unsigned long flags, const MountWord& word) {
+  // What the kernel does without being told is as good as not told.
+  return ((flags & ~word.flags_cleared) | word.flags_set) & ~MS_RELATIME;
+}
+
 }  // namespace
+
+std::vector<std::string> WordsNotInForce(const std::vector<std::string>& words,
+                                         std::string_view shown) {
+  unsigned long flags = 0;
+  while (!shown.empty()) flags = With(flags, WordOf(Take(shown, ',')));
+  std::vector<std::string> changing;
+  for (const std::string& word : words) {
+    const unsigned long changed = With(flags, WordOf(word));
+    if (changed != flags) changing.push_back(word);
+    flags = changed;
+  }
+  return changing;
+}
+
+std::string ShownWords(std::string_view mountinfo, std::string_view mount_point) {
+  std::string escaped;
+  for (const char c : mount_point)
+    if (std::string_view(" \t\n\\").find(c) != std::string_view::npos)
+      escaped += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+    else
+      escaped += c;
+  std::string shown;
+  while (!mountinfo.empty()) {
+    // ID, parent, device, root, mount point, words.
+    std::string_view line = Take(mountinfo, '\n');
+    for (int field = 0; field < 4; ++field) Take(line, ' ');
+    if (Take(line, ' ') == escaped) shown = Take(line, ' ');
+  }
+  return shown;
+}
 
 std::span<const MountWord> MountWords() {
   return kMountWords;

@@ -10,7 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "app/keeper_socket.h"
@@ -32,10 +35,27 @@ constexpr std::array<std::string_view, 5> kKernelNames = {"user_id", "group_id",
 struct Outcome {
   int status = kExitSuccess;
   std::string text;
+  std::string mount_point = {};
+  std::vector<std::string> at_next_mount = {};  // names of options
+  std::vector<std::string> warnings = {};
+
+  // For people, beside the text.
+  [[nodiscard]] std::vector<std::string> notes() const {
+    std::vector<std::string> notes;
+    for (const std::string& name : at_next_mount)
+      notes.push_back(name + ": takes effect at the next mount");
+    notes.insert(notes.end(), warnings.begin(), warnings.end());
+    return notes;
+  }
 };
 
 Outcome Failed(const Error& error) {
-  return {error.code == Errc::kInvalid ? kExitUsage : kExitFailure, error.detail};
+  return {error.code == Errc::kInvalid ? kExitUsage : StatusOf(error), error.detail};
+}
+
+std::string ReadText(const char* path) {
+  std::ifstream stream(path);
+  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 // Holds off others who change the same mount, for its life.
@@ -71,7 +91,8 @@ Result<Target> Find(const std::string& path) {
 
 Outcome Ask(const Target& target, std::string_view word, std::string_view done) {
   const Result<> asked = AskKeeper(target.directory, word);
-  if (asked) return {kExitSuccess, fmt::format("{} {}", target.mount_point, done)};
+  if (asked)
+    return {kExitSuccess, fmt::format("{} {}", target.mount_point, done), target.mount_point};
   if (asked.error().code == Errc::kNotFound)
     return {kExitFailure,
             target.mount_point + ": nobody keeps this mount any more; unmount it and mount again"};
@@ -91,8 +112,7 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
     unlink((target.directory + "/state.next.json").c_str());
     return outcome;
   }
-  for (const std::string& name : OptionsOfTheNextMount(now, next))
-    outcome.text += fmt::format("\n{}: takes effect at the next mount", name);
+  outcome.at_next_mount = OptionsOfTheNextMount(now, next);
   return outcome;
 }
 
@@ -103,20 +123,31 @@ Outcome Restart(const std::string& path) {
   return Ask(*target, "restart", "is served by a new process");
 }
 
-Outcome Update(const std::string& path, const std::vector<std::string>& options) {
+enum class Others : uint8_t { kStay, kDefault };
+
+// `others` are the options that are not among these.
+Outcome Update(const std::string& path, const std::vector<std::string>& options,
+               Others others = Others::kStay) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
   const StateLock lock(target->directory);
   const auto state = ReadMountState(target->directory + "/state.json");
   if (!state) return {kExitFailure, state.error().detail};
-  const auto next = WithOptions(*state, options);
+  MountState from = *state;
+  if (others == Others::kDefault) from.options.clear();
+  const auto next = WithOptions(std::move(from), options);
   if (!next) return Failed(next.error());
+  // A reload of what was not edited leaves a rollback what it had.
+  if (others == Others::kDefault && *next == *state)
+    return {kExitSuccess, target->mount_point + " is served with these options already",
+            target->mount_point};
   if (const auto checked = CheckMountState(*next); !checked) return Failed(checked.error());
   const auto plan = PlanOf(*next);
   if (!plan) return Failed(plan.error());
   Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");
   for (const Notice& notice : plan->options.notices)
-    if (notice.is_warning && outcome.status == kExitSuccess) outcome.text += "\n" + notice.text;
+    if (notice.is_warning && outcome.status == kExitSuccess)
+      outcome.warnings.push_back(notice.text);
   return outcome;
 }
 
@@ -127,18 +158,33 @@ Outcome Rollback(const std::string& path) {
   const auto state = ReadMountState(target->directory + "/state.json");
   const auto previous = ReadMountState(target->directory + "/state.previous.json");
   if (!previous && previous.error().code == Errc::kNotFound)
-    return {kExitFailure, target->mount_point + " was not updated since it was mounted"};
+    return {kExitFailure, target->mount_point + ": there is no update to take back"};
   if (!previous || !state)
     return {kExitFailure, previous ? state.error().detail : previous.error().detail};
   if (previous->source != state->source)
     return {kExitFailure, target->mount_point + ": the state before is that of a mount of " +
                               log::Printable(previous->source)};
-  return ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
+  Outcome outcome =
+      ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
+  // What it took back is no update to go back to.
+  if (outcome.status == kExitSuccess) unlink((target->directory + "/state.previous.json").c_str());
+  return outcome;
 }
 
 int Say(std::string_view name, const Outcome& outcome) {
   fmt::print(outcome.status == kExitSuccess ? stdout : stderr, "{}: {}\n", name, outcome.text);
+  for (const std::string& note : outcome.notes()) fmt::print("{}\n", note);
   return outcome.status;
+}
+
+void SayAsJson(const Outcome& outcome) {
+  const auto state = ReadMountState(StateDirectory(outcome.mount_point) + "/state.json");
+  const nlohmann::ordered_json json = {{"MountPoint", outcome.mount_point},
+                                       {"WorkerPid", state ? state->worker_pid : 0},
+                                       {"AtNextMount", outcome.at_next_mount},
+                                       {"Warnings", outcome.warnings}};
+  fmt::print("{}\n", json.dump(2, ' ', /*ensure_ascii=*/false,
+                               nlohmann::ordered_json::error_handler_t::replace));
 }
 
 // What the three have in common.
@@ -146,12 +192,20 @@ class ReplaceCommand : public Command {
  public:
   void Declare(CLI::App& app) override {
     app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
+    app.add_flag("--json", json_,
+                 "Print the process that serves now, and what takes effect at the next mount");
   }
 
  protected:
-  int Report(const Outcome& outcome) const { return Say(fmt::format("shoal {}", name()), outcome); }
+  int Report(const Outcome& outcome) const {
+    if (!json_ || outcome.status != kExitSuccess)
+      return Say(fmt::format("shoal {}", name()), outcome);
+    SayAsJson(outcome);
+    return outcome.status;
+  }
 
   std::string mount_point_;
+  bool json_ = false;
 };
 
 class RestartCommand final : public ReplaceCommand {
@@ -177,11 +231,15 @@ class UpdateCommand final : public ReplaceCommand {
     app.add_option("-o", options_, "Options, with commas between them; may be repeated")
         ->required()
         ->allow_extra_args(false);
+    app.add_flag("--only", only_, "Options that are not given go back to their defaults");
   }
-  int Run() override { return Report(Update(mount_point_, options_)); }
+  int Run() override {
+    return Report(Update(mount_point_, options_, only_ ? Others::kDefault : Others::kStay));
+  }
 
  private:
   std::vector<std::string> options_;
+  bool only_ = false;
 };
 
 class RollbackCommand final : public ReplaceCommand {
@@ -243,19 +301,28 @@ bool IsRemount(const std::vector<std::string>& options) {
 
 int RunRemount(std::string_view name, const std::string& mount_point,
                const std::vector<std::string>& options) {
+  const auto resolved = ResolveMountPoint(mount_point);
+  const std::string shown =
+      resolved ? ShownWords(ReadText("/proc/self/mountinfo"), *resolved) : std::string();
   std::vector<std::string> typed;
+  std::vector<std::string> words;
   for (const std::string& argument : options) {
     auto list = SplitOptionList(argument);
     if (!list) return Say(name, Failed(list.error()));
-    std::erase_if(*list, [](const ListedOption& option) {
-      return option.name == "remount" || IsForOthers(option.name) ||
-             std::ranges::count(MountWords(), option.name, &MountWord::name) > 0 ||
+    std::erase_if(*list, [&](const ListedOption& option) {
+      const bool is_word = std::ranges::count(MountWords(), option.name, &MountWord::name) > 0;
+      if (is_word) words.push_back(option.name);
+      return is_word || option.name == "remount" || IsForOthers(option.name) ||
              std::ranges::count(kKernelNames, option.name) > 0;
     });
     if (!list->empty()) typed.push_back(JoinOptionList(*list));
   }
+  for (const std::string& word : WordsNotInForce(words, shown)) typed.push_back(word);
   const Outcome outcome = Update(mount_point, typed);
-  return outcome.status == kExitSuccess ? kExitSuccess : Say(name, outcome);
+  if (outcome.status != kExitSuccess) return Say(name, outcome);
+  // mount(8) says nothing where all is well.
+  for (const std::string& note : outcome.notes()) fmt::print(stderr, "{}: {}\n", name, note);
+  return kExitSuccess;
 }
 
 std::vector<std::unique_ptr<Command>> MakeReplaceCommands() {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "app/mount_words.h"
+
 namespace shoal {
 namespace {
 
@@ -53,6 +55,25 @@ TEST(OptionsOfTheNextMount, AreThoseTheKernelWasTold) {
               ElementsAre());
   EXPECT_THAT(OptionsOfTheNextMount(Mounted({}), Mounted({"noatime"})),
               ElementsAre("exec, atime and their like"));
+}
+
+TEST(RemountWords, OnlyThoseThatChangeWhatTheKernelShowsAreLeft) {
+  // mount(8) puts what the kernel shows in front of what was typed.
+  const std::string shown = "ro,nosuid,nodev,relatime";
+  EXPECT_THAT(WordsNotInForce({"ro", "nosuid", "nodev", "relatime", "rw"}, shown), ElementsAre());
+  EXPECT_THAT(WordsNotInForce({"relatime", "noatime", "exec"}, shown), ElementsAre("noatime"));
+  EXPECT_THAT(WordsNotInForce({"noatime", "noexec", "exec"}, "ro,noatime,noexec"),
+              ElementsAre("exec"));
+  EXPECT_THAT(WordsNotInForce({"relatime"}, "ro,noatime"), ElementsAre("relatime"));
+}
+
+TEST(RemountWords, ThoseShownAreOfTheMountOnTop) {
+  const std::string table =
+      "1 0 0:1 / / rw,relatime - ext4 /dev/a rw\n"
+      "2 1 0:2 / /mnt/a\\040b ro,noatime shared:1 - fuse.shoal x ro\n"
+      "3 2 0:3 / /mnt/a\\040b ro,noexec - fuse.shoal y ro\n";
+  EXPECT_EQ(ShownWords(table, "/mnt/a b"), "ro,noexec");
+  EXPECT_EQ(ShownWords(table, "/mnt"), "");
 }
 
 TEST(IsRemount, OnlyTheWordItselfIsOne) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "app/mount_point.h"
@@ -15,7 +16,8 @@
 namespace shoal {
 namespace {
 
-Result<> UnmountBucket(const std::string& path, bool lazy) {
+// Answers its path.
+Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
   ASSIGN_OR_RETURN(const std::string mount_point, ResolveMountPoint(path));
   ASSIGN_OR_RETURN(const auto mounts, MountsAt(mount_point));
   if (mounts.empty()) return Fail(Errc::kNotFound, mount_point + " is not mounted");
@@ -23,17 +25,19 @@ Result<> UnmountBucket(const std::string& path, bool lazy) {
   if (!top.type.starts_with("fuse."))
     return Fail(Errc::kInvalid, fmt::format("{} is a mount of type {}, not of a bucket; use umount",
                                             mount_point, log::Printable(top.type)));
-  auto unmounted = Unmount(mount_point, lazy);
+  const auto unmounted = Unmount(mount_point, lazy);
   if (!unmounted && unmounted.error().code == Errc::kBusy)
     return Fail(Errc::kBusy, mount_point +
                                  " is in use; end the programs that use it, or give -l to take "
                                  "it from its path now and let them finish");
-  return unmounted;
+  RETURN_IF_ERROR(unmounted);
+  return mount_point;
 }
 
 struct UmountArguments {
   std::string mount_point;
   bool lazy = false;
+  bool json = false;
 };
 
 void Declare(CLI::App& app, UmountArguments& out) {
@@ -41,6 +45,7 @@ void Declare(CLI::App& app, UmountArguments& out) {
   app.add_option("MOUNTPOINT", out.mount_point, "Where it is mounted")->required();
   app.add_flag("-l,--lazy", out.lazy,
                "Also if it is in use: programs finish with what they opened");
+  app.add_flag("--json", out.json, "Print which mount it was");
 }
 
 }  // namespace
@@ -64,6 +69,8 @@ int RunUmountCommand(int argc, const char* const* argv) {
     return kExitUsage;
   }
   const auto unmounted = UnmountBucket(arguments.mount_point, arguments.lazy);
+  if (unmounted && arguments.json)
+    fmt::print("{}\n", nlohmann::json{{"MountPoint", log::Printable(*unmounted)}}.dump(2));
   if (unmounted) return kExitSuccess;
   fmt::print(stderr, "shoal umount: {}\n", unmounted.error().detail);
   return kExitFailure;

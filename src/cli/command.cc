@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -19,6 +20,10 @@ std::vector<std::unique_ptr<Command>> MakeMountCommands() {
   commands.push_back(MakeTopCommand());
   commands.push_back(MakeStatCommand());
   return commands;
+}
+
+int StatusOf(const Error& error) {
+  return error.code == Errc::kDenied && geteuid() != 0 ? kExitUsage : kExitFailure;
 }
 
 int RunCommand(Command& command, std::string_view program, int argc, const char* const* argv) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace shoal {
 
 class Command {
@@ -22,6 +24,10 @@ class Command {
 
 // Those that speak to mounts that are there, by their admin port.
 std::vector<std::unique_ptr<Command>> MakeMountCommands();
+
+// The exit status of what failed: who is not root is told so as of a wrong command line, as by
+// mount(8).
+int StatusOf(const Error& error);
 
 // Parses argv[1] and on, and runs `command`, which calls itself "`program` `name`", or only by
 // its name.

@@ -60,6 +60,56 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.state()["options"], before["options"])
         self.assertEqual(mount.log().count("readahead 1024 KiB"), 2)
 
+    def test_a_rollback_takes_one_update_back_and_no_rollback(self):
+        _, mount = self.small_mount()
+        self.assertIn("no update to take back", shoal("rollback", mount.point).stderr)
+        self.assertEqual(self.update(mount, "log_level=debug").returncode, 0)
+        self.assertEqual(shoal("rollback", mount.point).returncode, 0)
+        before = mount.state()
+        again = shoal("rollback", mount.point)
+        self.assertEqual((again.returncode, again.stdout), (32, ""), again)
+        self.assertIn("no update to take back", again.stderr)
+        self.assert_untouched(mount, before)
+
+    def test_only_the_options_given_stay_where_that_is_asked_for(self):
+        _, mount = self.small_mount("log_level=debug", "read_memory_mb=128")
+        given = ",".join(o for o in ",".join(mount.state()["options"]).split(",")
+                         if not o.startswith(("log_level", "read_memory_mb")))
+        worker = mount.worker()
+        done = shoal("update", mount.point, "--only", "-o", given)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertEqual(mount.state()["options"], [given])
+        self.assertEqual(mount.worker(), worker)
+        again = shoal("update", mount.point, "--only", "-o", given)
+        self.assertIn("with these options already", again.stdout)
+        back = shoal("rollback", mount.point)
+        self.assertEqual((back.returncode, back.stderr), (0, ""), back)
+        self.assertIn("read_memory_mb=128", ",".join(mount.state()["options"]))
+
+    def test_a_reload_of_the_service_puts_the_options_of_its_file_in_force(self):
+        _, mount = self.small_mount("readahead_kb=256")
+        unit = (TOOL.parents[1] / "packaging/systemd/shoal@.service").read_text()
+        line = next(l for l in unit.splitlines() if l.startswith("ExecReload="))
+        _, *words = line.removeprefix("ExecReload=").split()
+        edited = ",".join(mount.state()["options"]).replace("readahead_kb=256", "log_level=debug")
+        values = {"%f": str(mount.point), "${OPTIONS}": edited}
+        done = shoal(*(values.get(word, word) for word in words))
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertIn("readahead 1024 KiB", mount.log())
+        self.assertEqual(mount.state()["options"], [edited])
+
+    def test_the_commands_that_change_a_mount_answer_with_one_object_of_json(self):
+        _, mount = self.small_mount("transport=dev")
+        for words in (("update", "-o", "noatime,log_level=debug"), ("restart",), ("rollback",)):
+            done = shoal(words[0], mount.point, *words[1:], "--json")
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+            answer = json.loads(done.stdout)
+            self.assertEqual(answer["MountPoint"], str(mount.point))
+            self.assertEqual(answer["WorkerPid"], mount.worker())
+            self.assertEqual(bool(answer["AtNextMount"]), words[0] != "restart")
+        done = shoal("umount", mount.point, "--json")
+        self.assertEqual(json.loads(done.stdout), {"MountPoint": str(mount.point)})
+
     def test_the_runtime_tool_takes_what_the_specification_shows(self):
         _, mount = self.small_mount()
         before = mount.state()["options"]
@@ -180,6 +230,19 @@ class Updates(SurvivalTest):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
         self.assertIn("readahead 512 KiB", mount.log())
         self.assertNotIn("user_id", ",".join(mount.state()["options"]))
+        self.assertNotIn("relatime", ",".join(mount.state()["options"]))
+
+    def test_a_remount_says_what_it_cannot_change_now(self):
+        _, mount = self.small_mount("transport=dev")
+        helper = mount.base / "mount.alinas"
+        helper.symlink_to(os.path.abspath(SHOAL))
+        done = subprocess.run([helper, "data:/", mount.point, "-o", "ro,nosuid,nodev,relatime,"
+                               "remount,noatime,transport=io_uring,g_tier_DadiP2PPort=23456"],
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done)
+        self.assertRegex(done.stderr, "transport: takes effect at the next mount")
+        self.assertRegex(done.stderr, "atime.*takes effect at the next mount")
+        self.assertRegex(done.stderr, "g_tier_DadiP2PPort.*not in this build")
 
     def keys(self, key, secret):
         path = self.directory() / key
@@ -245,7 +308,7 @@ class Updates(SurvivalTest):
             self.assertEqual(result.returncode, 32)
             self.assertIn("/proc is not a mount of shoal", result.stderr)
         _, mount = self.small_mount()
-        self.assertIn("was not updated", shoal("rollback", mount.point).stderr)
+        self.assertIn("no update to take back", shoal("rollback", mount.point).stderr)
 
     def test_a_change_names_who_serves_and_one_that_fails_keeps_what_a_rollback_needs(self):
         _, mount = self.small_mount("entry_timeout=1")
@@ -272,7 +335,7 @@ class Updates(SurvivalTest):
         mount.process.kill()
         mount.process.wait()
         again = self.mount(self.origin(), point=mount.point)
-        self.assertIn("was not updated", shoal("rollback", again.point).stderr)
+        self.assertIn("no update to take back", shoal("rollback", again.point).stderr)
         other = again.state() | {"source": "data:/other"}
         (state_directory(again.point) / "state.previous.json").write_text(json.dumps(other))
         refused = shoal("rollback", again.point)
