@@ -23,7 +23,9 @@
 #include "app/probe_bucket.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/admin_access.h"
 #include "net/http_client.h"
+#include "net/http_server.h"
 #include "origin/open_store.h"
 
 namespace shoal {
@@ -133,6 +135,18 @@ Finding CheckMemory(const MountOptions& options) {
   return Bad("memory", text, "a smaller memory cache, or more memory");
 }
 
+std::vector<Finding> CheckAdminPort(const AdminOptions& options, const Clock& clock) {
+  if (options.port == 0) return {};
+  HttpServerOptions http;
+  http.address = ListeningAddress(options);
+  http.port = static_cast<uint16_t>(options.port);
+  const auto server = HttpServer::Start(
+      http, [](const HttpCall&) { return HttpAnswer{}; }, clock);
+  if (server) return {Good("admin port", fmt::format("{} is free", options.port))};
+  return {Bad("admin port", server.error().detail,
+              "another g_server_Port: each mount has one of its own")};
+}
+
 class HeadOnly final : public HttpReceiver {
  public:
   ByteSink* Begin(const HttpHead& head) override {
@@ -166,14 +180,14 @@ Result<std::optional<int64_t>> AskForSkew(const OriginOptions& origin, const Clo
 std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock) {
   std::vector<Finding> findings;
   const Result<std::optional<int64_t>> skew = AskForSkew(options.origin, clock);
-  if (!skew) {
+  if (skew) {
+    findings.push_back(Good("endpoint", options.origin.endpoint + " answers"));
+    if (*skew) findings.push_back(CheckClock(**skew));
+  } else {
     findings.push_back(Bad("endpoint", options.origin.endpoint + ": " + skew.error().detail,
                            "name resolution, routes, proxies (https_proxy), firewalls; inside "
                            "the cloud the endpoint has -internal in its name"));
-    return findings;
   }
-  findings.push_back(Good("endpoint", options.origin.endpoint + " answers"));
-  if (*skew) findings.push_back(CheckClock(**skew));
   auto opened = OpenCredentials(options.origin, clock);
   const std::shared_ptr<CredentialSource> credentials = opened ? *std::move(opened) : nullptr;
   auto store =
@@ -183,6 +197,7 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
                            "passwd_file or g_oss_STSFile: root's own, mode 600"));
     return findings;
   }
+  if (!skew) return findings;
   const Result<std::string> probed =
       ProbeBucket(**store, *credentials, options.origin, options.file_system.prefix,
                   Deadline::After(clock, kProbeMax));
@@ -261,6 +276,8 @@ std::vector<Finding> CheckMachine(const std::filesystem::path& root) {
 std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock) {
   std::vector<Finding> findings{CheckMemory(options)};
   for (Finding& finding : CheckCache(options.cache)) findings.push_back(std::move(finding));
+  for (Finding& finding : CheckAdminPort(options.admin, clock))
+    findings.push_back(std::move(finding));
   for (Finding& finding : CheckStore(options, clock)) findings.push_back(std::move(finding));
   return findings;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/http_server.h"
 #include "testing/temporary_directory.h"
 
 namespace shoal {
@@ -47,7 +48,23 @@ TEST(DoctorChecks, FindADirectoryThatIsMissingAndAnEndpointThatDoesNotAnswer) {
   std::vector<std::string> bad;
   for (const Finding& finding : CheckMount(options, clock))
     if (finding.severity == Severity::kBad) bad.push_back(finding.subject);
-  EXPECT_THAT(bad, testing::ElementsAre("cache /no/such/directory/", "endpoint"));
+  EXPECT_THAT(bad, testing::ElementsAre("cache /no/such/directory/", "endpoint", "credentials"));
+}
+
+TEST(DoctorChecks, SayAllThatIsWrongAndNotTheFirstAlone) {
+  const SystemClock clock;
+  const auto other = HttpServer::Start(
+      {}, [](const HttpCall&) { return HttpAnswer(); }, clock);
+  ASSERT_TRUE(other);
+  MountOptions options;
+  options.origin.endpoint = "http://127.0.0.1:1";
+  options.origin.bucket = "data";
+  options.origin.passwd_file = "/no/such/file";
+  options.admin.port = (*other)->port();
+  std::vector<std::string> bad;
+  for (const Finding& finding : CheckMount(options, clock))
+    if (finding.severity == Severity::kBad) bad.push_back(finding.subject);
+  EXPECT_THAT(bad, testing::ElementsAre("admin port", "endpoint", "credentials"));
 }
 
 }  // namespace

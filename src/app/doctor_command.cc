@@ -1,10 +1,14 @@
 #include "app/doctor_command.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -12,8 +16,11 @@
 #include "app/doctor_checks.h"
 #include "app/mount_source.h"
 #include "base/exit_status.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "cli/admin_client.h"
+#include "control/runtime_directory.h"
+#include "fuse/mount_table.h"
 
 namespace shoal {
 namespace {
@@ -22,8 +29,33 @@ using Severity = Finding::Severity;
 
 constexpr std::string_view kWords[] = {"ok", "note", "BAD"};
 
+// Whether nobody listens where the keeper of a mount does (keeper_socket.h). Nothing is asked: one
+// that is at work answers when it is done.
+bool IsAbandoned(const std::string& directory) {
+  const FileDescriptor folder(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return errno == ENOENT;
+  const FileDescriptor end(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  *fmt::format_to_n(address.sun_path, sizeof(address.sun_path) - 1, "/proc/self/fd/{}/keeper.sock",
+                    folder.get())
+       .out = '\0';
+  return connect(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+         (errno == ENOENT || errno == ECONNREFUSED);
+}
+
 std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock& clock) {
   const std::string subject = "mount " + log::Printable(mount_point);
+  const std::string directory = StateDirectory(mount_point);
+  if (IsAbandoned(directory)) {
+    const auto mounts = MountsAt(mount_point);
+    const std::string type = mounts && !mounts->empty() ? mounts->back().type : "";
+    const bool is_ours = type == "fuse.shoal" || type == "fuse.alinas" ||
+                         access((directory + "/state.json").c_str(), F_OK) == 0;
+    return {is_ours ? Finding{Severity::kBad, subject, "nobody keeps this mount any more",
+                              "unmount it and mount again"}
+                    : Finding{Severity::kBad, subject, "is not a mount of shoal", ""}};
+  }
   auto client = AdminClient::Open(mount_point, clock);
   if (!client)
     return {{Severity::kNote, subject, client.error().detail, "doctor can see no more of it"}};
@@ -69,10 +101,12 @@ class DoctorCommand final : public Command {
     const auto add = [&](std::vector<Finding> more) {
       std::ranges::move(more, std::back_inserter(findings));
     };
-    if (what_.starts_with('/') || what_.starts_with('.')) {
+    // Every SOURCE has it.
+    if (!what_.empty() && what_.find(":/") == std::string::npos) {
       const Result<PathInMount> found = FindMountOf(what_);
       add(found ? CheckLiveMount(found->mount_point, clock)
-                : std::vector<Finding>{{Severity::kBad, "mount", found.error().detail, ""}});
+                : std::vector<Finding>{{Severity::kBad, "mount", found.error().detail,
+                                        "a mount point, or a SOURCE, which has :/ in it"}});
     } else if (!what_.empty()) {
       const Result<MountOptions> options = ReadOptions();
       if (!options) {
