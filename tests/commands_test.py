@@ -48,6 +48,17 @@ class Commands(unittest.TestCase):
         wrong = run("warmup", "lod", "x")
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("warmup load", wrong.stderr)
+        asked = run("warmup", "--help")
+        self.assertEqual((asked.returncode, asked.stderr), (0, ""))
+        self.assertIn("warmup load", asked.stdout)
+        self.assertNotIn("umount", asked.stdout)
+
+    def test_doctor_takes_what_has_no_colon_and_slash_for_a_path(self):
+        for path in ("no-mount", "/nonexistent", "./x"):
+            done = run("doctor", path)
+            self.assertEqual(done.returncode, 32)
+            self.assertIn("is in no mounted bucket", done.stdout)
+            self.assertNotIn("-m MOUNTPOINT", done.stdout)
 
     def test_bash_completes_commands_options_and_mount_options(self):
         self.assertEqual(complete("war"), ["warmup"])
@@ -79,6 +90,10 @@ class Commands(unittest.TestCase):
         for arguments, message in [
                 (["-m", "/", "-r", "warmup/load"], "needs --path"),
                 (["-m", "/", "-r", "action"], "-k clear_readdir_cache"),
+                (["-m", "/", "-r", "warmup/stat", "--path", "", "--preceding_time", "abc"],
+                 "'abc' is no number of seconds"),
+                (["-m", "/", "-r", "warmup/stat", "--path", "", "--preceding_time", "-5"],
+                 "--preceding_time"),
                 (["-m", "/", "-r", "nonsense"], "warmup/load"),
                 (["-r", "tier"], "-m")]:
             with self.subTest(arguments):

@@ -20,10 +20,12 @@
 
 namespace {
 
-// The first sentence of each command's description.
-std::string Usage() {
-  std::string out = "usage: shoal COMMAND ...\n\n";
+// The first sentence of each command's description; of those that begin with `word` alone, if it
+// is not empty.
+std::string Usage(std::string_view word = {}) {
+  std::string out = fmt::format("usage: shoal {}{}COMMAND ...\n\n", word, word.empty() ? "" : " ");
   for (const shoal::DescribedCommand& command : shoal::DescribeCommands()) {
+    if (!word.empty() && !command.name.starts_with(fmt::format("shoal {} ", word))) continue;
     const std::string_view doc = command.doc;
     const size_t end = std::min(doc.find(". "), doc.find(": "));
     std::string summary(doc.substr(0, end));
@@ -83,7 +85,16 @@ int main(int argc, char** argv) {
     fmt::print("{}", shoal::OptionsAsMarkdown());
     return shoal::kExitSuccess;
   }
-  const bool asked = command == "help" || command == "--help" || command == "-h";
+  const auto asks = [](std::string_view text) {
+    return text == "help" || text == "--help" || text == "-h";
+  };
+  if (command == "warmup") {
+    const std::string_view what = argc > 2 ? argv[2] : "";
+    if (!asks(what) && !what.empty()) fmt::print(stderr, "shoal: no command 'warmup {}'\n\n", what);
+    fmt::print(asks(what) ? stdout : stderr, "{}", Usage(command));
+    return asks(what) ? shoal::kExitSuccess : shoal::kExitUsage;
+  }
+  const bool asked = asks(command);
   if (!asked && !command.empty()) fmt::print(stderr, "shoal: no command '{}'\n\n", command);
   fmt::print(asked ? stdout : stderr, "{}", Usage());
   return asked ? shoal::kExitSuccess : shoal::kExitUsage;

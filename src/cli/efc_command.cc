@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/exit_status.h"
+#include "base/log.h"
 #include "cli/admin_client.h"
 
 namespace shoal {
@@ -27,7 +28,13 @@ class EfcCommand final : public Command {
                                   "is the root (warmup)");
     app.add_option("--pattern", pattern_, "Regular expression for the names of files (warmup)");
     app.add_option("--preceding_time", preceding_seconds_,
-                   "Tasks of the last so many seconds (warmup/stat) [86400]");
+                   "Tasks of the last so many seconds (warmup/stat) [86400]")
+        ->check([](const std::string& text) {
+          const bool is_number =
+              !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+          return is_number ? std::string()
+                           : "'" + log::Printable(text) + "' is no number of seconds";
+        });
     app.add_flag("-c", clear_, "Set the counters to zero (tier)");
     app.add_option("-k", action_, "clear_readdir_cache or clear_metadata_cache (action)")
         ->check(CLI::IsMember({"clear_readdir_cache", "clear_metadata_cache"}));
@@ -37,7 +44,7 @@ class EfcCommand final : public Command {
     const Result<int> status = Ask();
     if (status) return *status;
     fmt::print(stderr, "aliyun-alinas-efc-cli: {}\n", status.error().detail);
-    return status.error().code == Errc::kInvalid && !asked_ ? kExitUsage : kExitFailure;
+    return status.error().code == Errc::kInvalid && !asked_ ? kExitUsage : StatusOf(status.error());
   }
 
  private:

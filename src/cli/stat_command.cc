@@ -33,7 +33,7 @@ class StatCommand final : public Command {
     const Result<int> status = Show();
     if (status) return *status;
     fmt::print(stderr, "shoal stat: {}\n", status.error().detail);
-    return kExitFailure;
+    return StatusOf(status.error());
   }
 
  private:

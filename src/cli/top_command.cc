@@ -34,7 +34,7 @@ class TopCommand final : public Command {
     const Result<int> status = Show();
     if (status) return *status;
     fmt::print(stderr, "shoal top: {}\n", status.error().detail);
-    return kExitFailure;
+    return StatusOf(status.error());
   }
 
  private:

@@ -27,7 +27,12 @@ constexpr uint64_t kSecondsADay = 86400;
 
 int Complain(const Error& error) {
   fmt::print(stderr, "shoal warmup: {}\n", error.detail);
-  return kExitFailure;
+  return StatusOf(error);
+}
+
+// The root has no name of its own.
+std::string Named(const std::string& path) {
+  return path.empty() ? "/" : log::Printable(path);
 }
 
 // A comma of a name is not one between paths.
@@ -70,7 +75,10 @@ struct Selection {
       return {};
     }
     for (std::string& path : paths) {
-      ASSIGN_OR_RETURN(PathInMount found, FindMountOf(path));
+      Result<PathInMount> in_mount = FindMountOf(path);
+      if (!in_mount)
+        return Fail(in_mount.error().code, in_mount.error().detail + "; give -m MOUNTPOINT");
+      PathInMount found = *std::move(in_mount);
       if (!mount_point.empty() && mount_point != found.mount_point)
         return Fail(Errc::kInvalid, "the paths are in two mounts: " + mount_point + " and " +
                                         found.mount_point + "; one at a time");
@@ -93,8 +101,7 @@ bool PrintRefusals(const Json& answer) {
   for (const Json& result : answer.at("Results")) {
     if (result.at("ErrorCode") == 0) continue;
     all_well = false;
-    fmt::print(stderr, "shoal warmup: {}: {}\n",
-               log::Printable(result.at("Path").get<std::string>()),
+    fmt::print(stderr, "shoal warmup: {}: {}\n", Named(result.at("Path").get<std::string>()),
                log::Printable(result.at("ErrorMessage").get<std::string>()));
   }
   return all_well;
@@ -113,7 +120,7 @@ size_t TerminalWidth() {
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
-// Draws the tasks until all have ended.
+// Draws the tasks until all have ended; as JSON each is a line, each time.
 class Watch {
  public:
   Watch(AdminClient& client, const Selection& selection, const Clock& clock)
@@ -122,7 +129,7 @@ class Watch {
   Result<int> Run() {
     while (true) {
       ASSIGN_OR_RETURN(const bool all_ended, Update());
-      if (is_terminal_)
+      if (is_terminal_ && !selection_.json)
         Redraw();
       else
         Log(all_ended);
@@ -130,8 +137,7 @@ class Watch {
       std::this_thread::sleep_for(kRedrawEvery);
     }
     for (const auto& [path, reason] : missing_)
-      fmt::print(stderr, "shoal warmup: {}: {}\n", path.empty() ? "/" : log::Printable(path),
-                 log::Printable(reason));
+      fmt::print(stderr, "shoal warmup: {}: {}\n", Named(path), log::Printable(reason));
     const bool well =
         missing_.empty() && !tasks_.empty() && std::ranges::all_of(tasks_, [](const auto& task) {
           return task.second.moment().status == "completed";
@@ -161,6 +167,7 @@ class Watch {
       }
       WarmupProgress& progress = tasks_[path];
       progress.Add(MomentOf(*ours), clock_.Now());
+      if (selection_.json) answers_[path] = ours->dump();
       all_ended = all_ended && progress.ended();
     }
     return all_ended;
@@ -178,7 +185,8 @@ class Watch {
   void Log(bool all_ended) {
     if (!all_ended && clock_.Now() < next_log_) return;
     next_log_ = clock_.Now() + kLogEvery;
-    for (const auto& [path, progress] : tasks_) fmt::print("{}\n", progress.Line(0));
+    for (const auto& [path, progress] : tasks_)
+      fmt::print("{}\n", selection_.json ? answers_[path] : progress.Line(0));
     std::fflush(stdout);
   }
 
@@ -187,6 +195,7 @@ class Watch {
   const Clock& clock_;
   const bool is_terminal_ = isatty(STDOUT_FILENO) == 1;
   std::map<std::string, WarmupProgress> tasks_;
+  std::map<std::string, std::string> answers_;  // of the same tasks, as they are told
   std::map<std::string, std::string> missing_;  // paths without a task, and why
   size_t drawn_count_ = 0;
   Instant next_log_{};
@@ -218,15 +227,25 @@ class LoadCommand final : public WarmupCommand {
     selection_.Declare(app);
     app.add_flag("-w,--watch", watch_,
                  "Show progress until it ends; interrupted, the task goes on");
-    app.footer("Exits with 0 when all was accepted (with --watch: completed), with 32 when not.");
+    app.footer(
+        "Exits with 0 when all was accepted (with --watch: completed), with 32 when not. With "
+        "--watch --json each line is a task, as warmup stat has it, until it ends.");
   }
 
  protected:
   Result<int> Ask(AdminClient& client) override {
     ASSIGN_OR_RETURN(const Json answer, client.GetJson("/v1/warmup/load", selection_.Parameters()));
-    if (selection_.json) fmt::print("{}\n", answer.dump(2));
+    if (selection_.json && !watch_) fmt::print("{}\n", answer.dump(2));
     const bool accepted = PrintRefusals(answer);
     if (watch_) {
+      // What was refused is no task, but maybe an earlier one has its name.
+      const Json& results = answer.at("Results");
+      std::erase_if(selection_.paths, [&](const std::string& path) {
+        return std::ranges::any_of(results, [&](const Json& result) {
+          return result.at("ErrorCode") != 0 && result.at("Path") == path;
+        });
+      });
+      if (selection_.paths.empty()) return kExitFailure;
       ASSIGN_OR_RETURN(const int status, Watch(client, selection_, clock_).Run());
       return accepted ? status : kExitFailure;
     }
@@ -270,8 +289,7 @@ class StatCommand final : public WarmupCommand {
     const std::string reason = task.at("ErrorMessage");
     fmt::print("{:<10} {:>10} of {:>10}  {}{}{}\n", task.at("Status").get<std::string>(),
                HumaneBytes(task.at("CompletedSize")), HumaneBytes(task.at("TotalSize")),
-               path.empty() ? "/" : log::Printable(path),
-               pattern.empty() ? "" : "  pattern " + log::Printable(pattern),
+               Named(path), pattern.empty() ? "" : "  pattern " + log::Printable(pattern),
                reason.empty() ? "" : "  " + log::Printable(reason));
   }
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import unittest
 import urllib.request
@@ -239,6 +240,74 @@ class Reports(CacheTest):
         top = run(SHOAL, "top", mount.point, "-n", "1")
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
+
+    def test_a_mount_is_found_by_links_to_it_and_by_relative_paths(self):
+        _, mount = self.node(objects=[("dir/file", MIB)])
+        other = self.directory()
+        (other / "link").symlink_to(mount.point)
+        (other / "above").symlink_to("../" + mount.point.parent.name)
+        for path in (other / "link/dir", other / "above" / mount.point.name / "dir",
+                     other / "above/../" / other.name / "link" / "dir"):
+            facts = run(SHOAL, "stat", path)
+            self.assertEqual(facts.returncode, 0, facts.stderr)
+            self.assertIn(f"path  {mount.point}/dir\n", facts.stdout)
+        doctor = subprocess.run([SHOAL, "doctor", "link"], cwd=other, capture_output=True, text=True,
+                                timeout=WAIT_SECONDS)
+        self.assertIn(f"mount {mount.point}: is ready", doctor.stdout)
+
+    def test_links_are_followed_though_the_mount_hangs(self):
+        _, mount = self.node()
+        (link := self.directory() / "link").symlink_to(mount.point)
+        for process in (mount.process.pid, mount.worker()):
+            os.kill(process, signal.SIGSTOP)
+            self.addCleanup(os.kill, process, signal.SIGCONT)
+        load = subprocess.Popen([SHOAL, "warmup", "load", link / "file"], stderr=subprocess.PIPE)
+        self.addCleanup(load.stderr.close)
+        self.addCleanup(load.kill)
+        wait_until(lambda: b"socket" in b"".join(
+            os.readlink(f).encode() for f in pathlib.Path(f"/proc/{load.pid}/fd").iterdir()))
+
+    def test_a_mount_that_nobody_keeps_is_bad(self):
+        mounts = [self.node()[1], self.mount(self.origin())]
+        for mount in mounts:
+            for process in (mount.process.pid, mount.worker()):
+                os.kill(process, signal.SIGKILL)
+            mount.process.wait()
+            doctor = run(SHOAL, "doctor", mount.point)
+            self.assertEqual(doctor.returncode, 32, doctor)
+            self.assertRegex(doctor.stdout, rf"BAD +mount {mount.point}: nobody keeps this mount")
+            self.assertIn("unmount it and mount again", doctor.stdout)
+
+    def test_watched_as_json_each_line_is_a_task(self):
+        _, mount = self.node()
+        watched = run(SHOAL, "warmup", "load", mount / "file", "--watch", "--json")
+        self.assertEqual((watched.returncode, watched.stderr), (0, ""))
+        tasks = [json.loads(line) for line in watched.stdout.splitlines()]
+        self.assertEqual((tasks[-1]["Path"], tasks[-1]["Status"]), ("file", "completed"))
+        self.assertEqual(tasks[-1]["CompletedSize"], tasks[-1]["TotalSize"])
+
+    def test_a_warm_up_that_was_refused_is_not_watched(self):
+        _, mount = self.node()
+        self.assertEqual(run(SHOAL, "warmup", "load", mount.point, "--watch").returncode, 0)
+        refused = run(SHOAL, "warmup", "load", mount.point, "--watch", "--pattern", "(")
+        self.assertEqual((refused.returncode, refused.stdout), (32, ""))
+        self.assertRegex(refused.stderr, r"^shoal warmup: /: .*\n$")
+
+    def test_who_is_not_root_is_told_so(self):
+        _, mount = self.node()
+        cli = self.directory() / "aliyun-alinas-efc-cli"
+        cli.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        for path in (cli.parent, cli):
+            path.chmod(0o755)
+        (shoal := cli.parent / "shoal").hardlink_to(cli)
+        for words in ((shoal, "stat", mount / "file"), (shoal, "top", mount.point),
+                      (shoal, "warmup", "stat", mount / "file"), (shoal, "restart", mount.point),
+                      (shoal, "update", mount.point, "-o", "log_level=info"),
+                      (shoal, "rollback", mount.point), (cli, "-m", mount.point, "-r", "tier")):
+            done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_SECONDS,
+                                  user=65534, group=65534, extra_groups=[], cwd="/")
+            self.assertEqual(done.returncode, 1, (words, done))
+            self.assertIn("only root", done.stderr)
 
     def test_the_last_request_for_a_file_is_told_by_the_stores_own_id(self):
         origin, mount = self.node("request_deadline=2", objects=[("file", MIB), ("untouched", MIB)])
