@@ -25,7 +25,7 @@ constexpr size_t kListedTaskCount = 100;
 constexpr uint64_t kPrecedingSecondsDefault = 86400;
 constexpr uint64_t kPrecedingSecondsMax = 100ULL * 366 * 86400;
 constexpr Duration kStoreWait = std::chrono::seconds(20);
-// When a node that is not ready asks the store whether that is still so. Nothing has the path:
+// When a node that is not ready, or has heard nothing, asks the store. Nothing has the path:
 // a listing without keys says enough.
 constexpr Duration kStoreTrialEvery = std::chrono::seconds(5);
 constexpr Duration kStoreTrialWait = std::chrono::seconds(2);
@@ -337,8 +337,9 @@ void AdminApi::TryStore() {
 
 HttpAnswer AdminApi::Ready(const Call& call) {
   Readiness readiness = node_.report.Ready();
-  if (!readiness.ready) {
-    // Who waits for a node to be ready sends it no work from which it would learn that it is.
+  if (!readiness.ready || node_.report.StoreIsSilent()) {
+    // Who waits for a node to be ready sends it no work from which it would learn that it is; nor
+    // does one that nobody uses learn that it is not.
     TryStore();
     readiness = node_.report.Ready();
   }

@@ -329,6 +329,20 @@ TEST_F(AdminApiTest, ANodeInTroubleFindsOutByItselfWhenThatIsOver) {
   EXPECT_EQ(trial_count, 2);
 }
 
+TEST_F(AdminApiTest, ANodeThatNobodyUsesFindsOutByItselfThatTheStoreIsGone) {
+  int trial_count = 0;
+  describe_ = [&](std::string_view, Deadline) -> Result<PathFacts> {
+    if (++trial_count > 1) report_.SetReady({.ready = false, .reason = "no route"});
+    return Fail(Errc::kUnreachable, "no route");
+  };
+  report_.SetSilent(true);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Get("/readyz").status, 200);
+  EXPECT_EQ(trial_count, 1) << "the last outcome counts for some seconds";
+  clock_.Advance(std::chrono::seconds(5));
+  EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(trial_count, 2);
+}
+
 TEST_F(AdminApiTest, ReadinessOfAPathIsThatAllOfItIsCached) {
   tasks_.SetCoverage("model", {100, 60, 4, 3});
   EXPECT_EQ(Get("/readyz?warm=model").status, 503);

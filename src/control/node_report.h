@@ -62,6 +62,9 @@ class NodeReport {
   virtual std::optional<std::string> Stuck() = 0;
   // Not stuck; mounted, with credentials that were not refused and a store that answers.
   virtual Readiness Ready() = 0;
+  // The store has answered nothing for some seconds, perhaps for want of a question: what Ready
+  // says of it may be over.
+  virtual bool StoreIsSilent() = 0;
 };
 
 }  // namespace shoal

@@ -21,6 +21,10 @@ using StoreKind = StoreMetrics::Kind;
 // forgotten inodes; one that has lost its core for a while is no reason to end a node.
 constexpr Duration kStuckAfter = std::chrono::seconds(10);
 
+// A store that is asked all the time, and answers, is asked nothing more.
+constexpr Duration kSilentAfter = std::chrono::seconds(10);
+constexpr StoreKind kStoreCalls[] = {StoreKind::kGet, StoreKind::kHead, StoreKind::kList};
+
 }  // namespace
 
 NodeReporter::NodeReporter(const NodeParts& parts)
@@ -45,6 +49,7 @@ void NodeReporter::Sample() {
     lock.unlock();
     const NodeTotals totals = Totals();
     lock.lock();
+    NoteAnswers();
     history_.Add(totals);
     history_end_unix_seconds_ = parts_.clock.UnixSeconds();
     next += std::chrono::seconds(1);
@@ -60,12 +65,11 @@ NodeTotals NodeReporter::Totals() const {
   totals.cpu_seconds = CpuSeconds();
   constexpr RequestKind kRequests[] = {RequestKind::kRead, RequestKind::kOpen, RequestKind::kLookup,
                                        RequestKind::kReadDirectory};
-  constexpr StoreKind kCalls[] = {StoreKind::kGet, StoreKind::kHead, StoreKind::kList};
   const RequestMetrics& requests = parts_.session.metrics();
   auto operation = totals.operations.begin();
   for (const RequestKind kind : kRequests)
     *operation++ = {requests.latency(kind).Take(), requests.error_count(kind)};
-  for (const StoreKind kind : kCalls)
+  for (const StoreKind kind : kStoreCalls)
     *operation++ = {parts_.store.latency(kind).Take(), parts_.store.error_count(kind)};
   return totals;
 }
@@ -117,6 +121,23 @@ Readiness NodeReporter::Ready() {
   if (const std::optional<Error> trouble = parts_.store.trouble())
     return {.ready = false, .reason = log::Printable(trouble->detail)};
   return {.ready = true, .reason = {}};
+}
+
+void NodeReporter::NoteAnswers() {
+  uint64_t count = 0;
+  for (const StoreKind kind : kStoreCalls) {
+    // Errors first, which are counted last: there are never more of them than calls.
+    const uint64_t error_count = parts_.store.error_count(kind);
+    count += parts_.store.latency(kind).Take().count() - error_count;
+  }
+  if (count > answer_count_) answered_at_ = parts_.clock.Now();
+  answer_count_ = count;
+}
+
+bool NodeReporter::StoreIsSilent() {
+  const std::scoped_lock lock(mutex_);
+  NoteAnswers();
+  return !answered_at_ || parts_.clock.Now() - *answered_at_ >= kSilentAfter;
 }
 
 std::string NodeReporter::PrometheusText() {

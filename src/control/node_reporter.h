@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -28,11 +29,14 @@ class NodeReporter final : public NodeReport {
   std::string StatusJson() override;
   std::optional<std::string> Stuck() override;
   Readiness Ready() override;
+  bool StoreIsSilent() override;
 
  private:
   [[nodiscard]] TierCounters TierSinceStart() const;
   [[nodiscard]] NodeTotals Totals() const;
   void Sample();
+  // REQUIRES: mutex_ held.
+  void NoteAnswers();
 
   const NodeParts parts_;
   const int64_t started_unix_seconds_;
@@ -42,6 +46,8 @@ class NodeReporter final : public NodeReport {
   TierCounters cleared_at_;
   NodeHistory history_;
   int64_t history_end_unix_seconds_ = 0;
+  uint64_t answer_count_ = 0;  // of the store
+  std::optional<Instant> answered_at_;
   bool stopping_ = false;
 
   std::thread sampler_;  // last: it uses all of the above

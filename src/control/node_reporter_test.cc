@@ -5,6 +5,8 @@
 #include <atomic>
 #include <vector>
 
+#include "testing/adjustable_clock.h"
+
 namespace shoal {
 namespace {
 
@@ -30,7 +32,7 @@ class IdleSession final : public Session {
 
 class NodeReporterTest : public testing::Test {
  protected:
-  SystemClock clock_;
+  AdjustableClock clock_;
   Tiers tiers_;
   PlaceCounters reads_;
   PlaceCounters fetches_;
@@ -68,6 +70,23 @@ TEST_F(NodeReporterTest, AStoreThatDoesNotAnswerStopsReadinessAndMakesNobodyStuc
   store_.Ended(StoreMetrics::Kind::kHead, std::chrono::seconds(30), &no_route, "key");
   EXPECT_EQ(reporter_.Ready().reason, "no route");
   EXPECT_EQ(reporter_.Stuck(), std::nullopt);
+}
+
+TEST_F(NodeReporterTest, AStoreIsSilentTenSecondsAfterItAnsweredLast) {
+  EXPECT_TRUE(reporter_.StoreIsSilent()) << "it was never asked";
+  const auto ended = [&](const Error* error) {
+    store_.Ended(StoreMetrics::Kind::kHead, std::chrono::seconds(1), error, "key");
+  };
+  ended(nullptr);
+  EXPECT_FALSE(reporter_.StoreIsSilent());
+  clock_.Advance(std::chrono::seconds(11));
+  EXPECT_TRUE(reporter_.StoreIsSilent());
+  const Error no_route{Errc::kUnreachable, "no route"};
+  ended(&no_route);
+  EXPECT_TRUE(reporter_.StoreIsSilent()) << "that was no answer";
+  const Error missing{Errc::kNotFound, "no such key"};
+  ended(&missing);
+  EXPECT_FALSE(reporter_.StoreIsSilent());
 }
 
 }  // namespace

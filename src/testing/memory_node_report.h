@@ -32,6 +32,11 @@ class MemoryNodeReport final : public NodeReport {
     return readiness_;
   }
 
+  bool StoreIsSilent() override {
+    const MutexLock lock(mutex_);
+    return silent_;
+  }
+
   void SetTier(const TierCounters& tier) {
     const MutexLock lock(mutex_);
     tier_ = tier;
@@ -44,6 +49,10 @@ class MemoryNodeReport final : public NodeReport {
     const MutexLock lock(mutex_);
     stuck_ = std::move(reason);
   }
+  void SetSilent(bool silent) {
+    const MutexLock lock(mutex_);
+    silent_ = silent;
+  }
   void SetStatusJson(std::string json) {
     const MutexLock lock(mutex_);
     status_json_ = std::move(json);
@@ -54,6 +63,7 @@ class MemoryNodeReport final : public NodeReport {
   TierCounters tier_ GUARDED_BY(mutex_);
   Readiness readiness_ GUARDED_BY(mutex_){.ready = true, .reason = ""};
   std::optional<std::string> stuck_ GUARDED_BY(mutex_);
+  bool silent_ GUARDED_BY(mutex_) = false;
   std::string status_json_ GUARDED_BY(mutex_) = "{}";
 };
 

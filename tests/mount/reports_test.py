@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import unittest
+import urllib.error
 import urllib.request
 
 from admin import Admin, free_port
@@ -207,6 +208,23 @@ class Reports(CacheTest):
         self.assertTrue(any("read: GetObject 'file': HTTP 500" in reason and "gave up after" in reason
                             for reason in reasons), reasons)
         self.assertGreater(max(error["count"] for error in errors), 100)
+
+    def test_a_node_that_nobody_uses_is_not_ready_while_its_store_is_gone(self):
+        origin, _ = self.node()
+        self.assertEqual(self.text("/readyz"), "ready\n")
+        origin.configure(faults=[{"match": {}, "kind": "status503", "probability": 1.0}])
+        reasons = []
+
+        def refused():
+            try:
+                self.text("/readyz")
+            except urllib.error.HTTPError as error:
+                with error:
+                    reasons.append((error.code, error.read().decode()))
+            return reasons
+        wait_until(refused)
+        self.assertEqual(reasons[0][0], 503)
+        self.assertIn("503", reasons[0][1])
 
     def test_the_commands_print_what_the_port_says(self):
         _, mount = self.node(objects=[("dir/a_2", 3 * MIB), ("dir/b_1", MIB)])
