@@ -254,20 +254,14 @@ HttpAnswer AdminApi::ListTasks(const Call& call) {
     if (error != std::errc{} || end != text->data() + text->size() || count > kTaskCountMax)
       return ErrorAnswer(400, fmt::format("count: not a number from 0 to {}", kTaskCountMax));
   }
-  AdminJson json = Outcome(0, kRequestProcessed);
-  json["TaskInfos"] = AdminJson::array();
-  for (const WarmupTask& task : node_.warmup.Newest(count))
-    json["TaskInfos"].push_back(LongTaskInfo(task));
-  return JsonAnswer(json);
+  return TaskListAnswer(node_.warmup.Newest(count));
 }
 
 HttpAnswer AdminApi::RunningTasks(const Call&) {
-  AdminJson json = Outcome(0, kRequestProcessed);
-  json["TaskInfos"] = AdminJson::array();
-  for (const WarmupTask& task : node_.warmup.Newest(kListedTaskCount))
-    if (task.status == WarmupTask::Status::kRunning)
-      json["TaskInfos"].push_back(LongTaskInfo(task));
-  return JsonAnswer(json);
+  std::vector<WarmupTask> tasks = node_.warmup.Newest(kListedTaskCount);
+  std::erase_if(tasks,
+                [](const WarmupTask& task) { return task.status != WarmupTask::Status::kRunning; });
+  return TaskListAnswer(tasks);
 }
 
 HttpAnswer AdminApi::DescribePath(const Call& call) {

@@ -1,6 +1,7 @@
 #include "control/admin_json.h"
 
 #include <cerrno>
+#include <utility>
 
 namespace shoal {
 namespace {
@@ -26,12 +27,14 @@ int ErrnoOf(int status) {
   }
 }
 
+std::string TextOf(const AdminJson& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, AdminJson::error_handler_t::replace);
+}
+
 }  // namespace
 
 HttpAnswer JsonAnswer(const AdminJson& json, int status) {
-  return {status,
-          {{"Content-Type", "application/json"}},
-          json.dump(-1, ' ', /*ensure_ascii=*/false, AdminJson::error_handler_t::replace) + "\n"};
+  return {status, {{"Content-Type", "application/json"}}, TextOf(json) + "\n"};
 }
 
 HttpAnswer ErrorAnswer(int status, std::string_view reason) {
@@ -73,6 +76,19 @@ AdminJson LongTaskInfo(const WarmupTask& task) {
   info["CompletedCount"] = task.completed_object_count;
   info["TotalCount"] = task.total_object_count;
   return info;
+}
+
+HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks) {
+  std::string text = TextOf(Outcome(0, kRequestProcessed));
+  text.back() = ',';
+  text += "\"TaskInfos\":[";
+  for (const WarmupTask& task : tasks) {
+    if (&task != &tasks.front()) text += ',';
+    text += TextOf(LongTaskInfo(task));
+  }
+  text += "]}\n";
+  text.shrink_to_fit();  // it may be on its way for long
+  return {200, {{"Content-Type", "application/json"}}, std::move(text)};
 }
 
 AdminJson TierAsJson(const TierCounters& counters) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "control/node_report.h"
@@ -34,6 +35,9 @@ AdminJson ResultOf(std::string_view path, std::string_view location, int error_c
 AdminJson TaskInfo(const WarmupTask& task);
 // With what the live page and `shoal top` want beyond the specification: objects and the end.
 AdminJson LongTaskInfo(const WarmupTask& task);
+
+// With LongTaskInfo of each. Of thousands a tree in memory would be many times the text.
+HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks);
 
 AdminJson TierAsJson(const TierCounters& counters);
 AdminJson PathFactsAsJson(std::string_view path, const PathFacts& facts);

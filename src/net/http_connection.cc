@@ -47,6 +47,11 @@ std::string HeadOf(const HttpAnswer& answer, bool keep_alive, int64_t now_unix_s
   return head + "\r\n";
 }
 
+HttpAnswer RefusalOf(const HttpServerOptions& options, int status, std::string_view reason) {
+  if (options.refusal) return options.refusal(status, reason);
+  return {status, {{"Content-Type", "text/plain"}}, std::string(reason) + "\n"};
+}
+
 void LowerPriority() {
   thread_local const int done =
       setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kHandlerNiceness);
@@ -89,9 +94,15 @@ void HttpConnection::Serve() {
   });
 }
 
+std::string HttpConnection::RefusalText(const HttpServerParts& parts, int status,
+                                        std::string_view reason) {
+  const HttpAnswer answer = RefusalOf(parts.options, status, reason);
+  return HeadOf(answer, /*keep_alive=*/false, parts.clock.UnixSeconds()) + answer.body;
+}
+
 void HttpConnection::RefuseAsTooMany() {
   is_surplus_ = true;
-  Refuse(503, "too many connections; try again in a moment");
+  Refuse(503, kTooManyConnections);
 }
 
 void HttpConnection::AwaitCall() {
@@ -188,12 +199,7 @@ void HttpConnection::Dispatch() {
 }
 
 void HttpConnection::Refuse(int status, std::string_view reason) {
-  HttpAnswer answer;
-  if (parts_.options.refusal) {
-    answer = parts_.options.refusal(status, reason);
-  } else {
-    answer = {status, {{"Content-Type", "text/plain"}}, std::string(reason) + "\n"};
-  }
+  HttpAnswer answer = RefusalOf(parts_.options, status, reason);
   if (!read_pending_) {
     buffer_.clear();
     buffer_.shrink_to_fit();
@@ -202,7 +208,7 @@ void HttpConnection::Refuse(int status, std::string_view reason) {
 }
 
 void HttpConnection::Write(HttpAnswer answer, bool keep_alive) {
-  const bool fits = Hold(answer.body.size());
+  const bool fits = Hold(answer.body.capacity());
   const size_t others_bytes = parts_.held_bytes - held_bytes_;
   if (!fits && keep_alive && others_bytes > parts_.options.held_bytes_max / 4)
     return Refuse(503, "too many large answers are on their way; try again in a moment");
@@ -222,7 +228,8 @@ void HttpConnection::Write(HttpAnswer answer, bool keep_alive) {
 }
 
 void HttpConnection::Wrote() {
-  answer_ = {};
+  // Taken away: assigned something short, the body would keep its memory.
+  { const HttpAnswer written = std::move(answer_); }
   if (!closing_after_answer_) return AwaitCall();
   Hold(0);
   step_ = Step::kParting;

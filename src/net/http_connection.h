@@ -38,6 +38,11 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
+  static constexpr std::string_view kTooManyConnections =
+      "too many connections; try again in a moment";
+  // The whole of a refusal, for one who gets no connection of this kind.
+  static std::string RefusalText(const HttpServerParts& parts, int status, std::string_view reason);
+
   // Either one, once, when it is in parts.connections.
   void Serve();
   void RefuseAsTooMany();

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -32,6 +33,8 @@ constexpr Duration kTickInterval = std::chrono::milliseconds(200);
 // Short of descriptors: asking again at once would only burn time.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
 constexpr Duration kIdleBeforeMakingRoom = std::chrono::seconds(1);
+constexpr int kSendBufferBytes = 64 << 10;
+constexpr int kUnreadPiecesMax = 16;
 
 auto FileFault(const std::string& file, const error_code& fault) {
   return Fail(Errc::kInvalid, file + ": " + fault.message());
@@ -81,6 +84,8 @@ struct HttpServer::State {
   void Run();
   void Accept();
   void Accepted(tcp::socket socket);
+  // With what can be said at once.
+  void RefuseInPassing(tcp::socket socket);
   // False if all places are in use by connections that are at work.
   bool MakeRoom();
   void Tick();
@@ -149,8 +154,12 @@ void HttpServer::State::Accepted(tcp::socket socket) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   const bool has_room = MakeRoom();
-  // The courtesy of an answer is bounded too; and over TLS it costs a handshake.
-  if (!has_room && (tls || connections.size() >= 2 * options.connection_count_max)) return;
+  // What the kernel takes of an answer is not counted as held: it takes megabytes, if let.
+  socket.set_option(tcp::socket::send_buffer_size(kSendBufferBytes), ignored);
+  // Over TLS an answer costs a handshake, and one that is waited for costs a place.
+  if (!has_room && tls) return;
+  if (!has_room && connections.size() >= 2 * options.connection_count_max)
+    return RefuseInPassing(std::move(socket));
   auto connection =
       std::make_shared<HttpConnection>(MakeHttpStream(std::move(socket), tls.get()), parts);
   connections.insert(connection);
@@ -160,6 +169,19 @@ void HttpServer::State::Accepted(tcp::socket socket) {
     connection->RefuseAsTooMany();
   }
   Tick();
+}
+
+void HttpServer::State::RefuseInPassing(tcp::socket socket) {
+  const std::string text =
+      HttpConnection::RefusalText(parts, 503, HttpConnection::kTooManyConnections);
+  error_code fault;
+  socket.non_blocking(true, fault);
+  socket.write_some(asio::buffer(text), fault);
+  socket.shutdown(tcp::socket::shutdown_send, fault);
+  // Closing with bytes unread would take the answer from the client.
+  std::array<char, 4096> unread;
+  for (int i = 0; i < kUnreadPiecesMax && !fault; ++i)
+    socket.read_some(asio::buffer(unread), fault);
 }
 
 bool HttpServer::State::MakeRoom() {

@@ -1,6 +1,7 @@
 #include "net/http_server.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <deque>
@@ -316,6 +317,45 @@ TEST_F(HttpServerTest, HoldsNoMoreInSumThanItsBound) {
   }
   EXPECT_GT(refused_count, 0);
   EXPECT_EQ(Connect().Get("/").status, 200);
+}
+
+TEST_F(HttpServerTest, AnswersThatNobodyReadsCountAsHeldUntilTheyAreRead) {
+  options_.held_bytes_max = 16 << 20;
+  Start([](const HttpCall&) { return HttpAnswer{200, {}, std::string(3 << 20, 'x')}; });
+  std::deque<RawHttpClient> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back(server_->port(), 64 << 10);
+    clients.back().Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  size_t answered_count = 0;
+  for (auto& client : clients) answered_count += client.ReceiveHead().starts_with("HTTP/1.1 200");
+  EXPECT_GE(answered_count, 1);
+  EXPECT_LE(answered_count, 6);
+}
+
+TEST_F(HttpServerTest, AnAnswerThatWasReadIsHeldNoLonger) {
+  Start([](const HttpCall&) { return HttpAnswer{200, {}, std::string(3 << 20, 'x')}; });
+  std::deque<RawHttpClient> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back(server_->port());
+    EXPECT_EQ(clients.back().Get("/").body.size(), 3 << 20);
+  }
+  // All of them stay, and none with its three MiB. The last one's may be on its way out.
+  const auto used = mallinfo2();
+  EXPECT_LT(used.uordblks + used.hblkhd, size_t{16} << 20);
+}
+
+TEST_F(HttpServerTest, RefusesWithAnAnswerHoweverManyThereAre) {
+  options_.connection_count_max = 2;
+  Start();
+  std::deque<RawHttpClient> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.emplace_back(server_->port());
+    ASSERT_EQ(clients.back().Get("/").status, 200);
+  }
+  for (int i = 0; i < 20; ++i) clients.emplace_back(server_->port());
+  for (int i = 2; i < 22; ++i)
+    EXPECT_EQ(clients[static_cast<size_t>(i)].Receive().status, 503) << i;
 }
 
 TEST_F(HttpServerTest, ClosesAndWaitsForHandlersWhenItEnds) {

@@ -71,6 +71,7 @@ class RawHttpClient {
       if (!ReceiveMore()) break;
     answer.body = buffer_.substr(0, length);
     buffer_.erase(0, length);
+    buffer_.shrink_to_fit();
     return answer;
   }
   // Of the next answer, with the line ends; empty: the connection ended before.
