@@ -1,7 +1,10 @@
 """The manual, the completions and the help are of one piece with the commands."""
 import os
+import pty
 import re
+import shlex
 import subprocess
+import tempfile
 import unittest
 
 SHOAL = os.environ.get("SHOAL_BIN", "build/release/bin/shoal")
@@ -14,17 +17,47 @@ def run(*arguments, **options):
                           **options)
 
 
-def complete(*words):
-    """What bash offers for the last of `words`."""
+def complete(*words, program="shoal", cwd=None):
+    """What bash offers for the last of `words`, whole."""
+    line = " ".join([program, *words])
+    # As readline has it: = and : break words.
+    broken = [program] + [p for w in words for p in re.findall(r"[=:]+|(?:[^=:\\\\]|\\\\.)+", w) or [""]]
     script = """
         source <("$0" completion bash)
-        COMP_WORDS=(shoal "$@"); COMP_CWORD=$#
+        COMP_LINE=$1; shift
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_POINT=${#COMP_LINE}
         _shoal
         printf '%s\\n' "${COMPREPLY[@]}"
     """
-    done = subprocess.run(["bash", "-c", script, SHOAL, *words], capture_output=True, text=True,
-                          timeout=60)
-    return sorted(done.stdout.split())
+    done = subprocess.run(["bash", "-c", script, os.path.abspath(SHOAL), line, *broken],
+                          capture_output=True, text=True, timeout=60, cwd=cwd)
+    return sorted(line for line in done.stdout.splitlines() if line)
+
+
+def typed(text, cwd):
+    """What an interactive bash makes of `text` and a tab."""
+    controller, terminal = pty.openpty()
+    shell = subprocess.Popen(["bash", "--norc", "-i"], stdin=terminal, stdout=terminal,
+                             stderr=terminal, cwd=cwd, start_new_session=True,
+                             env={"PATH": os.environ["PATH"], "PS1": "", "TERM": "dumb",
+                                  "HOME": cwd, "INPUTRC": "/dev/null"})
+    os.close(terminal)
+    try:
+        script = f"source <({shlex.quote(os.path.abspath(SHOAL))} completion bash)"
+        os.write(controller, f"{script}; bind 'set bell-style none'; stty -echo; echo re''ady\n".encode())
+        seen = b""
+        while b"ready\r\n" not in seen:
+            seen += os.read(controller, 4096)
+        # Ctrl-A and "echo" show what the line has become.
+        os.write(controller, text.encode() + b"\t\x01printf '[%s]' \x05; echo do''ne\n")
+        seen = b""
+        while b"done\r\n" not in seen:
+            seen += os.read(controller, 4096)
+        return re.findall(r"\[([^]]*)\]", seen.decode().splitlines()[-1])
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(controller)
 
 
 class Commands(unittest.TestCase):
@@ -67,6 +100,50 @@ class Commands(unittest.TestCase):
         self.assertEqual(complete("mount", "-o", "g_tier_DadiDisk"),
                          ["g_tier_DadiDiskCacheCapacityMB=", "g_tier_DadiDiskCachePath="])
         self.assertEqual(complete("mount", "-o", "efc,protoc"), ["efc,protocol="])
+
+    def test_bash_goes_on_behind_the_value_of_an_option(self):
+        # readline keeps what is before the last = or colon.
+        self.assertEqual(complete("mount", "-o", "efc,protocol=oss,g_server"),
+                         ["oss,g_server_Port="])
+        self.assertEqual(complete("mount", "b:/", "/mnt", "-o", "endpoint=http://h:1,efc,g_server"),
+                         ["1,efc,g_server_Port="])
+        self.assertIn("/etc/passwd", complete("mount", "-o", "passwd_file=/etc/passw"))
+        self.assertEqual(complete("update", "/mnt", "-o", "log_level=info,readahead"),
+                         ["info,readahead_kb="])
+
+    def test_bash_offers_what_an_argument_may_be(self):
+        self.assertEqual(complete("completion", ""), ["bash", "fish", "zsh"])
+        self.assertEqual(complete("manual", ""),
+                         ["aliyun-alinas-efc-cli", "mount.alinas", "shoal"])
+        cli = "aliyun-alinas-efc-cli"
+        self.assertEqual(complete("-m", "/mnt", "-r", "warmup/s", program=cli), ["warmup/stat"])
+        self.assertEqual(complete("-k", "clear_m", program=cli), ["clear_metadata_cache"])
+        self.assertEqual(complete("--pre", program=cli), ["--preceding_time"])
+        self.assertEqual(complete("", program="efc_runtime_ops.py"), ["rollback", "update"])
+        self.assertEqual(complete("update", "/mnt", "-o", "g_server", program="efc_runtime_ops.py"),
+                         ["g_server_Port="])
+        self.assertEqual(complete("b:/", "/mnt", "-o", "efc,protoc", program="mount.alinas"),
+                         ["efc,protocol="])
+
+    def test_bash_completes_names_of_files_with_blanks(self):
+        with tempfile.TemporaryDirectory() as directory:
+            os.mkdir(os.path.join(directory, "two words"))
+            self.assertEqual(complete("umount", "tw", cwd=directory), ["two words"])
+            self.assertEqual(complete("umount", "two\\ w", cwd=directory), ["two words"])
+            self.assertEqual(typed("shoal umount tw", directory), ["shoal", "umount", "two words/"])
+            self.assertEqual(typed("shoal mount -o efc,protocol=oss,g_server_P", directory),
+                             ["shoal", "mount", "-o", "efc,protocol=oss,g_server_Port="])
+            self.assertEqual(typed("shoal mount b:/ two\\ words -o efc,trybi", directory)[-1],
+                             "efc,trybind=")
+
+    def test_other_shells_are_offered_the_same(self):
+        fish = run("completion", "fish").stdout
+        self.assertIn("-n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'", fish)
+        self.assertIn("-a '(__shoal_mount_options)'", fish)
+        zsh = run("completion", "zsh").stdout
+        for program in ("shoal", "aliyun-alinas-efc-cli", "efc_runtime_ops.py", "mount.alinas"):
+            self.assertIn(program, zsh.splitlines()[0])
+            self.assertIn(f"complete -c {program} ", fish)
 
     def test_the_manual_formats_without_a_warning_and_has_every_command_and_option(self):
         options = re.findall(r"^\| `(\w+)` \|", run("options", "--markdown").stdout, re.M)

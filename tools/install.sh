@@ -26,4 +26,9 @@ mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" \
 "$program" completion bash > "$share/bash-completion/completions/shoal"
 "$program" completion zsh > "$share/zsh/site-functions/_shoal"
 "$program" completion fish > "$share/fish/vendor_completions.d/shoal.fish"
+# Both shells look for a file of the program's name.
+for name in aliyun-alinas-efc-cli mount.alinas efc_runtime_ops.py; do
+  ln -sf shoal "$share/bash-completion/completions/$name"
+  ln -sf shoal.fish "$share/fish/vendor_completions.d/$name.fish"
+done
 echo "installed; shoal doctor says whether this machine is ready"

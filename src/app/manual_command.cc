@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -48,25 +50,32 @@ std::string MountOptionsAsRoff() {
   return out;
 }
 
+DescribedCommand DescribeEfcCommand() {
+  const std::unique_ptr<Command> command = MakeEfcCommand();
+  CLI::App app;
+  command->Declare(app);
+  return Describe(std::string(command->name()), app);
+}
+
+DescribedCommand DescribeMountHelper() {
+  return DescribeMountCommand({"mount.alinas", "alinas", /*is_helper=*/true});
+}
+
 ManualPage PageOf(std::string_view name) {
   if (name == "mount.alinas")
     return {.name = "mount.alinas",
             .section = 8,
             .title = "mount a bucket, as a helper of mount(8)",
-            .commands = {DescribeMountCommand({"mount.alinas", "alinas", /*is_helper=*/true})},
+            .commands = {DescribeMountHelper()},
             .more = MountOptionsAsRoff() + std::string(kExitStatus),
             .see_also = "shoal(1), mount(8), fstab(5)"};
-  if (name == "aliyun-alinas-efc-cli") {
-    const std::unique_ptr<Command> command = MakeEfcCommand();
-    CLI::App app;
-    command->Declare(app);
+  if (name == "aliyun-alinas-efc-cli")
     return {.name = "aliyun-alinas-efc-cli",
             .section = 1,
             .title = "manage the cache of a mount",
-            .commands = {Describe("aliyun-alinas-efc-cli", app)},
+            .commands = {DescribeEfcCommand()},
             .more = std::string(kExitStatus),
             .see_also = "shoal(1)"};
-  }
   return {.name = "shoal",
           .section = 1,
           .title = "mount buckets of object stores, and manage the mounts",
@@ -75,11 +84,35 @@ ManualPage PageOf(std::string_view name) {
           .see_also = "mount.alinas(8), aliyun-alinas-efc-cli(1)"};
 }
 
+// That of the specification's tool is told by the command that it runs.
+DescribedCommand DescribeToolCommand(DescribedCommand command, std::string_view word) {
+  command.name = fmt::format("efc_runtime_ops.py {}", word);
+  std::erase_if(command.options, [](const DescribedOption& option) {
+    return std::ranges::none_of(option.names,
+                                [](const auto& name) { return name == "-h" || name == "-o"; });
+  });
+  return command;
+}
+
+std::vector<DescribedCommand> CommandsOfAllPrograms() {
+  std::vector<DescribedCommand> commands = DescribeCommands();
+  std::vector<DescribedCommand> tool;
+  for (const std::string_view word : {"update", "rollback"}) {
+    const auto ours =
+        std::ranges::find(commands, fmt::format("shoal {}", word), &DescribedCommand::name);
+    if (ours != commands.end()) tool.push_back(DescribeToolCommand(*ours, word));
+  }
+  std::ranges::move(tool, std::back_inserter(commands));
+  commands.push_back(DescribeEfcCommand());
+  commands.push_back(DescribeMountHelper());
+  return commands;
+}
+
 class CompletionCommand final : public Command {
  public:
   [[nodiscard]] std::string_view name() const override { return "completion"; }
   void Declare(CLI::App& app) override {
-    app.description("Prints a script that completes command lines of shoal.");
+    app.description("Prints a script that completes command lines of shoal and its helpers.");
     app.add_option("SHELL", shell_, "bash, zsh or fish")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh", "fish"}));
@@ -89,7 +122,7 @@ class CompletionCommand final : public Command {
     const auto make = shell_ == "bash"  ? BashCompletion
                       : shell_ == "zsh" ? ZshCompletion
                                         : FishCompletion;
-    fmt::print("{}", make(DescribeCommands(), MountOptionNames()));
+    fmt::print("{}", make(CommandsOfAllPrograms(), MountOptionNames()));
     return kExitSuccess;
   }
 

@@ -8,6 +8,21 @@
 namespace shoal {
 namespace {
 
+// Of "TEXT:{bash,zsh,fish}", as CLI11 has it of IsMember.
+std::vector<std::string> ChoicesOf(std::string_view type) {
+  std::vector<std::string> choices;
+  const size_t begin = type.find('{');
+  const size_t end = type.find('}', begin);
+  if (begin == std::string_view::npos || end == std::string_view::npos) return choices;
+  std::string_view rest = type.substr(begin + 1, end - begin - 1);
+  while (!rest.empty()) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    choices.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return choices;
+}
+
 DescribedOption DescribeOption(const CLI::Option& option) {
   DescribedOption described;
   if (!option.get_positional()) {
@@ -22,6 +37,7 @@ DescribedOption DescribeOption(const CLI::Option& option) {
   }
   described.doc = option.get_description();
   described.is_required = option.get_required();
+  described.choices = ChoicesOf(option.get_type_name());
   return described;
 }
 
@@ -57,16 +73,44 @@ std::string OptionList(const DescribedCommand& command) {
   return out;
 }
 
-// What follows "shoal " in a command's name.
+std::string_view FirstWordOf(std::string_view name) {
+  return name.substr(0, name.find(' '));
+}
+
+// What follows the program in a command's name.
 std::string SubcommandOf(const DescribedCommand& command) {
   const size_t space = command.name.find(' ');
   return space == std::string::npos ? "" : command.name.substr(space + 1);
 }
 
-bool TakesMountOptions(const DescribedCommand& command) {
-  return std::ranges::any_of(command.options, [](const DescribedOption& option) {
-    return std::ranges::find(option.names, "-o") != option.names.end();
-  });
+// Each once.
+std::vector<std::string> ProgramsOf(const std::vector<DescribedCommand>& commands) {
+  std::vector<std::string> programs;
+  for (const DescribedCommand& command : commands) {
+    std::string program(FirstWordOf(command.name));
+    if (std::ranges::find(programs, program) == programs.end())
+      programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+// What may follow the words `begin` of commands' names, each once.
+std::vector<std::string> WordsAfter(const std::vector<DescribedCommand>& commands,
+                                    const std::string& begin) {
+  std::vector<std::string> words;
+  for (const DescribedCommand& command : commands) {
+    if (!command.name.starts_with(begin + " ")) continue;
+    std::string word(FirstWordOf(std::string_view(command.name).substr(begin.size() + 1)));
+    if (std::ranges::find(words, word) == words.end()) words.push_back(std::move(word));
+  }
+  return words;
+}
+
+// Of an argument of the command that has them.
+std::vector<std::string> ArgumentChoices(const DescribedCommand& command) {
+  for (const DescribedOption& argument : command.arguments)
+    if (!argument.choices.empty()) return argument.choices;
+  return {};
 }
 
 std::vector<std::string> OptionNames(const DescribedCommand& command) {
@@ -74,28 +118,6 @@ std::vector<std::string> OptionNames(const DescribedCommand& command) {
   for (const DescribedOption& option : command.options)
     names.insert(names.end(), option.names.begin(), option.names.end());
   return names;
-}
-
-// The first words of the commands, each once.
-std::vector<std::string> FirstWords(const std::vector<DescribedCommand>& commands) {
-  std::vector<std::string> words;
-  for (const DescribedCommand& command : commands) {
-    const std::string name = SubcommandOf(command);
-    const std::string word = name.substr(0, name.find(' '));
-    if (!word.empty() && std::ranges::find(words, word) == words.end()) words.push_back(word);
-  }
-  return words;
-}
-
-// The second words of "shoal WORD ...".
-std::vector<std::string> SecondWords(const std::vector<DescribedCommand>& commands,
-                                     const std::string& first) {
-  std::vector<std::string> words;
-  for (const DescribedCommand& command : commands) {
-    const std::string name = SubcommandOf(command);
-    if (name.starts_with(first + " ")) words.push_back(name.substr(first.size() + 1));
-  }
-  return words;
 }
 
 // In single quotes of a shell.
@@ -153,114 +175,194 @@ std::string AsRoff(const ManualPage& page, std::string_view version) {
 std::string BashCompletion(const std::vector<DescribedCommand>& commands,
                            const std::vector<std::string>& mount_options) {
   std::string out =
-      "# bash completion of shoal, made by `shoal completion bash`\n"
-      "_shoal() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-      "  local first=${COMP_WORDS[1]} second=${COMP_WORDS[2]} options= words=\n"
-      "  COMPREPLY=()\n";
-  out += fmt::format(
-      "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-      "    COMPREPLY=($(compgen -W '{}' -- \"$word\")); return\n  fi\n",
-      Joined(FirstWords(commands), " "));
-  out += "  case $first in\n";
-  for (const std::string& first : FirstWords(commands)) {
-    const std::vector<std::string> seconds = SecondWords(commands, first);
-    if (seconds.empty()) continue;
+      R"(# bash completion of shoal, made by `shoal completion bash`
+
+# The words up to the cursor as they were typed: readline breaks them at = and : as well.
+_shoal_words() {
+  local line=$COMP_LINE i piece
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    piece=${COMP_WORDS[i]}
+    if ((i > 0)) && [[ $line != [[:space:]]* ]]; then
+      words[${#words[@]}-1]+=$piece
+    else
+      words+=("$piece")
+    fi
+    line=${line#"${line%%[![:space:]]*}"}
+    line=${line#"$piece"}
+  done
+}
+
+_shoal_offer() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word")
+}
+
+_shoal_files() {
+  local plain=${word#"$broken"}
+  plain=${plain#[\"\']}
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen -P "${broken#"$kept"}" -f -- "${plain//\\/}")
+}
+
+_shoal() {
+  local words=() options= before=
+  _shoal_words
+  local count=${#words[@]}
+  local word=${words[count-1]} command=${words[0]##*/}
+  ((count > 1)) && before=${words[count-2]}
+  # What readline leaves as it is when it puts in what is offered.
+  local broken=${word%"${word##*[=:]}"} kept=
+  [[ $COMP_WORDBREAKS == *=* ]] && kept=$broken
+  COMPREPLY=()
+  if ((count < 2)); then return; fi
+  case $command in
+)";
+  for (const std::string& program : ProgramsOf(commands)) {
+    const std::vector<std::string> words = WordsAfter(commands, program);
+    if (words.empty()) continue;
     out += fmt::format(
-        "    {}) if [ \"$COMP_CWORD\" = 2 ]; then COMPREPLY=($(compgen -W '{}' -- \"$word\")); "
-        "return; fi; words=\"$first $second\" ;;\n",
-        first, Joined(seconds, " "));
+        "    {}) if ((count == 2)); then _shoal_offer {}; return; fi\n"
+        "      command+=\" ${{words[1]}}\" ;;\n",
+        program, Quoted(Joined(words, " ")));
   }
-  out += "    *) words=$first ;;\n  esac\n  case $words in\n";
-  for (const DescribedCommand& command : commands) {
-    if (SubcommandOf(command).empty()) continue;
-    out += fmt::format("    {}) options={} ;;\n", Quoted(SubcommandOf(command)),
+  out += "  esac\n  case $command in\n";
+  for (const std::string& program : ProgramsOf(commands))
+    for (const std::string& first : WordsAfter(commands, program)) {
+      const std::vector<std::string> words = WordsAfter(commands, program + " " + first);
+      if (words.empty()) continue;
+      out += fmt::format(
+          "    {}) if ((count == 3)); then _shoal_offer {}; return; fi\n"
+          "      command+=\" ${{words[2]}}\" ;;\n",
+          Quoted(program + " " + first), Quoted(Joined(words, " ")));
+    }
+  out += "  esac\n  case \"$command $before\" in\n";
+  for (const DescribedCommand& command : commands)
+    for (const DescribedOption& option : command.options)
+      if (!option.choices.empty())
+        for (const std::string& name : option.names)
+          out +=
+              fmt::format("    {}) _shoal_offer {}; return ;;\n", Quoted(command.name + " " + name),
+                          Quoted(Joined(option.choices, " ")));
+  out += "  esac\n  case $command in\n";
+  for (const DescribedCommand& command : commands)
+    out += fmt::format("    {}) options={} ;;\n", Quoted(command.name),
                        Quoted(Joined(OptionNames(command), " ")));
-  }
-  out += "  esac\n";
   std::vector<std::string> assignments;
   for (const std::string& name : mount_options) assignments.push_back(name + "=");
-  out += fmt::format(
-      "  if [ \"$before\" = -o ]; then\n"
-      "    local head=; case $word in *,*) head=${{word%,*}}, ;; esac\n"
-      "    COMPREPLY=($(compgen -P \"$head\" -W {} -- \"${{word##*,}}\"))\n"
-      "    compopt -o nospace 2>/dev/null\n    return\n  fi\n",
-      Quoted(Joined(assignments, " ")));
-  out +=
-      "  case $word in\n"
-      "    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
-      "    *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
-      "  esac\n"
-      "}\n"
-      "complete -F _shoal shoal\n";
-  return out;
+  out += fmt::format(R"(  esac
+  if [[ $before == -o && " $options " == *' -o '* ]]; then
+    local item=${{word##*,}}
+    if [[ $item == *=* ]]; then _shoal_files; return; fi
+    local head=${{word%"$item"}}
+    mapfile -t COMPREPLY < <(compgen -P "${{head#"$kept"}}" -W {} -- "$item")
+    compopt -o nospace 2>/dev/null
+    return
+  fi
+  case $word in
+    -*) _shoal_offer "$options"; return ;;
+  esac
+  case $command in
+)",
+                     Quoted(Joined(assignments, " ")));
+  for (const DescribedCommand& command : commands)
+    if (const auto choices = ArgumentChoices(command); !choices.empty())
+      out += fmt::format("    {}) _shoal_offer {}; return ;;\n", Quoted(command.name),
+                         Quoted(Joined(choices, " ")));
+  return out + "  esac\n  _shoal_files\n}\ncomplete -F _shoal " +
+         Joined(ProgramsOf(commands), " ") + "\n";
 }
 
 std::string ZshCompletion(const std::vector<DescribedCommand>& commands,
                           const std::vector<std::string>& mount_options) {
-  std::string out =
-      "#compdef shoal\n# zsh completion of shoal, made by `shoal completion zsh`\n"
-      "_shoal() {\n  local words_given=\"${words[2]}\"\n  if (( CURRENT == 2 )); then\n";
-  out += fmt::format("    compadd -- {}; return\n  fi\n", Joined(FirstWords(commands), " "));
-  out += "  case ${words[2]} in\n";
-  for (const std::string& first : FirstWords(commands)) {
-    const std::vector<std::string> seconds = SecondWords(commands, first);
-    if (seconds.empty()) continue;
+  std::string out = fmt::format(
+      "#compdef {}\n# zsh completion of shoal, made by `shoal completion zsh`\n"
+      "_shoal() {{\n  local command=${{words[1]:t}}\n",
+      Joined(ProgramsOf(commands), " "));
+  const auto offer_words = [&](const std::string& begin, int at) {
+    const std::vector<std::string> words = WordsAfter(commands, begin);
+    if (words.empty()) return;
     out += fmt::format(
-        "    {}) if (( CURRENT == 3 )); then compadd -- {}; return; fi; "
-        "words_given=\"${{words[2]}} ${{words[3]}}\" ;;\n",
-        first, Joined(seconds, " "));
+        "  if [[ $command == {} ]]; then\n"
+        "    if (( CURRENT == {} )); then compadd -- {}; return; fi\n"
+        "    command+=\" ${{words[{}]}}\"\n  fi\n",
+        Quoted(begin), at, Joined(words, " "), at);
+  };
+  for (const std::string& program : ProgramsOf(commands)) {
+    offer_words(program, 2);
+    for (const std::string& first : WordsAfter(commands, program))
+      offer_words(program + " " + first, 3);
   }
-  out += "  esac\n";
   std::vector<std::string> assignments;
   for (const std::string& name : mount_options) assignments.push_back(name + "=");
-  out += fmt::format(
-      "  if [[ ${{words[CURRENT-1]}} == -o ]]; then\n    compset -P '*,'; compadd -S '' -- {}; "
-      "return\n  fi\n",
-      Joined(assignments, " "));
-  out += "  if [[ ${words[CURRENT]} != -* ]]; then _files; return; fi\n  case $words_given in\n";
-  for (const DescribedCommand& command : commands) {
-    if (SubcommandOf(command).empty()) continue;
-    out += fmt::format("    {}) compadd -- {} ;;\n", Quoted(SubcommandOf(command)),
+  out += "  case \"$command ${words[CURRENT-1]}\" in\n";
+  for (const DescribedCommand& command : commands)
+    for (const DescribedOption& option : command.options)
+      for (const std::string& name : option.names) {
+        if (!option.choices.empty())
+          out += fmt::format("    {}) compadd -- {}; return ;;\n",
+                             Quoted(command.name + " " + name), Joined(option.choices, " "));
+        if (name == "-o")
+          out += fmt::format("    {}) compset -P '*,'; compadd -S '' -- {}; return ;;\n",
+                             Quoted(command.name + " " + name), Joined(assignments, " "));
+      }
+  out += "  esac\n  if [[ ${words[CURRENT]} != -* ]]; then\n    case $command in\n";
+  for (const DescribedCommand& command : commands)
+    if (const auto choices = ArgumentChoices(command); !choices.empty())
+      out += fmt::format("      {}) compadd -- {}; return ;;\n", Quoted(command.name),
+                         Joined(choices, " "));
+  out += "    esac\n    _files; return\n  fi\n  case $command in\n";
+  for (const DescribedCommand& command : commands)
+    out += fmt::format("    {}) compadd -- {} ;;\n", Quoted(command.name),
                        Joined(OptionNames(command), " "));
-  }
   return out + "  esac\n}\n_shoal \"$@\"\n";
 }
 
 std::string FishCompletion(const std::vector<DescribedCommand>& commands,
                            const std::vector<std::string>& mount_options) {
-  std::string out = "# fish completion of shoal, made by `shoal completion fish`\n";
-  for (const std::string& first : FirstWords(commands)) {
-    std::string doc;
-    for (const DescribedCommand& command : commands)
-      if (SubcommandOf(command) == first) doc = command.doc;
-    out +=
-        fmt::format("complete -c shoal -n __fish_use_subcommand -a {} -d {}\n", first, Quoted(doc));
-    for (const std::string& second : SecondWords(commands, first))
-      out += fmt::format("complete -c shoal -n '__fish_seen_subcommand_from {}' -a {}\n", first,
-                         second);
-  }
+  std::vector<std::string> assignments;
+  for (const std::string& name : mount_options) assignments.push_back(name + "=");
+  std::string out = fmt::format(
+      "# fish completion of shoal, made by `shoal completion fish`\n"
+      "function __shoal_mount_options\n"
+      "  set -l head (string replace -r '^-o' '' -- (commandline -ct) | "
+      "string replace -r '[^,]*$' '')\n"
+      "  for name in {}\n    echo \"$head$name\"\n  end\nend\n",
+      Joined(assignments, " "));
+  for (const std::string& program : ProgramsOf(commands))
+    for (const std::string& first : WordsAfter(commands, program)) {
+      const std::string name = program + " " + first;
+      std::string doc;
+      for (const DescribedCommand& command : commands)
+        if (command.name == name) doc = command.doc;
+      out += fmt::format("complete -c {} -n __fish_use_subcommand -f -a {} -d {}\n", program, first,
+                         Quoted(doc));
+      for (const std::string& second : WordsAfter(commands, name))
+        out += fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}' -a {}\n", program,
+                           first, second);
+    }
   for (const DescribedCommand& command : commands) {
-    const std::string name = SubcommandOf(command);
-    if (name.empty()) continue;
+    const std::string program(FirstWordOf(command.name));
     std::string condition;
+    const std::string name = SubcommandOf(command);
     for (size_t begin = 0; begin < name.size();) {
       const size_t end = std::min(name.find(' ', begin), name.size());
       if (!condition.empty()) condition += "; and ";
       condition += "__fish_seen_subcommand_from " + name.substr(begin, end - begin);
       begin = end + 1;
     }
+    const std::string start =
+        "complete -c " + program + (condition.empty() ? "" : " -n " + Quoted(condition));
+    if (const auto choices = ArgumentChoices(command); !choices.empty())
+      out += fmt::format("{} -f -a {}\n", start, Quoted(Joined(choices, " ")));
     for (const DescribedOption& option : command.options) {
-      std::string line = fmt::format("complete -c shoal -n {}", Quoted(condition));
+      std::string line = start;
       for (const std::string& word : option.names)
         line += word.starts_with("--") ? " -l " + word.substr(2) : " -s " + word.substr(1);
       if (!option.argument.empty()) line += " -r";
+      if (!option.choices.empty()) line += " -f -a " + Quoted(Joined(option.choices, " "));
+      if (std::ranges::find(option.names, "-o") != option.names.end())
+        line += " -f -a '(__shoal_mount_options)'";
       out += line + " -d " + Quoted(option.doc) + "\n";
     }
-    if (!TakesMountOptions(command)) continue;
-    for (const std::string& option : mount_options)
-      out += fmt::format("complete -c shoal -n {} -s o -r -a {}\n", Quoted(condition),
-                         Quoted(option + "="));
   }
   return out;
 }

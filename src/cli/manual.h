@@ -13,6 +13,7 @@ struct DescribedOption {
   std::string argument;            // how its value is called; empty for a flag
   std::string doc;
   bool is_required = false;
+  std::vector<std::string> choices;  // what its value may be; empty for anything
 };
 
 struct DescribedCommand {
@@ -39,7 +40,7 @@ std::string AsRoff(const ManualPage& page, std::string_view version);
 // Text as roff, with nothing of it taken for a request.
 std::string RoffText(std::string_view text);
 
-// `mount_options` are the names that may follow -o of "shoal mount" and "shoal doctor".
+// Of all programs that the commands name. `mount_options` are the names that may follow -o.
 std::string BashCompletion(const std::vector<DescribedCommand>& commands,
                            const std::vector<std::string>& mount_options);
 std::string ZshCompletion(const std::vector<DescribedCommand>& commands,
