@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "app/mount_state.h"
+#include "app/restart_command.h"
 #include "app/version.h"
 #include "base/log.h"
 #include "control/admin_server.h"
@@ -115,6 +116,13 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                                return DescribePath(*node.facts_store,
                                                                    *node.last_requests, prefix,
                                                                    node.tiers, path, deadline);
+                                             },
+                                         .change_options =
+                                             [mount_point = plan.mount_point](const auto& given) {
+                                               std::vector<ListedOption> wanted;
+                                               for (const auto& [name, value] : given)
+                                                 wanted.push_back({name, value});
+                                               return UpdateLive(mount_point, wanted);
                                              },
                                          .clock = clock}));
   parts->address = AddressOf(*parts->server, options.admin);

@@ -30,6 +30,8 @@ constexpr std::array<std::string_view, 11> kLive = {
     "g_readdircache_RemainTime",
 };
 
+constexpr std::string_view kMountFlags = "exec, atime and their like";
+
 // The keeper waits for longer, or it would take the worker for one that hangs.
 constexpr std::chrono::seconds kTryMax{5};
 
@@ -82,17 +84,25 @@ std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOpt
   return names;
 }
 
-bool CanChangeLive(const MountOptions& from, const MountOptions& to) {
+std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,
+                                                      const MountOptions& to) {
+  std::vector<std::string> names = ChangedOptions(from, to);
+  std::erase_if(names, [](const std::string& name) { return std::ranges::count(kLive, name) > 0; });
   // A tier that is not there cannot grow, and one that goes is more than shrunk.
-  if ((from.cache.memory_capacity_mib == 0) != (to.cache.memory_capacity_mib == 0) ||
-      (from.cache.disk_capacity_mib == 0) != (to.cache.disk_capacity_mib == 0))
-    return false;
+  if ((from.cache.memory_capacity_mib == 0) != (to.cache.memory_capacity_mib == 0))
+    names.emplace_back("g_tier_DadiMemCacheCapacityMB");
+  if ((from.cache.disk_capacity_mib == 0) != (to.cache.disk_capacity_mib == 0))
+    names.emplace_back("g_tier_DadiDiskCacheCapacityMB");
   // Blocks are of one size for the life of a node.
-  if (SegmentBytes(from.read) != SegmentBytes(to.read)) return false;
-  return from.mount_flags == to.mount_flags &&
-         std::ranges::all_of(ChangedOptions(from, to), [](const std::string& name) {
-           return std::ranges::find(kLive, name) != kLive.end();
-         });
+  if (from.read.segment_bytes == to.read.segment_bytes &&
+      SegmentBytes(from.read) != SegmentBytes(to.read))
+    names.emplace_back("read_memory_mb");
+  if (from.mount_flags != to.mount_flags) names.emplace_back(kMountFlags);
+  return names;
+}
+
+bool CanChangeLive(const MountOptions& from, const MountOptions& to) {
+  return OptionsThatTakeAnotherWorker(from, to).empty();
 }
 
 Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to,

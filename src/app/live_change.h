@@ -13,6 +13,11 @@ namespace shoal {
 // Names of the options whose values differ. Pure.
 std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOptions& to);
 
+// Of what differs, what cannot change while a worker serves: names of options, or of groups of
+// them. Pure.
+std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,
+                                                      const MountOptions& to);
+
 // Whether a node with `from` in force can be changed to `to` as it is; otherwise it takes a new
 // one. Pure. So for the sizes of caches that are there and stay, memory for reads, the limit of
 // traffic, the paths of credentials, the limits of the directory cache, and the log level.

@@ -37,6 +37,18 @@ TEST(LiveChange, IsForSizesLimitsAndTheLogLevel) {
   EXPECT_FALSE(CanChangeLive(from, Options("log_level=debug,max_connections=2")));
 }
 
+TEST(LiveChange, WhatTakesAnotherWorkerIsNamed) {
+  const MountOptions from = Options("g_tier_BlockSize=8388608");
+  const auto named = [&](const std::string& list) {
+    return OptionsThatTakeAnotherWorker(from, Options("g_tier_BlockSize=8388608," + list));
+  };
+  EXPECT_THAT(named("log_level=debug,max_connections=2"), testing::ElementsAre("max_connections"));
+  EXPECT_THAT(named("g_tier_DadiMemCacheCapacityMB=0"),
+              testing::ElementsAre("g_tier_DadiMemCacheCapacityMB"));
+  EXPECT_THAT(named("read_memory_mb=32"), testing::ElementsAre("read_memory_mb"));
+  EXPECT_THAT(named("noatime"), testing::SizeIs(1));
+}
+
 TEST(LiveChange, MakesNoTierAndRemovesNone) {
   const MountOptions from = Options("");
   EXPECT_FALSE(CanChangeLive(from, Options("g_tier_DadiMemCacheCapacityMB=0")));

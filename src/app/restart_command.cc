@@ -61,18 +61,20 @@ std::string ReadText(const char* path) {
 // Holds off others who change the same mount, for its life.
 class StateLock {
  public:
-  explicit StateLock(const std::string& directory)
-      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (fd_ >= 0) flock(fd_, LOCK_EX);
-  }
+  explicit StateLock(const std::string& directory, int flags = 0)
+      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+        locked_(fd_ >= 0 && flock(fd_, LOCK_EX | flags) == 0) {}
   ~StateLock() {
     if (fd_ >= 0) close(fd_);
   }
   StateLock(const StateLock&) = delete;
   StateLock& operator=(const StateLock&) = delete;
 
+  [[nodiscard]] bool locked() const { return locked_; }
+
  private:
   const int fd_;
+  const bool locked_;
 };
 
 struct Target {
@@ -253,6 +255,25 @@ class RollbackCommand final : public ReplaceCommand {
 };
 
 }  // namespace
+
+Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options) {
+  const std::string directory = StateDirectory(mount_point);
+  // Not waited for: who has it may wait for this process.
+  const StateLock lock(directory, LOCK_NB);
+  if (!lock.locked()) return Fail(Errc::kBusy, "somebody else changes this mount; try again");
+  ASSIGN_OR_RETURN(const MountState now, ReadMountState(directory + "/state.json"));
+  ASSIGN_OR_RETURN(const MountState next, WithOptions(now, {JoinOptionList(options)}));
+  RETURN_IF_ERROR(CheckMountState(next));
+  ASSIGN_OR_RETURN(const MountOptions from, OptionsOf(now));
+  ASSIGN_OR_RETURN(const MountOptions to, OptionsOf(next));
+  if (const auto others = OptionsThatTakeAnotherWorker(from, to); !others.empty())
+    return Fail(Errc::kUnsupported, fmt::format("{}: by shoal update, which replaces the process",
+                                                fmt::join(others, ", ")));
+  RETURN_IF_ERROR(WriteMountState(directory + "/state.next.json", next));
+  const Result<> asked = AskKeeper(directory, "change");
+  if (!asked) unlink((directory + "/state.next.json").c_str());
+  return asked;
+}
 
 Result<MountState> WithOptions(MountState state, const std::vector<std::string>& options) {
   // By themselves first, so that what is wrong is in what was typed now.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/mount_state.h"
+#include "app/option_list.h"
 #include "base/result.h"
 #include "cli/command.h"
 
@@ -20,6 +21,12 @@ bool IsRemount(const std::vector<std::string>& options);
 // As update, for mount(8), which adds what the kernel shows of the mount to what was typed.
 int RunRemount(std::string_view name, const std::string& mount_point,
                const std::vector<std::string>& options);
+
+// As update, of a mount that the caller serves, and only what can change in its process as it is.
+// kInvalid: an option is wrong; kUnsupported: one takes another process, which the detail names;
+// kBusy: somebody else changes the mount now; others are AskKeeper's. Waits for the keeper, which
+// waits for the caller.
+Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options);
 
 // The state with these options behind those it has, which lose what is said again. Pure.
 // kInvalid: an option is wrong, and then nothing of it may be used.

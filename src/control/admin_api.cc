@@ -31,6 +31,8 @@ constexpr Duration kStoreTrialEvery = std::chrono::seconds(5);
 constexpr Duration kStoreTrialWait = std::chrono::seconds(2);
 constexpr std::string_view kTrialPath = ".shoal/is-the-store-there";
 
+constexpr std::string_view kFilesOfCredentials[] = {"passwd_file", "g_oss_STSFile"};
+
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -43,6 +45,24 @@ HttpAnswer WithCommonHeaders(HttpAnswer answer) {
   answer.headers.emplace_back("Cache-Control", "no-store");
   answer.headers.emplace_back("X-Content-Type-Options", "nosniff");
   return answer;
+}
+
+using Options = std::map<std::string, std::string, std::less<>>;
+
+// Of a form, or an object of JSON.
+Result<Options> OptionsOf(const HttpCall& call, const AdminQuery& query) {
+  const auto type = call.headers.find("content-type");
+  if (type == call.headers.end() || !type->second.starts_with("application/json"))
+    return query.parameters;
+  const AdminJson json = AdminJson::parse(call.body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Fail(Errc::kInvalid, "the body is not an object of JSON");
+  Options options;
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_string() && !value.is_number() && !value.is_boolean())
+      return Fail(Errc::kInvalid, log::Printable(name) + ": not a text, a number or a boolean");
+    options[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return options;
 }
 
 HttpAnswer Processed(AdminJson results) {
@@ -104,6 +124,7 @@ struct AdminApi::Route {
   AdminCallKind kind;
   HttpAnswer (AdminApi::*answer)(const Call&);
   std::span<const std::string_view> parameters = {};
+  bool takes_any_parameter = false;  // and POST alone
 };
 
 const AdminApi::Route* AdminApi::FindRoute(std::string_view path) {
@@ -124,6 +145,7 @@ const AdminApi::Route* AdminApi::FindRoute(std::string_view path) {
       {"/v1/tier/clear", kChanges, &AdminApi::ClearTier},
       {"/v1/action/clear_readdir_cache", kChanges, &AdminApi::ClearDirectoryCache},
       {"/v1/action/clear_metadata_cache", kChanges, &AdminApi::ClearMetadataCache},
+      {"/v1/options", kChanges, &AdminApi::ChangeOptions, {}, /*takes_any_parameter=*/true},
       {"/v1/status", kReads, &AdminApi::Status},
       {"/metrics", kReads, &AdminApi::Metrics},
       {"/healthz", kOpen, &AdminApi::Health},
@@ -154,23 +176,26 @@ HttpAnswer AdminApi::Answer(const HttpCall& call, const AdminAccessRules& rules)
   if (route == nullptr)
     return Refusal(404,
                    "no such path; there are /v1/warmup/load, stat, cancel, list and running, "
-                   "/v1/stat, /v1/status, /v1/tier, /v1/tier/clear, "
+                   "/v1/stat, /v1/status, /v1/options, /v1/tier, /v1/tier/clear, "
                    "/v1/action/clear_readdir_cache and clear_metadata_cache, /metrics, /healthz, "
                    "/readyz and / for people");
-  if (call.method != "GET" && call.method != "POST") {
-    HttpAnswer answer = Refusal(405, "GET or POST, not " + log::Printable(call.method));
-    answer.headers.emplace_back("Allow", "GET, POST");
+  const bool only_post = route->takes_any_parameter;
+  if (call.method != "POST" && (only_post || call.method != "GET")) {
+    HttpAnswer answer = Refusal(
+        405, (only_post ? "POST, not " : "GET or POST, not ") + log::Printable(call.method));
+    answer.headers.emplace_back("Allow", only_post ? "POST" : "GET, POST");
     return answer;
   }
   if (!query) return WithCommonHeaders(BadRequest(query.error()));
   if (const Result<> known = CheckParameters(*route, *query); !known)
     return WithCommonHeaders(BadRequest(known.error()));
-  return WithCommonHeaders((this->*route->answer)({call, *query}));
+  const bool is_trusted = !rules.token.empty() || rules.clients_are_certified;
+  return WithCommonHeaders((this->*route->answer)({call, *query, is_trusted}));
 }
 
 Result<> AdminApi::CheckParameters(const Route& route, const AdminQuery& query) {
   // The page's address is for people, whose browsers and bookmarks add to it.
-  if (route.kind == AdminCallKind::kOpen) return {};
+  if (route.kind == AdminCallKind::kOpen || route.takes_any_parameter) return {};
   for (const auto& [name, value] : query.parameters)
     if (std::ranges::find(route.parameters, name) == route.parameters.end())
       return Fail(Errc::kInvalid,
@@ -299,6 +324,28 @@ HttpAnswer AdminApi::ClearDirectoryCache(const Call&) {
 HttpAnswer AdminApi::ClearMetadataCache(const Call&) {
   node_.clear_metadata_cache();
   return JsonAnswer(Outcome(0, "Successfully clear the metadata cache"));
+}
+
+HttpAnswer AdminApi::ChangeOptions(const Call& call) {
+  const Result<Options> options = OptionsOf(call.http, call.query);
+  if (!options) return BadRequest(options.error());
+  if (options->empty())
+    return ErrorAnswer(400, "no option; send NAME=VALUE as a form, or one object of JSON");
+  // Whoever may choose what root reads learns something of it.
+  if (!call.is_trusted)
+    for (const std::string_view name : kFilesOfCredentials)
+      if (options->contains(name))
+        return ErrorAnswer(403, fmt::format("{}: by shoal update, or with admin_token_file or "
+                                            "admin_client_ca_file",
+                                            name));
+  const Result<> changed = node_.change_options(*options);
+  if (changed) return JsonAnswer(Outcome(0, "Successfully change the options"));
+  const Error& error = changed.error();
+  const int status = error.code == Errc::kInvalid       ? 400
+                     : error.code == Errc::kUnsupported ? 409
+                     : error.code == Errc::kBusy        ? 503
+                                                        : 502;
+  return JsonAnswer(Outcome(ToErrno(error.code), error.detail), status);
 }
 
 HttpAnswer AdminApi::Status(const Call&) {

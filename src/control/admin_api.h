@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <semaphore>
@@ -33,6 +34,10 @@ struct AdminNode {
   std::function<void()> clear_metadata_cache;
   // Waits for the store. Errors are WarmupTasks::Examine's.
   std::function<Result<PathFacts>(std::string_view path, Deadline deadline)> describe_path;
+  // Changes options of the mount by their names, as far as this process can. kInvalid: one is
+  // wrong; kUnsupported: one cannot change so; kBusy: not now. Waits for who keeps the mount.
+  std::function<Result<>(const std::map<std::string, std::string, std::less<>>& options)>
+      change_options;
   const Clock& clock;
 };
 
@@ -52,6 +57,7 @@ class AdminApi {
   struct Call {
     const HttpCall& http;
     const AdminQuery& query;
+    bool is_trusted;  // had to show a token or a certificate
   };
 
   static const Route* FindRoute(std::string_view path);
@@ -67,6 +73,7 @@ class AdminApi {
   HttpAnswer ClearTier(const Call& call);
   HttpAnswer ClearDirectoryCache(const Call& call);
   HttpAnswer ClearMetadataCache(const Call& call);
+  HttpAnswer ChangeOptions(const Call& call);
   HttpAnswer Status(const Call& call);
   HttpAnswer Metrics(const Call& call);
   HttpAnswer Health(const Call& call);

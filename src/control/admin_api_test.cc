@@ -34,12 +34,15 @@ class AdminApiTest : public testing::Test {
   AdminAccessRules rules_{.machine_name = "node7"};
   std::function<Result<PathFacts>(std::string_view, Deadline)> describe_ =
       [](std::string_view, Deadline) { return PathFacts{}; };
+  using Options = std::map<std::string, std::string, std::less<>>;
+  std::function<Result<>(const Options&)> change_ = [](const Options&) { return Result<>(); };
   AdminApi api_{
       {.warmup = tasks_,
        .report = report_,
        .clear_directory_cache = [this] { cleared_.emplace_back("directories"); },
        .clear_metadata_cache = [this] { cleared_.emplace_back("metadata"); },
        .describe_path = [this](auto path, auto deadline) { return describe_(path, deadline); },
+       .change_options = [this](const auto& options) { return change_(options); },
        .clock = clock_}};
 };
 
@@ -289,6 +292,42 @@ TEST_F(AdminApiTest, WithATokenOnlyThePageAndHealthAreOpen) {
                   .headers = {{"authorization", "Bearer 0123456789abcdef"}}})
                 .status,
             200);
+}
+
+TEST_F(AdminApiTest, OptionsChangeByAFormOrByJson) {
+  Options given;
+  change_ = [&](const Options& options) -> Result<> {
+    given = options;
+    return {};
+  };
+  const auto post = [&](const std::string& type, const std::string& body) {
+    return Send({.method = "POST",
+                 .target = "/v1/options",
+                 .headers = {{"content-type", type}},
+                 .body = body});
+  };
+  const Options wanted{{"log_level", "debug"}, {"read_memory_mb", "64"}};
+  EXPECT_EQ(post("application/x-www-form-urlencoded", "log_level=debug&read_memory_mb=64").status,
+            200);
+  EXPECT_EQ(given, wanted);
+  given.clear();
+  EXPECT_EQ(post("application/json", R"({"log_level":"debug","read_memory_mb":64})").status, 200);
+  EXPECT_EQ(given, wanted);
+  for (const char* wrong : {"", "[]", "{}", "{", R"({"log_level":[]})"})
+    EXPECT_EQ(post("application/json", wrong).status, 400) << wrong;
+  EXPECT_EQ(Get("/v1/options?log_level=debug").status, 405);
+  change_ = [](const Options&) { return Fail(Errc::kUnsupported, "max_connections: not so"); };
+  EXPECT_EQ(post("application/json", R"({"max_connections":2})").status, 409);
+}
+
+TEST_F(AdminApiTest, FilesOfCredentialsAreChangedOnlyByWhoHadToShowSomething) {
+  const HttpCall call{.method = "POST",
+                      .target = "/v1/options",
+                      .headers = {{"content-type", "application/json"}},
+                      .body = R"({"passwd_file":"/etc/shadow"})"};
+  EXPECT_EQ(Send(call).status, 403);
+  rules_.clients_are_certified = true;
+  EXPECT_EQ(Send(call).status, 200);
 }
 
 TEST_F(AdminApiTest, ReadinessSaysWhyNot) {

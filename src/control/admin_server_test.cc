@@ -25,6 +25,7 @@ class AdminServerTest : public testing::Test {
                                          .clear_directory_cache = [] {},
                                          .clear_metadata_cache = [] {},
                                          .describe_path = [](auto, auto) { return PathFacts{}; },
+                                         .change_options = [](const auto&) { return Result<>(); },
                                          .clock = clock_});
   }
   void Start() {

@@ -173,6 +173,38 @@ class Reports(CacheTest):
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
 
+    def test_the_port_changes_options_that_can_change_as_it_is(self):
+        _, mount = self.node("log_level=info")
+        worker = mount.worker()
+
+        def post(**options):
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{self.admin.port}/v1/options", json.dumps(options).encode(),
+                {"Content-Type": "application/json"})
+            try:
+                with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:
+                    return answer.status, json.load(answer)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, json.load(error)
+
+        status, answer = post(g_tier_DadiDiskCacheCapacityMB=6, log_level="debug")
+        self.assertEqual((status, answer["ErrorCode"]), (200, 0), answer)
+        self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 6 * MIB)
+        before = mount.state()
+        self.assertIn("log_level=debug", ",".join(before["options"]))
+        for wanted, options, word in ((409, {"max_connections": 2}, "max_connections"),
+                                      (400, {"log_level": "loud"}, "loud"),
+                                      (400, {"nonsense": 1}, "nonsense"),
+                                      (403, {"passwd_file": "/etc/shadow"}, "passwd_file")):
+            status, answer = post(**options)
+            self.assertEqual(status, wanted, answer)
+            self.assertIn(word, answer["ErrorMessage"])
+        self.assertEqual(mount.state(), before)
+        self.assertEqual(mount.worker(), worker)
+        self.assertEqual(run(SHOAL, "rollback", mount.point).returncode, 0)
+        self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 64 * MIB)
+
     def test_a_store_in_trouble_is_no_ready_node_and_the_reason_is_shown(self):
         origin, mount = self.node("request_deadline=1")
         self.assertTrue(self.admin.get("/v1/status")["ready"])
