@@ -1,6 +1,7 @@
 #include "app/umount_command.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include "app/mount_point.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "cli/command.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
 
@@ -18,6 +20,7 @@ namespace {
 
 // Answers its path.
 Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
+  if (geteuid() != 0) return Fail(Errc::kDenied, "only root can unmount a bucket");
   ASSIGN_OR_RETURN(const std::string mount_point, ResolveMountPoint(path));
   ASSIGN_OR_RETURN(const auto mounts, MountsAt(mount_point));
   if (mounts.empty()) return Fail(Errc::kNotFound, mount_point + " is not mounted");
@@ -73,7 +76,7 @@ int RunUmountCommand(int argc, const char* const* argv) {
     fmt::print("{}\n", nlohmann::json{{"MountPoint", log::Printable(*unmounted)}}.dump(2));
   if (unmounted) return kExitSuccess;
   fmt::print(stderr, "shoal umount: {}\n", unmounted.error().detail);
-  return kExitFailure;
+  return StatusOf(unmounted.error());
 }
 
 }  // namespace shoal

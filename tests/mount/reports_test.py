@@ -353,7 +353,7 @@ class Reports(CacheTest):
         for words in ((shoal, "stat", mount / "file"), (shoal, "top", mount.point),
                       (shoal, "warmup", "stat", mount / "file"), (shoal, "restart", mount.point),
                       (shoal, "update", mount.point, "-o", "log_level=info"),
-                      (shoal, "rollback", mount.point), (cli, "-m", mount.point, "-r", "tier")):
+                      (shoal, "rollback", mount.point), (shoal, "umount", mount.point), (cli, "-m", mount.point, "-r", "tier")):
             done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_SECONDS,
                                   user=65534, group=65534, extra_groups=[], cwd="/")
             self.assertEqual(done.returncode, 1, (words, done))

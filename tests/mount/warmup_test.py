@@ -46,6 +46,20 @@ class Warmup(CacheTest):
                 for _ in range(2):
                     self.assert_reads_without_a_get(origin, mount, written)
 
+    def test_progress_follows_the_bytes_and_never_falls(self):
+        origin = self.origin()
+        self.put(origin, {"file": 24 * MIB})
+        mount, admin = self.warm_mount(origin, f"g_tier_DadiSdkGetTrafficLimit={12 * MIB}",
+                                       directories=[self.directory()])
+        admin.load("file")
+        seen = [0]
+        while (task := admin.tasks("file")[0])["Status"] == "running":
+            self.assertGreaterEqual(task["CompletedSize"], seen[-1])
+            if task["CompletedSize"] > seen[-1]:
+                seen.append(task["CompletedSize"])
+        self.assert_completed(task, 24 * MIB)
+        self.assertGreater(len(seen), 10, seen)
+
     def test_a_directory_and_the_root_are_loaded_with_all_that_is_below(self):
         origin, directory = self.origin(), self.directory()
         below = self.put(origin, {f"d/{i % 7}/{i}": i * 3001 for i in range(80)})

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
                 .clear_directory_cache = [] {},
                 .clear_metadata_cache = [] {},
                 .describe_path = [](auto, auto) { return shoal::PathFacts{}; },
+                .change_options = [](const auto&) { return shoal::Result<>(); },
                 .clock = clock});
   if (!server) {
     std::fprintf(stderr, "%s\n", server.error().detail.c_str());
