@@ -334,7 +334,17 @@ Result<FileDescriptor> Lock(int root_fd, const std::string& name, Duration wait)
   return lock;
 }
 
-// Writes which format this is, or refuses another.
+// "shoal cache N" and a line end, as every version writes it.
+bool NamesAVersion(std::string_view format) {
+  constexpr std::string_view kStart = "shoal cache ";
+  if (!format.starts_with(kStart) || !format.ends_with('\n')) return false;
+  const std::string_view number = format.substr(kStart.size(), format.size() - kStart.size() - 1);
+  return !number.empty() && !number.starts_with('0') &&
+         number.find_first_not_of("0123456789") == number.npos;
+}
+
+// Writes which format this is, or refuses another. What names none was damaged, and nothing is
+// lost with it: all that is kept says its own format, and has checksums.
 Result<> CheckFormat(int root_fd, const std::string& name) {
   const FileDescriptor file =
       OpenBelow(root_fd, "FORMAT", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -347,11 +357,15 @@ Result<> CheckFormat(int root_fd, const std::string& name) {
   if (count < 0) return FailSystem("reading " + name + "/FORMAT");
   const std::string_view text(found.data(), static_cast<size_t>(count));
   if (text == kFormat) return {};
-  if (!text.empty() && text != kOlderFormat)
+  const bool is_older = text == kOlderFormat;
+  if (NamesAVersion(text) && !is_older)
     return Fail(Errc::kInvalid, name +
                                     " holds a cache of another version: remove it, or name another "
                                     "path");
-  if (pwrite(file.get(), kFormat.data(), kFormat.size(), 0) != static_cast<ssize_t>(kFormat.size()))
+  if (!text.empty() && !is_older) log::Warn("{}/FORMAT was damaged, and is written anew", name);
+  if (pwrite(file.get(), kFormat.data(), kFormat.size(), 0) !=
+          static_cast<ssize_t>(kFormat.size()) ||
+      ftruncate(file.get(), kFormat.size()) != 0)
     return FailSystem("writing " + name + "/FORMAT");
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,23 @@ TEST_F(CacheDirectoryTest, IsOneMountsAtATime) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::kBusy);
   EXPECT_THAT(second.error().detail, HasSubstr("another mount"));
+}
+
+TEST_F(CacheDirectoryTest, AFormatThatIsDamagedIsWrittenAnewAndCostsNothing) {
+  for (const std::string_view damaged :
+       {std::string_view("shoal ca"), std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 14),
+        std::string_view("shoal cachE 2\n"), std::string_view("shoal cache 2"),
+        std::string_view("shoal cache 2\nand more\n"), std::string_view("shoal cache -1\n"),
+        std::string_view("shoal cache \n")}) {
+    CreateSample(*Open());
+    std::ofstream(Root() / "FORMAT") << damaged;
+    auto object = Open()->Open(kName);
+    ASSERT_TRUE(object) << damaged;
+    EXPECT_EQ(ReadAll(**object, 10), "0123456789");
+    std::stringstream now;
+    now << std::ifstream(Root() / "FORMAT").rdbuf();
+    EXPECT_EQ(now.str(), "shoal cache 2\n");
+  }
 }
 
 TEST_F(CacheDirectoryTest, OfAnotherVersionIsRefusedAndLeftAlone) {

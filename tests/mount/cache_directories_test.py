@@ -124,6 +124,27 @@ class Sharing(CacheTest):
                     self.assertIn(word, said)
 
 
+class Damage(CacheTest):
+    def test_a_format_that_is_damaged_fails_no_mount_and_costs_nothing(self):
+        origin, directory = self.origin(), self.directory()
+        written = {"file": sha256(origin.put("file", pattern(3 * MIB))),
+                   "small": sha256(origin.put("small", pattern(20_000, 1)))}
+        first = self.mount(origin, cache_options(directory))
+        self.assert_reads(first, written)
+        wait_until_cached(3 * MIB + 20_000, directory)
+        first.close()
+        for damaged in (bytes(14), b"shoal ca", b"shoal cachE 2\n"):
+            with self.subTest(damaged):
+                (directory / "shoal-cache/FORMAT").write_bytes(damaged)
+                mount = self.mount(origin, cache_options(directory))
+                self.assert_reads_without_a_get(origin, mount, written)
+                self.assertIn("FORMAT was damaged", mount.log())
+                mount.close()
+        (directory / "shoal-cache/FORMAT").write_bytes(b"shoal cache 3\n")
+        with self.assertRaisesRegex(AssertionError, "a cache of another version"):
+            self.mount(origin, cache_options(directory))
+
+
 class Tampering(CacheTest):
     """Somebody writes to the cache directory while nobody uses it."""
 
