@@ -138,7 +138,7 @@ void CheckRead(shoal::CacheVolume& volume, const shoal::CacheVolume::Use& use,
 void UseDirectory(const Directory& directory, const Bytes& content, uint64_t shelved_below) {
   const shoal::SystemClock clock;
   const auto deadline = shoal::Deadline::After(clock, std::chrono::seconds(10));
-  auto storage = shoal::OpenCacheDirectory(directory.path(), shelved_below);
+  auto storage = shoal::OpenCacheDirectory(directory.path(), {.shelved_below_bytes = shelved_below});
   Require(storage.has_value());
   shoal::CacheVolume volume(
       {.capacity_bytes = shoal::kMiB, .page_bytes = kPageBytes, .free_bytes_min = 0},

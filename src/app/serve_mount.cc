@@ -84,16 +84,8 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
 }
 
-struct Without {
-  bool disk;
-  bool memory;
-  const char* what;
-};
-constexpr Without kWithout[] = {{.disk = true, .memory = false, .what = "disk"},
-                                {.disk = false, .memory = true, .what = "memory"},
-                                {.disk = true, .memory = true, .what = "disk and memory"}};
-
-// One that recovers does without the caches that cannot be opened.
+// One that recovers begins without directories of the disk cache that are not to be had, and does
+// without a memory cache that cannot be made.
 Result<Node> MakeNode(const MountOptions& options, const WorkerSeat& seat, const Clock& clock,
                       HandOver& hand_over) {
   const FileDescriptor medium(seat.medium_fd);
@@ -101,18 +93,15 @@ Result<Node> MakeNode(const MountOptions& options, const WorkerSeat& seat, const
     const int copy = medium.valid() ? fcntl(medium.get(), F_DUPFD_CLOEXEC, 3) : -1;
     return Assemble(with, clock, hand_over, FileDescriptor(copy));
   };
-  Result<Node> node = assemble(options);
+  MountOptions with = options;
+  with.cache.directories_may_be_missing = seat.recovers;
+  Result<Node> node = assemble(with);
   if (node || !seat.recovers) return node;
-  for (const Without& without_this : kWithout) {
-    MountOptions fewer = options;
-    if (without_this.disk) fewer.cache.disk_capacity_mib = 0;
-    if (without_this.memory) fewer.cache.memory_capacity_mib = 0;
-    Result<Node> without = assemble(fewer);
-    if (!without) continue;
-    log::Error("served without the {} cache: {}", without_this.what, node.error().detail);
-    return without;
-  }
-  return node;
+  with.cache.memory_capacity_mib = 0;
+  Result<Node> without = assemble(with);
+  if (!without) return node;
+  log::Error("served without the memory cache: {}", node.error().detail);
+  return without;
 }
 
 uint64_t NumberOf(const std::vector<std::string>& options) {

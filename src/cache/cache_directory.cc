@@ -12,19 +12,18 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "cache/guarded_files.h"
+#include "cache/lock_holder.h"
 #include "cache/quarantine_folder.h"
 #include "cache/shelved_storage.h"
 #include "cache/stored_files.h"
@@ -41,7 +40,6 @@ constexpr std::string_view kFormat = "shoal cache 2\n";
 constexpr std::string_view kOlderFormat = "shoal cache 1\n";
 constexpr size_t kFolderCount = 256;
 constexpr uint64_t kFormatBlocks = 1;  // the file FORMAT
-constexpr Duration kLockLookedAtEvery = std::chrono::milliseconds(50);
 
 // The volume keeps to its capacity by itself; what this leaves beyond is for directories.
 std::string TmpfsSize(uint64_t capacity_bytes) {
@@ -316,22 +314,25 @@ class CacheDirectory final : public CacheStorage {
 };
 
 // One process at a time. The lock goes with the process, however it ends.
-Result<FileDescriptor> Lock(int root_fd, const std::string& name, Duration wait) {
+Result<FileDescriptor> Lock(int root_fd, const std::string& name) {
   FileDescriptor lock =
       OpenBelow(root_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
   struct stat lock_stat {};
   if (!lock.valid()) return FailSystem("opening " + name + "/lock");
   if (!IsOurs(lock.get(), lock_stat))
     return Fail(Errc::kInvalid, name + "/lock is not a plain file of ours");
-  for (; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; wait -= kLockLookedAtEvery) {
-    if (errno != EWOULDBLOCK) return FailSystem("locking " + name);
-    if (wait <= Duration::zero())
-      return Fail(Errc::kBusy, name +
-                                   " is the cache of another mount: give each mount a directory of "
-                                   "its own");
-    std::this_thread::sleep_for(kLockLookedAtEvery);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return FailSystem("locking " + name);
+  switch (HolderOfLock(lock.get())) {
+    case LockHolder::kThisProcess:
+      return Fail(Errc::kInvalid, name + " is named twice");
+    case LockHolder::kSibling:
+      return Fail(Errc::kTimedOut, "the process that served before does not let go of " + name);
+    case LockHolder::kOther:
+      break;
   }
-  return lock;
+  return Fail(Errc::kBusy,
+              name + " is the cache of another mount: give each mount a directory of its own");
 }
 
 // "shoal cache N" and a line end, as every version writes it.
@@ -373,17 +374,16 @@ Result<> CheckFormat(int root_fd, const std::string& name) {
 }  // namespace
 
 Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
-                                                         uint64_t shelved_below_bytes,
-                                                         Duration wait_for_other) {
+                                                         const CacheDirectoryOptions& options) {
   const FileDescriptor parent(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid()) {
     const int error = errno;
     return Fail(error == ENOENT || error == ENOTDIR ? Errc::kInvalid : Errc::kUnreachable,
                 "the cache directory " + path + ": " + std::strerror(error));
   }
-  const std::string name = path + (path.ends_with('/') ? "" : "/") + "shoal-cache";
+  const std::string name = CacheDirectoryName(path);
   ASSIGN_OR_RETURN(FileDescriptor root, OpenFolder(parent.get(), "shoal-cache", name));
-  ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name, wait_for_other));
+  ASSIGN_OR_RETURN(FileDescriptor lock, Lock(root.get(), name));
   RETURN_IF_ERROR(CheckFormat(root.get(), name));
   ASSIGN_OR_RETURN(FileDescriptor shelves, OpenFolder(root.get(), kShelves, name + "/shelves"));
   auto directory =
@@ -391,7 +391,11 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   RETURN_IF_ERROR(directory->Prepare());
   QuarantineFolder& quarantine = directory->quarantine();
   return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
-                                          shelved_below_bytes, /*in_memory=*/false);
+                                          options.shelved_below_bytes, /*in_memory=*/false);
+}
+
+std::string CacheDirectoryName(const std::string& path) {
+  return path + (path.ends_with('/') ? "" : "/") + "shoal-cache";
 }
 
 Result<FileDescriptor> MakeMemoryMedium() {
@@ -411,8 +415,7 @@ Result<FileDescriptor> MakeMemoryMedium() {
 }
 
 Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
-                                                        uint64_t capacity_bytes,
-                                                        uint64_t shelved_below_bytes) {
+                                                        const CacheDirectoryOptions& options) {
   FileDescriptor root(openat(medium.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return FailSystem("a tmpfs for the memory cache");
   // Of another version, it is of no use.
@@ -424,11 +427,11 @@ Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
   // The mount's own descriptor is kept in place of a lock: the tmpfs lives as long as it.
   auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
                                                     std::move(medium));
-  RETURN_IF_ERROR(directory->Resize(capacity_bytes));
+  RETURN_IF_ERROR(directory->Resize(options.capacity_bytes));
   RETURN_IF_ERROR(directory->Prepare());
   QuarantineFolder& quarantine = directory->quarantine();
   return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
-                                          shelved_below_bytes, /*in_memory=*/true);
+                                          options.shelved_below_bytes, /*in_memory=*/true);
 }
 
 void ClearMemoryMedium(int medium_fd) {

@@ -6,35 +6,43 @@
 // a plain file of ours with one name, or is removed.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "base/result.h"
 #include "cache/cache_storage.h"
 
 namespace shoal {
 
-// `path` is a directory that exists; `shoal-cache` is made in it. Objects of fewer bytes than
-// `shelved_below_bytes` share files, so that no file is just one's bytes; one that is never asked
-// for as a WholeFile is better kept so. One process may have the directory at a time. kBusy:
-// another one has, and did not let go in time; kDenied: it belongs to somebody else; kInvalid: it
-// is no directory, or of a format of another version; kUnreachable, kNoSpace: the medium.
-Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(
-    const std::string& path, uint64_t shelved_below_bytes,
-    Duration wait_for_other = std::chrono::seconds(5));
+struct CacheDirectoryOptions {
+  // Of a directory it is the volume that keeps to it.
+  uint64_t capacity_bytes = ~uint64_t{0};
+  // Objects of fewer bytes share files, so that no file is just one's bytes; one that is never
+  // asked for as a WholeFile is better kept so.
+  uint64_t shelved_below_bytes = 0;
+};
+
+// `path` is a directory that exists; `shoal-cache` is made in it. One process may have the
+// directory at a time. kBusy: another one has; kTimedOut: so has a process of this one's parent,
+// as the one that served a mount before it; kDenied: it belongs to somebody else; kInvalid: it is
+// no directory, of a format of another version, or used by this process already; kUnreachable,
+// kNoSpace: the medium.
+Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
+                                                         const CacheDirectoryOptions& options);
+
+// That of the storage, for messages.
+std::string CacheDirectoryName(const std::string& path);
 
 // A tmpfs that no path leads to. It lives as long as its descriptor, or a file of it that is
 // open; so a process that outlives this one may keep it for the next. Needs CAP_SYS_ADMIN.
 Result<FileDescriptor> MakeMemoryMedium();
 
 // What an earlier process kept in `medium` is there again. The kernel bounds it, too, by
-// `capacity_bytes` or what is in it already. `shelved_below_bytes`: as above.
+// its capacity or what is in it already.
 Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
-                                                        uint64_t capacity_bytes,
-                                                        uint64_t shelved_below_bytes);
+                                                        const CacheDirectoryOptions& options);
 // Frees what an earlier process kept there, but for files that are open.
 void ClearMemoryMedium(int medium_fd);
 

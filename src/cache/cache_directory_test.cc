@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -30,7 +33,7 @@ std::span<const std::byte> BytesOf(std::string_view text) {
 class CacheDirectoryTest : public ::testing::Test {
  protected:
   std::unique_ptr<CacheStorage> Open() {
-    auto storage = OpenCacheDirectory(outside_.path(), 0, Duration::zero());
+    auto storage = OpenCacheDirectory(outside_.path(), {});
     EXPECT_TRUE(storage) << storage.error().detail;
     return *std::move(storage);
   }
@@ -99,22 +102,77 @@ TEST_F(CacheDirectoryTest, BelongsToItsUserAlone) {
 TEST_F(CacheDirectoryTest, OfAnotherUserIsRefused) {
   fs::create_directory(Root());
   ASSERT_EQ(chown(Root().c_str(), 65534, 65534), 0);
-  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kDenied);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), {}).error().code, Errc::kDenied);
 }
 
 TEST_F(CacheDirectoryTest, IsNeverALinkToSomewhereElse) {
   TemporaryDirectory elsewhere;
   fs::create_directory_symlink(elsewhere.path(), Root());
-  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kInvalid);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), {}).error().code, Errc::kInvalid);
   EXPECT_TRUE(fs::is_empty(elsewhere.path()));
 }
 
+// A process that does what is asked of it, and then waits to be ended.
+class Process {
+ public:
+  explicit Process(const std::function<char()>& deed) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    process_ = fork();
+    if (process_ == 0) {
+      const char answer = deed();
+      (void)!write(ends[1], &answer, 1);
+      pause();
+      _exit(0);
+    }
+    close(ends[1]);
+    EXPECT_EQ(read(ends[0], &answer_, 1), 1);
+    close(ends[0]);
+  }
+  ~Process() {
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  [[nodiscard]] char answer() const { return answer_; }
+
+ private:
+  pid_t process_ = 0;
+  char answer_ = '?';
+};
+
 TEST_F(CacheDirectoryTest, IsOneMountsAtATime) {
-  const auto storage = Open();
-  const auto second = OpenCacheDirectory(outside_.path(), 0, Duration::zero());
+  std::unique_ptr<CacheStorage> storage;
+  const Process other([&] {
+    storage = Open();
+    return 'o';
+  });
+  const auto second = OpenCacheDirectory(outside_.path(), {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::kBusy);
   EXPECT_THAT(second.error().detail, HasSubstr("another mount"));
+}
+
+TEST_F(CacheDirectoryTest, TheProcessThatServedBeforeIsToldFromAnotherMount) {
+  std::unique_ptr<CacheStorage> storage;
+  const Process before([&] {
+    storage = Open();
+    return 'o';
+  });
+  const Process after([&] {
+    const auto opened = OpenCacheDirectory(outside_.path(), {});
+    return !opened && opened.error().code == Errc::kTimedOut ? 'o' : 'x';
+  });
+  EXPECT_EQ(after.answer(), 'o');
+}
+
+TEST_F(CacheDirectoryTest, UsedByThisProcessAlreadyIsNoOtherMounts) {
+  const auto storage = Open();
+  const auto second = OpenCacheDirectory(outside_.path(), {});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kInvalid);
+  EXPECT_THAT(second.error().detail, HasSubstr("named twice"));
 }
 
 TEST_F(CacheDirectoryTest, AFormatThatIsDamagedIsWrittenAnewAndCostsNothing) {
@@ -137,7 +195,7 @@ TEST_F(CacheDirectoryTest, AFormatThatIsDamagedIsWrittenAnewAndCostsNothing) {
 TEST_F(CacheDirectoryTest, OfAnotherVersionIsRefusedAndLeftAlone) {
   CreateSample(*Open());
   std::ofstream(Root() / "FORMAT") << "shoal cache 3\n";
-  EXPECT_EQ(OpenCacheDirectory(outside_.path(), 0).error().code, Errc::kInvalid);
+  EXPECT_EQ(OpenCacheDirectory(outside_.path(), {}).error().code, Errc::kInvalid);
   EXPECT_TRUE(fs::exists(File(".data")));
 }
 
@@ -230,7 +288,7 @@ TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {
 }
 
 TEST_F(CacheDirectoryTest, MemoryIsAStorageLikeAnyOther) {
-  auto made = OpenMemoryStorage(*MakeMemoryMedium(), kMiB, /*shelved_below_bytes=*/0);
+  auto made = OpenMemoryStorage(*MakeMemoryMedium(), {.capacity_bytes = kMiB});
   ASSERT_TRUE(made) << made.error().detail;
   CreateSample(**made);
   auto object = (*made)->Open(kName);

@@ -45,7 +45,7 @@ class DeliveryTest : public ::testing::Test {
  protected:
   void Mount(uint64_t capacity_bytes = 256 * kMiB, bool keep_at_first = true) {
     tier_.reset();
-    auto storage = OpenCacheDirectory(directory_.path(), 0, Duration::zero());
+    auto storage = OpenCacheDirectory(directory_.path(), {});
     ASSERT_TRUE(storage) << storage.error().detail;
     trouble_ = std::make_shared<StorageTrouble>();
     std::vector<std::unique_ptr<CacheVolume>> volumes;

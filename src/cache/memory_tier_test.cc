@@ -31,7 +31,7 @@ class MemoryTierTest : public ::testing::Test {
   void Start(uint64_t capacity_bytes) {
     tier_.reset();
     auto storage =
-        OpenMemoryStorage(FileDescriptor(dup(medium_.get())), capacity_bytes, kSmallBelow);
+        OpenMemoryStorage(FileDescriptor(dup(medium_.get())), {capacity_bytes, kSmallBelow});
     ASSERT_TRUE(storage) << storage.error().detail;
     std::vector<std::unique_ptr<CacheVolume>> volumes;
     volumes.push_back(std::make_unique<CacheVolume>(

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/cache_directory.h"
+#include "cache/deferred_storage.h"
 #include "cache/object_meta.h"
 
 namespace shoal {
@@ -49,6 +50,10 @@ VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
           .whole_bytes_min = options.whole_bytes_min};
 }
 
+CacheDirectoryOptions DirectoryOf(const CacheOptions& options, uint64_t capacity_mib) {
+  return {.capacity_bytes = capacity_mib * kMiB, .shelved_below_bytes = options.whole_bytes_min};
+}
+
 TierOptions TierOf(const CacheOptions& options, ServedBy kind) {
   return {.kind = kind,
           .bucket_identity = options.bucket_identity,
@@ -59,15 +64,25 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
                                            DemandGauge* demand, const Clock& clock) {
   ASSIGN_OR_RETURN(const std::vector<std::string> directories,
                    SplitDirectories(options.disk_directories));
+  // All at once: several that hang hold the mount up no longer than one.
+  std::vector<std::unique_ptr<DeferredStorage>> storages;
+  for (const std::string& directory : directories)
+    storages.push_back(std::make_unique<DeferredStorage>(
+        CacheDirectoryName(directory),
+        [directory, how = DirectoryOf(options, options.disk_capacity_mib)] {
+          return OpenCacheDirectory(directory, how);
+        },
+        clock));
+  DeferredStorage::Patience patience;
+  if (options.directories_may_be_missing) patience.for_other_mount = patience.for_process_before;
+  for (const auto& storage : storages)
+    if (const Result<> opened = storage->Await(patience);
+        !opened && !options.directories_may_be_missing)
+      return Fail(opened.error().code, "g_tier_DadiDiskCachePath: " + opened.error().detail);
   std::vector<std::unique_ptr<CacheVolume>> volumes;
-  for (const std::string& directory : directories) {
-    Result<std::unique_ptr<CacheStorage>> storage =
-        OpenCacheDirectory(directory, options.whole_bytes_min);
-    if (!storage)
-      return Fail(storage.error().code, "g_tier_DadiDiskCachePath: " + storage.error().detail);
+  for (auto& storage : storages)
     volumes.push_back(std::make_unique<CacheVolume>(VolumeOf(options, options.disk_capacity_mib),
-                                                    *std::move(storage), clock));
-  }
+                                                    std::move(storage), clock));
   return std::make_unique<Tier>(TierOf(options, ServedBy::kDisk), std::move(volumes), next, demand);
 }
 
@@ -77,9 +92,9 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDe
   if (!medium.valid()) {
     ASSIGN_OR_RETURN(medium, MakeMemoryMedium());
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<CacheStorage> storage,
-                   OpenMemoryStorage(std::move(medium), options.memory_capacity_mib * kMiB,
-                                     options.whole_bytes_min));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CacheStorage> storage,
+      OpenMemoryStorage(std::move(medium), DirectoryOf(options, options.memory_capacity_mib)));
   VolumeOptions volume = VolumeOf(options, options.memory_capacity_mib);
   volume.free_bytes_min = 0;
   volume.may_wait = false;

@@ -21,7 +21,8 @@ struct Tiers {
 // Makes what there is room for; `origin`, `demand` and `clock` outlive it; see Tier for `demand`.
 // `memory_medium` is of MakeMemoryMedium, or none, and then the memory tier begins with a new one.
 // kInvalid: the options contradict each other, or ask for more than the machine has; kBusy: a
-// directory is another mount's. Other errors are OpenCacheDirectory's.
+// directory is another mount's. Other errors are OpenCacheDirectory's, but for its medium's: such
+// a directory is on probation, and is opened when that is possible.
 Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
                         RangeSource& origin, DemandGauge* demand, const Clock& clock);
 

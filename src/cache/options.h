@@ -21,6 +21,9 @@ struct CacheOptions {
   uint64_t fetch_rate_max = 3072 * kMiB;  // bytes a second
   // Not options of a mount.
   std::string bucket_identity;  // endpoint and bucket
+  // Begins also without directories that are not to be had, as another mount's. Where the medium
+  // is the reason it always does.
+  bool directories_may_be_missing = false;
   // Smaller files are as quick from the kernel's own page cache, where opening one again costs
   // no look at ours: measured from 16 KiB to 1 MiB.
   uint64_t whole_bytes_min = 256 * kKiB;

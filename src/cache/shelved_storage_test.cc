@@ -37,7 +37,7 @@ class ShelvedTierTest : public ::testing::Test {
  protected:
   void Mount(uint64_t capacity_bytes = 64 * kMiB, uint64_t small_below = kSmallBelow) {
     tier_.reset();
-    auto storage = OpenCacheDirectory(outside_.path(), small_below, Duration::zero());
+    auto storage = OpenCacheDirectory(outside_.path(), {.shelved_below_bytes = small_below});
     ASSERT_TRUE(storage) << storage.error().detail;
     std::vector<std::unique_ptr<CacheVolume>> volumes;
     volumes.push_back(std::make_unique<CacheVolume>(

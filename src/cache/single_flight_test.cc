@@ -130,7 +130,7 @@ struct Party {
 class SingleFlightTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto storage = OpenCacheDirectory(directory_.path(), 0, Duration::zero());
+    auto storage = OpenCacheDirectory(directory_.path(), {});
     ASSERT_TRUE(storage) << storage.error().detail;
     std::vector<std::unique_ptr<CacheVolume>> volumes;
     volumes.push_back(std::make_unique<CacheVolume>(

@@ -400,7 +400,7 @@ TEST_F(TierTest, AnotherPageSizeBeginsAnew) {
 
 TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
   Mount();
-  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), 16 * kMiB, 256 * kKiB);
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), {16 * kMiB, 256 * kKiB});
   ASSERT_TRUE(storage);
   std::vector<std::unique_ptr<CacheVolume>> volumes;
   volumes.push_back(std::make_unique<CacheVolume>(

@@ -162,7 +162,7 @@ class WarmupServiceTest : public ::testing::Test {
     for (size_t i = 0; i < directory_count; ++i) {
       const auto path = directory_.path() / ("cache" + std::to_string(i));
       std::filesystem::create_directories(path);
-      auto storage = OpenCacheDirectory(path, 0, Duration::zero());
+      auto storage = OpenCacheDirectory(path, {});
       ASSERT_TRUE(storage) << storage.error().detail;
       trouble_ = std::make_shared<StorageTrouble>();
       volumes.push_back(std::make_unique<CacheVolume>(

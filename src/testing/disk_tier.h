@@ -48,7 +48,7 @@ class DiskTierTest : public ::testing::Test {
     for (size_t i = 0; i < directory_count; ++i) {
       const fs::path path = outside_.path() / std::to_string(i);
       fs::create_directories(path);
-      auto storage = OpenCacheDirectory(path, 0, Duration::zero());
+      auto storage = OpenCacheDirectory(path, {});
       ASSERT_TRUE(storage) << storage.error().detail;
       troubles_.push_back(std::make_shared<StorageTrouble>());
       volumes.push_back(std::make_unique<CacheVolume>(

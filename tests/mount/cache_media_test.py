@@ -16,7 +16,7 @@ import unittest
 
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
                      wait_until, wait_until_cached)
-from harness import mounted, pattern, sha256
+from harness import SHOAL, WAIT_SECONDS, mounted, pattern, sha256
 
 
 def used_of_file_system(path):
@@ -185,16 +185,18 @@ class Trouble(MediaTest):
         written = self.objects(origin, 40, MIB)
         mount = self.mount(origin, cache_options(disk))
         self.read_in_time(mount, written)
-        with open(disk / "of somebody else", "wb") as file:  # the rest, to the last byte
-            try:
-                while True:
-                    os.write(file.fileno(), bytes(4096))
-            except OSError:
-                pass
+        self.fill(disk / "of somebody else")
         self.read_in_time(mount, written)
         (disk / "of somebody else").unlink()
         few = dict(list(written.items())[:4])
         wait_until(lambda: self.reads_without_a_get(origin, mount, few))
+
+    @staticmethod
+    def fill(path):
+        """The rest of the disk, to the last byte."""
+        with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
 
     def test_a_disk_with_no_inode_left_fails_no_read(self):
         origin, disk = self.origin(), self.tmpfs(64)
@@ -264,6 +266,73 @@ class Trouble(MediaTest):
 
     def thaw(self, disk):
         subprocess.run(["fsfreeze", "-u", disk], check=True)
+
+    def test_a_directory_that_is_full_at_the_start_fails_no_mount_and_is_used_when_there_is_room(self):
+        for trouble in ("room", "inodes"):
+            with self.subTest(trouble):
+                origin, disk = self.origin(), self.tmpfs(16)
+                written = self.objects(origin, 12, 300_000)
+                if trouble == "room":
+                    self.fill(disk / "of somebody else")
+                else:
+                    subprocess.run(["mount", "-o", "remount,nr_inodes=2", disk], check=True)
+                mount = self.mount(origin, cache_options(disk))
+                self.read_in_time(mount, written)
+                self.assertIn(f"the cache at {disk}/shoal-cache is not used until it works again",
+                              mount.log())
+                if trouble == "room":
+                    (disk / "of somebody else").unlink()
+                else:
+                    subprocess.run(["mount", "-o", "remount,nr_inodes=1000", disk], check=True)
+                wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+
+    def test_a_directory_that_is_read_only_at_the_start_fails_no_mount_and_is_used_later(self):
+        origin, good, (disk, _) = self.origin(), self.directory(), self.ext4(64)
+        written = self.objects(origin, 12, 300_000)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        mount = self.mount(origin, cache_options(good, disk))
+        self.read_in_time(mount, written)
+        self.assertIn(f"the cache at {disk}/shoal-cache is not used until it works again: ",
+                      mount.log())
+        wait_until(lambda: self.reads_without_a_get(origin, mount, written))  # by the other
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        wait_until(lambda: f"the cache at {disk}/shoal-cache works again" in mount.log())
+
+    def test_a_directory_that_is_frozen_at_the_start_holds_up_no_mount_and_is_used_when_it_thaws(
+            self):
+        origin, good, (disk, _) = self.origin(), self.directory(), self.ext4(64)
+        warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
+            origin, 12, 300_000, "cold")
+        first = self.mount(origin, cache_options(disk))
+        self.assert_reads(first, warm)
+        wait_until_cached(12 * 300_000, disk)
+        first.close()
+        (disk / "shoal-cache/lock").unlink()  # so that it cannot be opened without a write
+        self.freeze(disk)
+        begun = time.monotonic()
+        mount = self.mount(origin, cache_options(disk, good))
+        self.assertLess(time.monotonic() - begun, 5)
+        self.read_in_time(mount, cold)
+        self.assertIn(f"the cache at {disk}/shoal-cache is not used until it works again: it does "
+                      "not answer", mount.log())
+        self.thaw(disk)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, warm))
+
+    def test_a_worker_that_comes_while_a_disk_is_frozen_uses_it_when_it_thaws(self):
+        origin, (disk, _) = self.origin(), self.ext4(64)
+        warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
+            origin, 12, 300_000, "cold")
+        mount = self.mount(origin, "transport=dev", cache_options(disk))
+        self.assert_reads(mount, warm)
+        wait_until_cached(12 * 300_000, disk)
+        self.freeze(disk)
+        self.read_in_time(mount, cold)  # so that a thread hangs in a write, and with it the lock
+        subprocess.run([SHOAL, "restart", mount.point], check=True, timeout=WAIT_SECONDS)
+        self.read_in_time(mount, warm | cold)
+        self.assertIn("is not used until it works again: the process that served before",
+                      mount.log())
+        self.thaw(disk)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, warm | cold))
 
     def test_a_mount_whose_cache_is_frozen_can_be_unmounted_and_ends_when_the_disk_thaws(self):
         origin = self.origin()

@@ -71,16 +71,18 @@ class Survival(SurvivalTest):
         taken = socket.create_server(("127.0.0.1", port))
         self.addCleanup(taken.close)
         os.rename(directory, f"{directory}.gone")
-        self.addCleanup(os.rename, f"{directory}.gone", directory)
-        self.addCleanup(os.unlink, directory)
         pathlib.Path(directory).write_bytes(b"")
         keeper.send_signal(signal.SIGCONT)
         wait_until(lambda: mount.worker() != worker)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
-        self.assertIn("served without the disk cache", mount.log())
+        self.assertIn(f"the cache at {directory}/shoal-cache is not used until it works again: ",
+                      mount.log())
         self.assertIn("served without the admin port", mount.log())
         self.assertFalse((state_directory(mount.point) / "admin.json").exists(),
                          "and nobody sends a token to who has the port now")
+        os.unlink(directory)
+        os.rename(f"{directory}.gone", directory)
+        wait_until(lambda: "works again" in mount.log())
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
