@@ -55,10 +55,10 @@ class CacheDirectory final : public CacheStorage {
         root_(std::move(root)),
         lock_(std::move(lock)) {}
 
-  Result<> Prepare() {
+  Result<> Prepare(uint64_t capacity_bytes) {
     const std::string shown = name_ + "/quarantine";
     ASSIGN_OR_RETURN(FileDescriptor folder, OpenFolder(root_.get(), kQuarantine, shown));
-    ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown));
+    ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown, capacity_bytes));
     return {};
   }
   // After Prepare; it lives as long as this.
@@ -175,6 +175,7 @@ class CacheDirectory final : public CacheStorage {
 
   Result<Room> GetRoom() override {
     struct statvfs file_system {};
+    RETURN_IF_ERROR(quarantine_->KeepWithinCapacity());
     if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);
     uint64_t own = quarantine_->block_count() + kFormatBlocks;
     struct stat root {};
@@ -187,18 +188,22 @@ class CacheDirectory final : public CacheStorage {
   }
 
   Result<> Resize(uint64_t capacity_bytes) override {
+    if (quarantine_ != nullptr) quarantine_->SetCapacity(capacity_bytes);
     if (!in_memory_) return {};
-    // The kernel takes no size below what is there.
+    // It grows and never shrinks: the kernel takes no size below what is there, and what is too
+    // much may be in use.
     struct statvfs status {};
     if (fstatvfs(root_.get(), &status) == 0)
       capacity_bytes =
           std::max(capacity_bytes, (status.f_blocks - status.f_bfree) * status.f_frsize);
+    capacity_bytes = std::max(capacity_bytes, medium_bytes_.load());
     const FileDescriptor context(fspick(lock_.get(), "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
     if (!context.valid() ||
         fsconfig(context.get(), FSCONFIG_SET_STRING, "size", TmpfsSize(capacity_bytes).c_str(),
                  0) != 0 ||
         fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) != 0)
       return FailSystem("the size of the memory cache");
+    medium_bytes_ = capacity_bytes;
     return {};
   }
 
@@ -307,6 +312,7 @@ class CacheDirectory final : public CacheStorage {
   const FileDescriptor root_;
   const FileDescriptor lock_;
   std::unique_ptr<QuarantineFolder> quarantine_;  // constant after Prepare
+  std::atomic<uint64_t> medium_bytes_{0};         // in memory: what it was made for
 
   std::mutex folders_mutex_;
   std::array<FileDescriptor, kFolderCount> folders_;  // guarded by folders_mutex_; never closed
@@ -388,7 +394,7 @@ Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path
   ASSIGN_OR_RETURN(FileDescriptor shelves, OpenFolder(root.get(), kShelves, name + "/shelves"));
   auto directory =
       std::make_unique<CacheDirectory>(name, /*in_memory=*/false, std::move(root), std::move(lock));
-  RETURN_IF_ERROR(directory->Prepare());
+  RETURN_IF_ERROR(directory->Prepare(options.capacity_bytes));
   QuarantineFolder& quarantine = directory->quarantine();
   return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
                                           options.shelved_below_bytes, /*in_memory=*/false);
@@ -428,7 +434,7 @@ Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
   auto directory = std::make_unique<CacheDirectory>("memory", /*in_memory=*/true, std::move(root),
                                                     std::move(medium));
   RETURN_IF_ERROR(directory->Resize(options.capacity_bytes));
-  RETURN_IF_ERROR(directory->Prepare());
+  RETURN_IF_ERROR(directory->Prepare(options.capacity_bytes));
   QuarantineFolder& quarantine = directory->quarantine();
   return std::make_unique<ShelvedStorage>(std::move(directory), std::move(shelves), quarantine,
                                           options.shelved_below_bytes, /*in_memory=*/true);

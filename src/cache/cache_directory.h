@@ -17,7 +17,8 @@
 namespace shoal {
 
 struct CacheDirectoryOptions {
-  // Of a directory it is the volume that keeps to it.
+  // What it may take in all, which bounds what is kept to be looked at. CacheStorage::Resize
+  // changes it.
   uint64_t capacity_bytes = ~uint64_t{0};
   // Objects of fewer bytes share files, so that no file is just one's bytes; one that is never
   // asked for as a WholeFile is better kept so.

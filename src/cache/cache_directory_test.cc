@@ -275,6 +275,17 @@ TEST_F(CacheDirectoryTest, ScanRemovesWhatIsNotOfAnObject) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
 }
 
+TEST_F(CacheDirectoryTest, WhatIsPutAsideGivesWayToASmallerCapacityWhenRoomIsAskedFor) {
+  const auto storage = Open();
+  auto object = storage->Create(kName, kMiB);
+  ASSERT_TRUE(object);
+  ASSERT_TRUE((*object)->WriteData(0, std::vector<std::byte>(kMiB, std::byte{7})));
+  ASSERT_TRUE(storage->Quarantine(kName));
+  EXPECT_GE(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+  ASSERT_TRUE(storage->Resize(8 * kMiB));
+  EXPECT_LT(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+}
+
 TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {
   const auto storage = Open();
   for (int i = 0; i < 20; ++i) {

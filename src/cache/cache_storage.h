@@ -103,7 +103,7 @@ class CacheStorage {
   };
   virtual Result<Room> GetRoom() = 0;
 
-  // A medium that was made for a capacity gets another one; others have nothing to do.
+  // The volume has this capacity from now on. Asks a medium that may hang nothing.
   virtual Result<> Resize(uint64_t capacity_bytes) {
     (void)capacity_bytes;
     return {};

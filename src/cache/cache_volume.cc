@@ -50,7 +50,6 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
       storage_(std::move(storage)),
       clock_(clock),
       capacity_bytes_(options.capacity_bytes),
-      medium_bytes_(options.capacity_bytes),
       health_(storage_->name(), clock) {
   if (options.may_wait) {
     readers_.emplace("cache-read", kReaderThreads);
@@ -336,11 +335,7 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
 }
 
 Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
-  // The medium grows and never shrinks: it would refuse to be smaller than what is on it.
-  if (capacity_bytes > medium_bytes_) {
-    RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
-    medium_bytes_ = capacity_bytes;
-  }
+  RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
   const std::scoped_lock lock(mutex_);
   ++capacity_change_count_;
   capacity_bytes_ = capacity_bytes;

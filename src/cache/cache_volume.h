@@ -227,7 +227,6 @@ class CacheVolume {
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
   std::atomic<uint64_t> capacity_bytes_;
-  std::atomic<uint64_t> medium_bytes_;  // the largest capacity there was
   VolumeHealth health_;
   VolumeMetrics metrics_;
 

@@ -118,6 +118,21 @@ TEST_F(DeferredStorageTest, WhatAnotherIsJustLettingGoOfIsWaitedFor) {
   }
 }
 
+TEST_F(DeferredStorageTest, ACapacityThatIsSetMeanwhileIsInForceWhenItOpens) {
+  {
+    const auto before = OpenCacheDirectory(directory_.path(), {});
+    auto object = (*before)->Create(kName, kMiB);
+    ASSERT_TRUE((*object)->WriteData(0, std::vector<std::byte>(kMiB, std::byte{7})));
+    ASSERT_TRUE((*before)->Quarantine(kName));
+  }
+  trouble_->Freeze();
+  const auto storage = Begin();
+  ASSERT_TRUE(storage->Resize(8 * kMiB));
+  trouble_->Thaw();
+  ASSERT_TRUE(storage->Await({}));
+  EXPECT_LT(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+}
+
 TEST_F(DeferredStorageTest, AVolumeIsOnProbationUntilItIsOpen) {
   FailFor(Errc::kUnreachable, "it is read-only");
   CacheVolume volume({.capacity_bytes = 64 * kMiB, .free_bytes_min = 0}, Begin(), clock_);

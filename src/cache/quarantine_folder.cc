@@ -7,18 +7,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cache/cache_storage.h"
 #include "cache/guarded_files.h"
 
 namespace shoal {
 namespace {
 
 constexpr size_t kObjectsMax = 8;
-constexpr uint64_t kBlocksMax = 16384;  // 64 MiB: the cache needs the room
+// The cache needs the room.
+constexpr uint64_t kBlocksMax = (uint64_t{64} << 20) / kCacheBlockBytes;
+constexpr uint64_t kShareOfCapacity = 16;
 
 // What is kept of one object: its files are its name and a suffix.
 struct KeptObject {
@@ -37,10 +41,15 @@ Result<> WriteFile(int folder_fd, const std::string& file, std::span<const std::
 
 }  // namespace
 
+uint64_t QuarantineFolder::BlocksMaxOf(uint64_t capacity_bytes) {
+  return std::min(kBlocksMax, capacity_bytes / kCacheBlockBytes / kShareOfCapacity);
+}
+
 Result<std::unique_ptr<QuarantineFolder>> QuarantineFolder::Open(FileDescriptor folder,
-                                                                 std::string shown) {
+                                                                 std::string shown,
+                                                                 uint64_t capacity_bytes) {
   std::unique_ptr<QuarantineFolder> quarantine(
-      new QuarantineFolder(std::move(folder), std::move(shown)));
+      new QuarantineFolder(std::move(folder), std::move(shown), capacity_bytes));
   const MutexLock lock(quarantine->mutex_);
   RETURN_IF_ERROR(quarantine->KeepFew());
   return quarantine;
@@ -62,6 +71,14 @@ Result<> QuarantineFolder::Write(const std::string& name, std::span<const std::b
   return KeepFew();
 }
 
+Result<> QuarantineFolder::KeepWithinCapacity() {
+  if (kept_block_count_.load(std::memory_order_relaxed) <=
+      blocks_max_.load(std::memory_order_relaxed))
+    return {};
+  const MutexLock lock(mutex_);
+  return KeepFew();
+}
+
 Result<> QuarantineFolder::KeepFew() {
   std::map<std::string, KeptObject> objects;
   uint64_t blocks = 0;
@@ -74,13 +91,18 @@ Result<> QuarantineFolder::KeepFew() {
     object.files.push_back(std::move(file));
     blocks += BlocksOf(found);
   }));
-  while (objects.size() > kObjectsMax || (blocks > kBlocksMax && !objects.empty())) {
-    const auto oldest = std::ranges::min_element(
-        objects, {}, [](const auto& entry) { return entry.second.newest; });
-    for (const std::string& file : oldest->second.files) unlinkat(folder_.get(), file.c_str(), 0);
-    blocks -= oldest->second.block_count;
-    objects.erase(oldest);
-  }
+  const auto let_go = [&](auto object) {
+    for (const std::string& file : object->second.files) unlinkat(folder_.get(), file.c_str(), 0);
+    blocks -= object->second.block_count;
+    return objects.erase(object);
+  };
+  const uint64_t blocks_max = blocks_max_.load(std::memory_order_relaxed);
+  for (auto object = objects.begin(); object != objects.end();)
+    object = object->second.block_count > blocks_max ? let_go(object) : std::next(object);
+  while (objects.size() > kObjectsMax || (blocks > blocks_max && !objects.empty()))
+    let_go(std::ranges::min_element(objects, {},
+                                    [](const auto& entry) { return entry.second.newest; }));
+  kept_block_count_.store(blocks, std::memory_order_relaxed);
   struct stat folder {};
   if (fstat(folder_.get(), &folder) == 0) blocks += BlocksOf(folder);
   block_count_.store(blocks, std::memory_order_relaxed);

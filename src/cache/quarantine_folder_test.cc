@@ -25,7 +25,8 @@ class QuarantineFolderTest : public testing::Test {
  protected:
   QuarantineFolderTest()
       : folder_(*QuarantineFolder::Open(
-            FileDescriptor(open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY)), "it")) {}
+            FileDescriptor(open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY)), "it",
+            uint64_t{1} << 40)) {}
 
   // Once the clock of the file system shows another time than for the object before it.
   void Write(char object, size_t size_bytes = 10) {
@@ -82,6 +83,30 @@ TEST_F(QuarantineFolderTest, LargeObjectsGoOnceTheyTakeMoreThanTheirRoom) {
   EXPECT_EQ(Files(), PairsOf("ba"));
   EXPECT_GE(folder_->block_count(), (60U << 20) / 4096);
   EXPECT_LE(folder_->block_count(), (61U << 20) / 4096);
+}
+
+TEST_F(QuarantineFolderTest, TakesASixteenthOfASmallCapacityAtMost) {
+  EXPECT_EQ(QuarantineFolder::BlocksMaxOf(uint64_t{1} << 40), (64U << 20) / 4096);
+  EXPECT_EQ(QuarantineFolder::BlocksMaxOf(64 << 20), (4U << 20) / 4096);
+  folder_->SetCapacity(64 << 20);
+  for (const char object : std::string_view("cba")) Write(object, 900'000);
+  EXPECT_EQ(Files(), PairsOf("ba"));
+}
+
+TEST_F(QuarantineFolderTest, AnObjectThatIsTooLargeByItselfTakesNoOthersPlace) {
+  folder_->SetCapacity(64 << 20);
+  Write('a', 100'000);
+  Write('b', 3 << 20);
+  EXPECT_EQ(Files(), PairsOf("a"));
+}
+
+TEST_F(QuarantineFolderTest, GivesWayWhenTheCapacityBecomesSmaller) {
+  for (const char object : std::string_view("cba")) Write(object, 900'000);
+  folder_->SetCapacity(64 << 20);
+  EXPECT_EQ(Files(), PairsOf("cba")) << "nobody waits for the medium yet";
+  ASSERT_TRUE(folder_->KeepWithinCapacity());
+  EXPECT_EQ(Files(), PairsOf("ba"));
+  EXPECT_LE(folder_->block_count(), (4U << 20) / 4096);
 }
 
 }  // namespace

@@ -144,6 +144,37 @@ class Damage(CacheTest):
         with self.assertRaisesRegex(AssertionError, "a cache of another version"):
             self.mount(origin, cache_options(directory))
 
+    def test_what_was_put_aside_gives_way_to_a_smaller_capacity(self):
+        origin, directory = self.origin(), self.directory()
+        large = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(3 * MIB + i, i))) for i in range(8)}
+        few = {f"e/{i}": sha256(origin.put(f"e/{i}", pattern(300_000 + i, i))) for i in range(10)}
+
+        def put_aside():
+            return used_bytes(directory / "shoal-cache/quarantine")
+
+        first = self.mount(origin, cache_options(directory, disk_mib=256))
+        self.assert_reads(first, large)
+        wait_until_cached(24 * MIB, directory)
+        first.close()
+        for path in files_of(directory, "data"):
+            with open(path, "r+b") as file:
+                file.seek(100)
+                file.write(b"damaged")
+        mount = self.mount(origin, cache_options(directory, disk_mib=256))
+        self.assert_reads(mount, large)
+        wait_until(lambda: mount.log().count("aside") == 8)
+        self.assertGreater(put_aside(), 9 * MIB)
+        subprocess.run([SHOAL, "update", mount.point, "-o", "g_tier_DadiDiskCacheCapacityMB=64"],
+                       check=True, timeout=WAIT_SECONDS)
+        wait_until(lambda: put_aside() < 4 * MIB)
+        mount.close()
+        mount = self.mount(origin, cache_options(directory, disk_mib=8))
+        self.assertLess(put_aside(), MIB)
+        self.assert_reads(mount, few)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, few))
+        mount.close()
+        self.assertLessEqual(used_bytes(directory / "shoal-cache"), 8 * MIB)
+
 
 class Tampering(CacheTest):
     """Somebody writes to the cache directory while nobody uses it."""
