@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "app/assemble.h"
+#include "app/cache_places.h"
 #include "app/control_room.h"
 #include "app/live_change.h"
 #include "app/mount_signals.h"
@@ -161,6 +162,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   MountSignals signals;
   LogStart(plan);
   const SystemClock clock;
+  if (!seat.recovers)
+    if (const auto places = CheckCachePlaces(plan.options.cache, plan.mount_point); !places)
+      return Refuse(seat, StatusOf(places.error()), places.error());
   // One that attaches waits first: until the one before has ended, what it holds is taken.
   std::string state_path;
   std::string warning;

@@ -1,14 +1,13 @@
 #include "cache/open_tiers.h"
 
-#include <algorithm>
 #include <bit>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cache/cache_directory.h"
 #include "cache/deferred_storage.h"
+#include "cache/directory_list.h"
 #include "cache/object_meta.h"
 
 namespace shoal {
@@ -19,28 +18,7 @@ Result<> Check(const CacheOptions& options) {
   if (page < kPageBytesMin / kKiB || page > kPageBytesMax / kKiB || !std::has_single_bit(page))
     return Fail(Errc::kInvalid, "g_tier_DadiCachePageSizeKB: " + std::to_string(page) +
                                     " is not 4, 8, 16 ... or 1024");
-  if (options.disk_capacity_mib > 0 && options.disk_directories.empty())
-    return Fail(Errc::kInvalid,
-                "g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath, the directories");
   return {};
-}
-
-// "/mnt/a/:/mnt/b/"; one that is named twice is used once.
-Result<std::vector<std::string>> SplitDirectories(std::string_view text) {
-  std::vector<std::string> directories;
-  while (!text.empty()) {
-    const size_t colon = std::min(text.find(':'), text.size());
-    std::string directory(text.substr(0, colon));
-    text.remove_prefix(std::min(colon + 1, text.size()));
-    if (directory.empty()) continue;
-    if (!directory.starts_with('/'))
-      return Fail(Errc::kInvalid, "g_tier_DadiDiskCachePath: '" + directory +
-                                      "' is not an absolute path, which begins with /");
-    if (!directory.ends_with('/')) directory += '/';
-    if (std::ranges::find(directories, directory) == directories.end())
-      directories.push_back(std::move(directory));
-  }
-  return directories;
 }
 
 VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
@@ -63,7 +41,10 @@ TierOptions TierOf(const CacheOptions& options, ServedBy kind) {
 Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSource& next,
                                            DemandGauge* demand, const Clock& clock) {
   ASSIGN_OR_RETURN(const std::vector<std::string> directories,
-                   SplitDirectories(options.disk_directories));
+                   SplitDirectoryList(options.disk_directories));
+  if (directories.empty())
+    return Fail(Errc::kInvalid,
+                "g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath, the directories");
   // All at once: several that hang hold the mount up no longer than one.
   std::vector<std::unique_ptr<DeferredStorage>> storages;
   for (const std::string& directory : directories)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import random
 import subprocess
+import time
 import unittest
 
 from caching import (MIB, CacheTest, cache_options, files_of, used_bytes, wait_until,
@@ -122,6 +123,32 @@ class Sharing(CacheTest):
                 self.assertIn(f"the mount ended, {status}:", said)
                 for word in words:
                     self.assertIn(word, said)
+
+    def test_a_directory_that_is_no_place_for_a_cache_is_refused(self):
+        origin, directory, other = self.origin(), self.directory(), self.directory()
+        link = self.directory() / "link"
+        link.symlink_to(directory)
+        bound = self.directory()
+        subprocess.run(["mount", "--bind", directory, bound], check=True)
+        self.addCleanup(subprocess.run, ["umount", bound], check=True)
+        for again in (directory, f"{directory}/.", f"{other}/../{directory.name}", link, bound):
+            with self.subTest(again):
+                begun = time.monotonic()
+                said = self.refused(origin, cache_options(directory, other, again))
+                self.assertLess(time.monotonic() - begun, 3)
+                self.assertIn("the mount ended, 1:", said)
+                self.assertIn("g_tier_DadiDiskCachePath: ", said)
+                self.assertIn("is named twice", said)
+        mount = self.mount(origin, cache_options(other))
+        origin.put("below/file", b"")
+        for place in (mount.point, mount / "below"):
+            with self.subTest(place):
+                said = subprocess.run([SHOAL, "update", mount.point, "-o",
+                                       f"g_tier_DadiDiskCachePath={place}/"], check=False,
+                                      capture_output=True, text=True, timeout=WAIT_SECONDS)
+                self.assertEqual(said.returncode, 32)
+                self.assertIn(f"is in the mount itself, at {mount.point}", said.stderr)
+        self.assertEqual(sorted(os.listdir(mount.point)), ["below"])
 
 
 class Damage(CacheTest):
