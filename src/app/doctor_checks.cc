@@ -131,8 +131,12 @@ Finding CheckMemory(const MountOptions& options) {
   const uint64_t needed = MemoryNeededBytes(options);
   const std::string text = fmt::format("{} MiB needed at most, {} has {} MiB", needed / kMiB,
                                        limit.whose, limit.bytes / kMiB);
-  if (needed <= limit.bytes) return Good("memory", text);
-  return Bad("memory", text, "a smaller memory cache, or more memory");
+  MountOptions fitted = options;
+  fitted.notices.clear();
+  const Result<> fits = FitIntoMemory(limit, fitted);
+  if (!fits) return Bad("memory", text, fits.error().detail);
+  if (fitted.notices.empty()) return Good("memory", text);
+  return Note("memory", text, fitted.notices.front().text);
 }
 
 std::vector<Finding> CheckAdminPort(const AdminOptions& options, const Clock& clock) {

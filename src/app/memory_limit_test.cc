@@ -1,5 +1,6 @@
 #include "app/memory_limit.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -85,13 +86,80 @@ TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   EXPECT_EQ(options.notices.size(), 1);
 }
 
+TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
+  MountOptions options = WithCache(0, 1000);
+  ASSERT_TRUE(FitIntoMemory({300 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.read.memory_mib, 16);
+  EXPECT_EQ(options.cache.write_queue_mib, 59);  // half of 300 - 64 - 100 - 16 - 2000 / 1000
+  EXPECT_LE(MemoryNeededBytes(options), 300 * kMiB);
+  EXPECT_EQ(options.notices.size(), 2);
+  options = WithCache(0, 1000);
+  ASSERT_TRUE(FitIntoMemory({120 * kMiB, "the control group /job"}, options));
+  EXPECT_EQ(options.cache.write_queue_mib, 8);
+  EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 120 * kMiB);
+  ASSERT_EQ(options.notices.size(), 3);
+  EXPECT_EQ(options.notices.back().text,
+            "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
+            "allows 120 MiB");
+}
+
+TEST(MemoryPlan, AListingCacheThatIsTooLargeIsMadeSmaller) {
+  MountOptions options;
+  options.file_system.directory_cache_size_bytes_max = 10240 * kMiB;
+  ASSERT_TRUE(FitIntoMemory({2048 * kMiB, "the machine"}, options));
+  EXPECT_LE(MemoryNeededBytes(options), 2048 * kMiB);
+  options.file_system.directory_cache = false;
+  options.file_system.directory_cache_size_bytes_max = 10240 * kMiB;
+  options.notices.clear();
+  ASSERT_TRUE(FitIntoMemory({2048 * kMiB, "the machine"}, options));
+  EXPECT_TRUE(options.notices.empty()) << "one that is off takes nothing";
+}
+
+std::string WhyNot(MountOptions options, uint64_t limit_mib) {
+  const Result<> fits = FitIntoMemory({limit_mib * kMiB, "the machine"}, options);
+  return fits ? "it fits" : fits.error().detail;
+}
+
+TEST(MemoryPlan, WhatCannotBeMadeSmallerIsNamed) {
+  EXPECT_EQ(WhyNot(WithCache(0, 4'000'000), 3000),
+            "g_tier_DadiDiskCacheCapacityMB: 8000 MiB for the index of what is cached do not fit: "
+            "the machine allows 3000 MiB, and the rest of the daemon needs 72 at least");
+  MountOptions names;
+  names.file_system.metadata_cache = true;
+  EXPECT_EQ(WhyNot(names, 300),
+            "g_metadata_CacheEnable: 256 MiB for the names do not fit: the machine allows 300 MiB, "
+            "and the rest of the daemon needs 56 at least");
+  MountOptions many = WithCache(0, 64);
+  for (int i = 0; i < 30; ++i) many.cache.disk_directories += fmt::format(":/{}/", i);
+  EXPECT_EQ(WhyNot(many, 200),
+            "g_tier_DadiDiskCachePath: 256 MiB for what waits to be written to 32 directories do "
+            "not fit: the machine allows 200 MiB, and the rest of the daemon needs 58 at least");
+  EXPECT_EQ(WhyNot({}, 40),
+            "read_memory_mb: the daemon needs 56 MiB at least, and the machine allows 40");
+}
+
+TEST(MemoryPlan, OfColonsOnlyDirectoriesBetweenThemCount) {
+  MountOptions options = WithCache(0, 1000);
+  const uint64_t needed_bytes = MemoryNeededBytes(options);
+  options.cache.disk_directories = ":/a/::/b/:";
+  EXPECT_EQ(MemoryNeededBytes(options), needed_bytes);
+}
+
+TEST(MemoryPlan, WhatAControlGroupOf64MibAllows) {
+  MountOptions options;
+  options.cache.disk_capacity_mib = 200;
+  options.cache.disk_directories = "/a/";
+  EXPECT_EQ(WhyNot(options, 64), "it fits");
+}
+
 TEST(MemoryPlan, AMemoryCacheThatDoesNotFitIsRefused) {
   MountOptions options = WithCache(1024, 0);
   const Result<> fits = FitIntoMemory({1024 * kMiB, "the control group /job"}, options);
   ASSERT_FALSE(fits);
   EXPECT_EQ(fits.error().detail,
-            "g_tier_DadiMemCacheCapacityMB: 1024 MiB do not fit: the control group /job allows "
-            "1024 MiB, and the daemon itself needs up to 181");
+            "g_tier_DadiMemCacheCapacityMB: 1024 MiB do not fit: the control group /job "
+            "allows 1024 MiB, and the rest of the daemon needs 57 at least");
 }
 
 TEST(MemoryPlan, ACacheThatIsOffNeedsNothing) {

@@ -44,7 +44,9 @@ Result<MountPlan> PlanToRecover(const MountState& state) {
     options.notices.push_back(
         {.is_warning = true, .text = "served without the memory cache: " + fits.error().detail});
     options.cache.memory_capacity_mib = 0;
-    RETURN_IF_ERROR(FitIntoMemory(limit, options));
+    // It has served with the rest of it.
+    if (const auto rest = FitIntoMemory(limit, options); !rest)
+      options.notices.push_back({.is_warning = true, .text = rest.error().detail});
   }
   return With(state, std::move(options));
 }

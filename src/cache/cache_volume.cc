@@ -12,12 +12,10 @@ namespace {
 constexpr size_t kIdleObjectsMax = 1024;
 // A medium serves no more at once for being asked more; and who waits in line gives up.
 constexpr size_t kReaderThreads = 8;
-// Bytes that wait for a medium that is slow; beyond, they are dropped.
-constexpr uint64_t kQueuedBytesMax = 64 * kMiB;
-// Of these, what nobody waits for. Those who fill patiently wake when half of that is left:
-// one at a time for each chunk written would be more waking than writing.
-constexpr uint64_t kPatientBytesMax = kQueuedBytesMax / 2;
-constexpr uint64_t kPatientWakeBytes = kPatientBytesMax / 2;
+// The share of the queue for what nobody waits for. Those who fill patiently wake when half of
+// that is left: one at a time for each chunk written would be more waking than writing.
+constexpr uint64_t kPatientShare = 2;
+constexpr uint64_t kPatientWakeShare = 4;
 // How often who waits patiently looks whether the medium works at all.
 constexpr Duration kPatientLooksEvery = std::chrono::seconds(1);
 // How large an object may be checked while its open waits.
@@ -166,7 +164,9 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     return;
   }
   std::unique_lock lock(mutex_);
-  const auto has_room = [&] { return queued_bytes_ + shared->size_bytes <= kQueuedBytesMax; };
+  const auto has_room = [&] {
+    return queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max;
+  };
   // A link faster than the medium is held back a little, so that objects become whole; but
   // not by one that hangs.
   if (scanned_ && !has_room() && clock_.Now() >= behind_until_ &&
@@ -183,7 +183,8 @@ bool CacheVolume::FillPatiently(const Use& use, CacheChunk chunk, Deadline deadl
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
   std::unique_lock lock(mutex_);
   const auto may_go = [&] {
-    return scanned_ && queued_bytes_ + shared->size_bytes <= kPatientBytesMax;
+    return scanned_ &&
+           queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max / kPatientShare;
   };
   while (health_.usable() && !may_go() && !deadline.Passed(clock_))
     queue_sank_.wait_for(lock, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
@@ -216,7 +217,7 @@ void CacheVolume::Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chun
     const std::scoped_lock done_lock(mutex_);
     queued_bytes_ -= chunk->size_bytes;
     queue_moved_.notify_all();
-    if (queued_bytes_ <= kPatientWakeBytes) queue_sank_.notify_all();
+    if (queued_bytes_ <= options_.queued_bytes_max / kPatientWakeShare) queue_sank_.notify_all();
     if (--write_count_ == 0) changed_.notify_all();
   });
 }

@@ -44,6 +44,8 @@ struct VolumeOptions {
   uint64_t free_bytes_min = 1024 * kMiB;
   // A whole file is given out for objects of this size and more.
   uint64_t whole_bytes_min = 0;
+  // What waits for a medium that is slow; beyond, it is dropped.
+  uint64_t queued_bytes_max = 64 * kMiB;
   // Whether the medium may make its caller wait. Memory does not: it is read and written on
   // the calling thread.
   bool may_wait = true;

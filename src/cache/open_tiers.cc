@@ -25,7 +25,8 @@ VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
   return {.capacity_bytes = capacity_mib * kMiB,
           .page_bytes = static_cast<uint32_t>(options.page_kib * kKiB),
           .free_bytes_min = options.free_mib_min * kMiB,
-          .whole_bytes_min = options.whole_bytes_min};
+          .whole_bytes_min = options.whole_bytes_min,
+          .queued_bytes_max = options.write_queue_mib * kMiB};
 }
 
 CacheDirectoryOptions DirectoryOf(const CacheOptions& options, uint64_t capacity_mib) {

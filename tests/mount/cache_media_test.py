@@ -116,6 +116,20 @@ class Capacity(MediaTest):
                 return descriptor
         raise AssertionError("there is no memory cache")
 
+    def test_a_mount_with_a_disk_cache_lives_in_a_control_group_of_64_mib(self):
+        group = self.small_memory_group(64 * MIB)
+        origin = self.origin()
+        written = self.objects(origin, 8, 20 * MIB)
+        in_group = self.directory() / "shoal"
+        in_group.write_text(f'#!/bin/sh\necho $$ > {group}/cgroup.procs\nexec {SHOAL} "$@"\n')
+        in_group.chmod(0o755)
+        mount = self.mount(origin, cache_options(self.directory(), disk_mib=200), shoal=in_group)
+        worker = mount.worker()
+        for _ in range(3):
+            self.read_in_time(mount, written, seconds_max=60, readers=8)
+        self.assertEqual(mount.worker(), worker)
+        self.assertIn("read_memory_mb: 16 instead of 256", mount.log())
+
     def test_a_file_that_is_mapped_does_not_give_way_though_nobody_has_it_open(self):
         for medium in ("disk", "memory"):
             with self.subTest(medium):

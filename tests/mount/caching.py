@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import unittest
 
 from harness import WAIT_SECONDS, MountTest
 
@@ -134,6 +135,21 @@ class CacheTest(MountTest):
         subprocess.run(["mount", "-o", options, device, path], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)
         return path
+
+    def small_memory_group(self, limit_bytes):
+        """A control group with that limit, which the test's processes may enter."""
+        for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                            ("/sys/fs/cgroup", "memory.max")):
+            group = pathlib.Path(root, f"shoal-test-{os.getpid()}")
+            try:
+                group.mkdir()
+            except OSError:
+                continue
+            self.addCleanup(group.rmdir)
+            if (group / limit).exists():
+                (group / limit).write_text(str(limit_bytes))
+                return group
+        raise unittest.SkipTest("needs a control group of its own")
 
     def get_bytes(self, origin):
         """Bytes of objects that the origin sent since its statistics were reset."""

@@ -187,20 +187,6 @@ class Updates(SurvivalTest):
         self.assertEqual(os.readlink(f"/proc/{mount.worker()}/exe"), str(binary))
         self.assertIn("(deleted)", os.readlink(f"/proc/{mount.process.pid}/exe"))
 
-    def small_memory_group(self, limit_bytes):
-        for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-                            ("/sys/fs/cgroup", "memory.max")):
-            group = pathlib.Path(root, f"shoal-test-{os.getpid()}")
-            try:
-                group.mkdir()
-            except OSError:
-                continue
-            self.addCleanup(group.rmdir)
-            if (group / limit).exists():
-                (group / limit).write_text(str(limit_bytes))
-                return group
-        raise unittest.SkipTest("needs a control group of its own")
-
     def test_a_change_has_to_fit_into_the_memory_of_the_worker_and_not_of_who_asks(self):
         group = self.small_memory_group(1 << 30)
         _, mount = self.small_mount("g_tier_DadiMemCacheCapacityMB=64")
