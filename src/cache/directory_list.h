@@ -9,7 +9,8 @@
 
 namespace shoal {
 
-// "/mnt/a/:/mnt/b" is "/mnt/a/" and "/mnt/b/". kInvalid, naming the option: one is no absolute path.
+// "/mnt/a/:/mnt/b" is "/mnt/a/" and "/mnt/b/". kInvalid, naming the option: one is no absolute
+// path.
 Result<std::vector<std::string>> SplitDirectoryList(std::string_view text);
 
 }  // namespace shoal

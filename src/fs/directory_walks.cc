@@ -88,6 +88,7 @@ void DirectoryWalks::OnRead(Step& step) {
     directory.used_at = clock_.Now();
     ++directory.read_count;
     LetGo(directory, step.index_, gone);  // its reader has it open
+    NoteRead(directory, step.index_);
     Show(directory, step.index_, wanted, gone);
     const uint64_t foreseen_count = directory.orders.front().detector.foreseen_count();
     if (directory.read_count >= kReadsToExplain && foreseen_count * 2 < directory.read_count &&
@@ -96,6 +97,13 @@ void DirectoryWalks::OnRead(Step& step) {
   }
   Fetch(directory, wanted);
   if (add_orders) AddOrders(directory);
+}
+
+void DirectoryWalks::NoteRead(Directory& directory, size_t index) {
+  // Read again: another pass begins, which may go over all of them.
+  if (std::ranges::find(directory.read, index) != directory.read.end()) directory.read.clear();
+  directory.read.push_back(index);
+  if (directory.read.size() > kReadMax) directory.read.pop_front();
 }
 
 void DirectoryWalks::AddOrders(Directory& directory) {
@@ -142,6 +150,7 @@ void DirectoryWalks::Show(Directory& directory, Order& order, size_t index,
         !entry || entry->is_directory ? 0 : entry->object.version.size_bytes;
     if (size_bytes == 0 || size_bytes > ReadEngine::kForeseenBytesMax ||
         entry->object.storage_class != StorageClass::kReadable ||
+        std::ranges::find(directory.read, next_index) != directory.read.end() ||
         !directory.foreseen.emplace(next_index, nullptr).second) {
       order.detector.OnNothingThere(next);
       continue;

@@ -4,7 +4,9 @@
 // most loaders) and, where that explains little, to one for each of the other orders
 // (directory_order.h), until one of them has proven right. What they want is fetched by
 // ReadEngine::Foresee and held here until its first read. The last few of a directory that no
-// order wants any more are kept while there is room: most programs read all of it in the end.
+// order wants any more are kept while there is room: most programs read all of it in the end. What
+// was just read is in no order worth fetching, until some of it is read again: an order that is
+// looked at late, or has come to its end, does not know of it.
 //
 // Only reads count, and not opens: what a program opens and then finds in the kernel's pages
 // or in a cache is not worth a fetch.
@@ -61,6 +63,7 @@ class DirectoryWalks {
   static constexpr size_t kListingBytesMax = 64 * kMiB;
   static constexpr size_t kForeseenCountMax = 1024;
   static constexpr size_t kLeftOverMax = 64;
+  static constexpr size_t kReadMax = 64;
   static constexpr Duration kKeptFor = std::chrono::seconds(30);
 
   // They outlive this.
@@ -99,6 +102,7 @@ class DirectoryWalks {
     // By index; null while the engine is asked for it.
     std::unordered_map<size_t, std::shared_ptr<ObjectReader>> foreseen;
     std::deque<size_t> left_over;  // indices of foreseen files that no walk wants any more
+    std::deque<size_t> read;       // the last ones, by index, each once
   };
   using Directories = std::map<std::string, std::shared_ptr<Directory>, std::less<>>;
 
@@ -111,6 +115,7 @@ class DirectoryWalks {
   };
 
   std::shared_ptr<Directory> Find(std::string_view prefix) EXCLUDES(mutex_);
+  static void NoteRead(Directory& directory, size_t index);  // guarded as the directory is
   void Show(Directory& directory, size_t index, std::vector<Wanted>& wanted, Readers& gone)
       REQUIRES(mutex_);
   void Show(Directory& directory, Order& order, size_t index, std::vector<Wanted>& wanted,

@@ -117,6 +117,31 @@ TEST_F(DirectoryWalksTest, FilesReadInListingOrderAreEachForeseenOnceAndHeldUnti
   EXPECT_TRUE(engine_.held().empty());
 }
 
+TEST_F(DirectoryWalksTest, AFewFilesBesideOthersAreEachFetchedOncePerPass) {
+  for (int count = 4; count <= 24; ++count)
+    for (int others = 0; others <= 2; ++others) {
+      const std::string folder = std::to_string(count) + "-" + std::to_string(others) + "/";
+      for (int i = 0; i < others; ++i) store_.Put(folder + "README" + std::to_string(i), "x");
+      for (int i = 0; i < count; ++i) store_.Put(folder + "f" + std::to_string(100 + i), "x");
+      const auto listing = List(folder);
+      walks_.Listed(listing);
+      std::vector<ObjectVersion> files = Objects(*listing);
+      std::erase_if(files,
+                    [](const ObjectVersion& v) { return v.key.find("README") != v.key.npos; });
+      for (int pass = 1; pass <= 3; ++pass) {
+        std::map<std::string, int> fetched;
+        for (const auto& [key, times] : engine_.foreseen()) fetched[key] -= times;
+        for (const ObjectVersion& file : files) {
+          if (!engine_.held().contains(file.key)) ++fetched[file.key];
+          Read(file);
+        }
+        for (const auto& [key, times] : engine_.foreseen()) fetched[key] += times;
+        for (const ObjectVersion& file : files)
+          EXPECT_EQ(fetched[file.key], 1) << file.key << ", pass " << pass;
+      }
+    }
+}
+
 TEST_F(DirectoryWalksTest, SoAreFilesReadInTheOrderOfTheirInodes) {
   std::vector<ObjectVersion> objects = Make(500);
   std::ranges::sort(objects, {}, [](const ObjectVersion& v) {
