@@ -112,6 +112,16 @@ TEST_F(CacheDirectoryTest, IsNeverALinkToSomewhereElse) {
   EXPECT_TRUE(fs::is_empty(elsewhere.path()));
 }
 
+TEST_F(CacheDirectoryTest, WithADirectoryInAFilesPlaceIsNoMatterOfTheMedium) {
+  for (const char* const file : {"lock", "FORMAT"}) {
+    Open();
+    fs::remove(Root() / file);
+    fs::create_directory(Root() / file);
+    EXPECT_EQ(OpenCacheDirectory(outside_.path(), {}).error().code, Errc::kInvalid) << file;
+    fs::remove(Root() / file);
+  }
+}
+
 // A process that does what is asked of it, and then waits to be ended.
 class Process {
  public:

@@ -42,7 +42,7 @@ class DeferredStorageTest : public ::testing::Test {
     trouble_->FailCall(0, {code, why}, /*from_then_on=*/true);
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   TemporaryDirectory directory_;
   const std::shared_ptr<StorageTrouble> trouble_ = std::make_shared<StorageTrouble>();
 };

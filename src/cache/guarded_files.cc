@@ -23,7 +23,8 @@ Error SystemError(const std::string& what) {
   if (error == ENOENT) code = Errc::kNotFound;
   if (error == EEXIST) code = Errc::kBusy;
   if (error == EFBIG) code = Errc::kInvalid;
-  if (error == ELOOP || error == ENXIO) code = Errc::kInvalid;  // a link or a socket
+  // A link, a socket, a directory.
+  if (error == ELOOP || error == ENXIO || error == EISDIR) code = Errc::kInvalid;
   if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
   return {code, what + ": " + std::strerror(error)};
 }

@@ -17,8 +17,8 @@
 
 namespace shoal {
 
-// Of errno. kNotFound; kBusy: it exists; kInvalid: a link, a socket, or too large; kNoSpace;
-// kUnreachable for all else, which is the medium's trouble.
+// Of errno. kNotFound; kBusy: it exists; kInvalid: a link, a socket, a directory, or too large;
+// kNoSpace; kUnreachable for all else, which is the medium's trouble.
 Error SystemError(const std::string& what);
 inline auto FailSystem(const std::string& what) {
   return tl::unexpected<Error>(SystemError(what));
