@@ -175,6 +175,11 @@ Result<> DeferredStorage::MarkUsed(const ObjectDigest& name) {
   return storage->MarkUsed(name);
 }
 
+Result<> DeferredStorage::SyncAll() {
+  ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());
+  return storage->SyncAll();
+}
+
 Result<CacheStorage::Room> DeferredStorage::GetRoom() {
   ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());
   return storage->GetRoom();

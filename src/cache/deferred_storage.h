@@ -45,6 +45,7 @@ class DeferredStorage final : public CacheStorage {
   Result<> Scan(const std::function<bool(const Found&)>& visit) override;
   Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override;
   Result<> MarkUsed(const ObjectDigest& name) override;
+  Result<> SyncAll() override;
   Result<Room> GetRoom() override;
   // Of one that is not open yet it is the size that it will have.
   Result<> Resize(uint64_t capacity_bytes) override;
