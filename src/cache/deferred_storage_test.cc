@@ -136,8 +136,7 @@ TEST_F(DeferredStorageTest, ACapacityThatIsSetMeanwhileIsInForceWhenItOpens) {
 TEST_F(DeferredStorageTest, AVolumeIsOnProbationUntilItIsOpen) {
   FailFor(Errc::kUnreachable, "it is read-only");
   CacheVolume volume({.capacity_bytes = 64 * kMiB, .free_bytes_min = 0}, Begin(), clock_);
-  EXPECT_TRUE(Eventually([&] { return !volume.usable(); }));
-  EXPECT_EQ(volume.why_not_usable(), "it is read-only");
+  EXPECT_TRUE(Eventually([&] { return volume.why_not_usable() == "it is read-only"; }));
   trouble_->EndFailing();
   volume.WaitUntilScanned();
   EXPECT_TRUE(volume.usable());

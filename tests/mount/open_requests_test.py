@@ -101,7 +101,7 @@ class OpenRequestsOff(CacheTest):
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         refused = subprocess.run([SHOAL, "update", mount.point, "-o", "open_requests=maybe"],
                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
-        self.assertEqual(refused.returncode, 32, refused)
+        self.assertEqual(refused.returncode, 1, refused)
         self.assertIn("'maybe' is not on or off", refused.stderr)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
 
