@@ -116,8 +116,8 @@ class Capacity(MediaTest):
                 return descriptor
         raise AssertionError("there is no memory cache")
 
-    def test_a_mount_with_a_disk_cache_lives_in_a_control_group_of_64_mib(self):
-        group = self.small_memory_group(64 * MIB)
+    def test_a_mount_with_a_disk_cache_lives_in_a_control_group_of_96_mib(self):
+        group = self.small_memory_group(96 * MIB)
         origin = self.origin()
         written = self.objects(origin, 8, 20 * MIB)
         in_group = self.directory() / "shoal"
