@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -24,6 +22,7 @@
 #include "app/option_list.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/read_text.h"
 
 namespace shoal {
 namespace {
@@ -51,11 +50,6 @@ struct Outcome {
 
 Outcome Failed(const Error& error) {
   return {error.code == Errc::kInvalid ? kExitUsage : StatusOf(error), error.detail};
-}
-
-std::string ReadText(const char* path) {
-  std::ifstream stream(path);
-  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 // Holds off others who change the same mount, for its life.

@@ -15,13 +15,13 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/read_text.h"
 
 namespace shoal {
 namespace {
@@ -133,8 +133,7 @@ WorkerProcess::~WorkerProcess() {
 
 // The main thread of a process whose other threads have not ended is a zombie.
 bool WorkerProcess::IsStuckDying() const {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid_));
-  const std::string stat((std::istreambuf_iterator<char>(file)), {});
+  const std::string stat = ReadText(fmt::format("/proc/{}/stat", pid_));
   const size_t name_end = stat.rfind(')');  // it may have any characters
   return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'Z';
 }

@@ -5,11 +5,10 @@
 #include <cctype>
 #include <deque>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "base/bytes.h"
+#include "base/read_text.h"
 #include "control/runtime_directory.h"
 #include "fuse/mount_table.h"
 
@@ -46,8 +45,7 @@ std::string PercentEncoded(std::string_view text) {
 
 Result<std::string> ReadToken(const std::string& file) {
   if (file.empty()) return std::string();
-  std::ifstream stream(file);
-  std::string token((std::istreambuf_iterator<char>(stream)), {});
+  std::string token = ReadText(file);
   while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back())) != 0)
     token.pop_back();
   if (token.empty()) return Fail(Errc::kDenied, file + ": cannot read the admin port's token");

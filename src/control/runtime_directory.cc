@@ -10,11 +10,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "base/log.h"
+#include "base/read_text.h"
 
 namespace shoal {
 namespace {
@@ -82,7 +82,7 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
   if (!stream)
     return Fail(Errc::kNotFound, log::Printable(mount_point) +
                                      " has no admin port: mount with -o g_server_Port=17871");
-  const std::string text((std::istreambuf_iterator<char>(stream)), {});
+  const std::string text = ReadText(file);
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto member = [&](const char* name) {
     return json.is_object() && json.contains(name) && json[name].is_string()

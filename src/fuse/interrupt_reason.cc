@@ -2,10 +2,10 @@
 
 #include <charconv>
 #include <csignal>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
+
+#include "base/read_text.h"
 
 namespace shoal {
 namespace {
@@ -42,8 +42,7 @@ bool IsReasonToInterrupt(std::string_view status) {
 
 bool IsThreadInterrupted(pid_t tid) {
   if (tid == 0) return true;
-  std::ifstream file("/proc/" + std::to_string(tid) + "/status");
-  return IsReasonToInterrupt(std::string(std::istreambuf_iterator<char>(file), {}));
+  return IsReasonToInterrupt(ReadText("/proc/" + std::to_string(tid) + "/status"));
 }
 
 }  // namespace shoal

@@ -1,9 +1,10 @@
 #include "fuse/mount_table.h"
 
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <utility>
+
+#include "base/read_text.h"
 
 namespace shoal {
 namespace {
@@ -44,8 +45,7 @@ std::vector<MountEntry> ParseMountInfo(std::string_view text) {
 }
 
 Result<std::vector<MountEntry>> MountsAt(std::string_view mount_point) {
-  std::ifstream file("/proc/self/mountinfo");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = ReadText("/proc/self/mountinfo");
   if (text.empty()) return Fail(Errc::kUnsupported, "cannot read /proc/self/mountinfo");
   std::vector<MountEntry> mounts = ParseMountInfo(text);
   std::erase_if(mounts, [&](const MountEntry& m) { return m.mount_point != mount_point; });
