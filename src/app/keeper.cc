@@ -10,6 +10,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -42,6 +43,7 @@ constexpr std::chrono::seconds kAttachMax{30};
 // the store is failed, and what is on its way to a disk has its time.
 constexpr std::chrono::seconds kAnswersMax{1};
 constexpr std::chrono::seconds kStopMax{35};
+constexpr std::chrono::seconds kRemindEvery{5};
 
 // How often it is looked whether the worker is one that was killed and does not end.
 constexpr std::chrono::seconds kLookEvery{1};
@@ -182,11 +184,14 @@ class Keeper {
       }
       if (status) return *status;
     }
+    close(std::exchange(listen_fd_, -1));  // nobody who asks now is answered
     worker_->Signal(SIGTERM);
     bool ended = EndsBy(Deadline::After(clock_, kAnswersMax));
-    if (!ended && !is_hurried_) {
+    // Again and again: signals that come while it is busy with another are one.
+    const Deadline last = Deadline::After(clock_, kStopMax);
+    while (!ended && !is_hurried_ && !last.Passed(clock_)) {
       worker_->Signal(SIGTERM);
-      ended = EndsBy(Deadline::After(clock_, kStopMax));
+      ended = EndsBy(Deadline::After(clock_, kRemindEvery));
     }
     if (!ended) log::Error("the worker of {} does not end, and is killed", plan_.mount_point);
     return End();
@@ -295,8 +300,12 @@ class Keeper {
   }
 
   void TakeNextState() {
-    rename(StatePath().c_str(), PreviousPath().c_str());
-    rename(NextPath().c_str(), StatePath().c_str());
+    // At no moment there is none.
+    unlink(PreviousPath().c_str());
+    if (link(StatePath().c_str(), PreviousPath().c_str()) != 0 ||
+        rename(NextPath().c_str(), StatePath().c_str()) != 0)
+      log::Error("{} does not say how the mount is served now: {}", StatePath(),
+                 std::strerror(errno));
     NoteState();
   }
 

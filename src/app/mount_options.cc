@@ -169,8 +169,8 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
   options.read.deadline_seconds = options.origin.request_deadline_seconds;
   options.file_system.deadline_seconds = options.origin.request_deadline_seconds;
   options.session.deadline_seconds = options.origin.request_deadline_seconds;
-  options.session.has_cache =
-      options.cache.memory_capacity_mib != 0 || options.cache.disk_capacity_mib != 0;
+  options.session.has_cache = options.cache.enabled && (options.cache.memory_capacity_mib != 0 ||
+                                                        options.cache.disk_capacity_mib != 0);
   return options;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
@@ -29,6 +30,9 @@ int DescriptorOf(std::string_view text) {
 
 Result<int> Serve(const std::string& state_path, int memory_fd, const WorkerSeat& seat) {
   ASSIGN_OR_RETURN(const MountState state, ReadMountState(state_path));
+  // Another mount may just have taken the path.
+  if (seat.recovers && state.keeper_pid != 0 && state.keeper_pid != getppid())
+    return Fail(Errc::kInvalid, state_path + " is another mount's");
   ASSIGN_OR_RETURN(const MountPlan plan, seat.recovers ? PlanToRecover(state) : PlanOf(state));
   RETURN_IF_ERROR(log::Start(state.foreground ? log::Target::kStderr : log::Target::kSyslog,
                              plan.options.command.log_level));

@@ -82,6 +82,7 @@ CacheVolume::Use CacheVolume::StartUse(const ObjectDigest& name, const std::stri
     if (object != nullptr) {
       idle_.erase(object->idle_since);
       object->SetState(CachedObject::State::kGone);
+      object->distrusted = true;
       displaced = std::move(object);
     }
     object =
@@ -301,7 +302,7 @@ bool CacheVolume::MayBeReadAlone(CachedObject& object) {
     OnBadSpot(object, read.error());
     return false;
   }
-  return ConfirmWritten(object);
+  return ConfirmWritten(object, {0, 1});
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::GiveOut(const Use& use) {

@@ -211,16 +211,18 @@ class CacheVolume {
   void OnBadSpot(CachedObject& object, const Error& error);
 
   // What is believed of bytes that were written or compared (cache_volume_trust.cc).
-  bool ConfirmWritten(CachedObject& object);
+  bool ConfirmWritten(CachedObject& object, ByteRange range);
   bool IsOnMedium(const CachedObject& object) const;
-  void OnLostWrites(const Error& error);
+  void SayLost(const Error& error);
   void Distrust();
   bool SyncIsDue() const;
   void SyncNow();
 
   void Maintain();
   bool Scan();
-  void Scrub();
+  bool Scrub();
+  bool RoomIsDue() const;
+  void DoWhatIsDue();
   bool ScrubOne(const ObjectDigest& name);
   void Try();
 
@@ -261,6 +263,7 @@ class CacheVolume {
   std::atomic<uint64_t> sync_begun_{1};
   std::atomic<uint64_t> sync_done_{0};
   std::atomic<uint64_t> written_in_sync_{1};
+  std::mutex confirm_mutex_;              // held while one is asked for what was lost
   std::atomic<bool> lost_writes_{false};  // ever
   std::atomic<bool> met_errors_{false};   // since it last worked
   Instant next_sync_{};                   // of the upkeep alone, as what follows

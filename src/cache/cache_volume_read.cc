@@ -145,7 +145,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
     OnBadSpot(object, read.error());
     return nullptr;
   }
-  if (checked && !ConfirmWritten(object)) return nullptr;
+  if (checked && !ConfirmWritten(object, pages)) return nullptr;
   if (!checked && !Check(object, first, chunk.span())) return nullptr;
   if (pages == range) return std::make_shared<const CacheChunk>(std::move(chunk));
   CacheChunk part = MakeChunk(range.offset, range.length);
@@ -211,6 +211,7 @@ bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
       const ByteRange range = object.RangeOfPages(page, end);
       if (ReadChecked(object, range) == nullptr) return false;
       if (bytes_per_second > 0) {
+        DoWhatIsDue();
         std::unique_lock lock(mutex_);
         const auto pause =
             std::chrono::nanoseconds(range.length * 1'000'000'000 / bytes_per_second);
@@ -231,6 +232,7 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
     const std::scoped_lock lock(mutex_);
     if (object.state() == CachedObject::State::kGone) return;
     object.SetState(CachedObject::State::kGone);
+    object.distrusted = true;  // for who still uses it: nothing else will say so
     const auto known = objects_.find(object.name);
     if (known != objects_.end()) {
       // The upkeep found it, or the name has new files by now: who uses it compares from now on.

@@ -27,26 +27,36 @@ bool CacheVolume::IsOnMedium(const CachedObject& object) const {
 }
 
 // May wait for the medium. False: they are not to be believed.
-bool CacheVolume::ConfirmWritten(CachedObject& object) {
+bool CacheVolume::ConfirmWritten(CachedObject& object, ByteRange range) {
   if (object.distrusted) return false;
   if (IsOnMedium(object)) return true;
-  const Result<> confirmed = object.stored()->ConfirmWritten();
-  if (!confirmed) OnLostWrites(confirmed.error());
-  return confirmed.has_value();
+  Result<> confirmed;
+  {
+    // The kernel says it once for each descriptor: nobody may hear that all is well between that
+    // and the end of belief.
+    const std::scoped_lock lock(confirm_mutex_);
+    if (object.distrusted) return false;
+    confirmed = object.stored()->ConfirmWritten(range.offset, range.length);
+    if (confirmed) return true;
+    object.distrusted = true;
+    Distrust();
+  }
+  SayLost(confirmed.error());
+  return false;
 }
 
-void CacheVolume::OnLostWrites(const Error& error) {
+void CacheVolume::SayLost(const Error& error) {
   log::Error("the cache at {} lost what it had taken, and is compared anew: {}", storage_->name(),
              error.detail);
-  Distrust();
   OnFailure(error);
 }
 
 void CacheVolume::Distrust() {
-  lost_writes_ = true;
   std::vector<std::shared_ptr<CachedObject>> kept;  // files are closed after the lock
   {
     const std::scoped_lock lock(mutex_);
+    if (!scanned_) return;  // nothing was believed yet
+    lost_writes_ = true;
     index_.ForgetVerified();
     scrubbed_.reset();
     for (auto& [name, object] : objects_) {
@@ -70,7 +80,10 @@ void CacheVolume::SyncNow() {
   next_sync_ = clock_.Now() + kSyncEvery;
   const uint64_t number = ++sync_begun_;
   const Result<> synced = storage_->SyncAll();
-  if (!synced) return OnLostWrites(synced.error());
+  if (!synced) {
+    Distrust();
+    return SayLost(synced.error());
+  }
   sync_done_ = number;
 }
 

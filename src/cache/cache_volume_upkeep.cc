@@ -39,6 +39,7 @@ void CacheVolume::Maintain() {
       scanned_ = counted;
       changed_.notify_all();
       queue_sank_.notify_all();
+      if (!counted) work_came_.wait_for(lock, kTrialLooksEvery);
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
@@ -66,21 +67,15 @@ void CacheVolume::Maintain() {
       lock.unlock();
       Try();
       lock.lock();
-    } else if (SyncIsDue()) {
+    } else if (SyncIsDue() || RoomIsDue()) {
       lock.unlock();
-      SyncNow();
+      DoWhatIsDue();
       lock.lock();
-    } else if (scanned_ && options_.may_wait && health_.usable() &&
-               clock_.Now() >= next_look_at_room_) {
-      next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
+    } else if (scanned_ && options_.may_wait && health_.usable() && clock_.Now() >= next_scrub_) {
       lock.unlock();
-      Reserve(0);  // others may have filled the medium
+      const bool finished = Scrub();
       lock.lock();
-    } else if (scanned_ && options_.may_wait && clock_.Now() >= next_scrub_) {
-      lock.unlock();
-      Scrub();
-      lock.lock();
-      if (to_check_.empty() && !stopping_) {  // else it was cut short
+      if (finished) {  // else there was something else to do
         next_scrub_ = clock_.Now() + kScrubEvery;
         scrubs_again_ = true;
       }
@@ -118,19 +113,37 @@ bool CacheVolume::Scan() {
   return true;
 }
 
-// Compares what an earlier process left with its checksums.
-void CacheVolume::Scrub() {
-  const Result<> scanned =
-      storage_->Scan([this](const CacheStorage::Found& found) { return ScrubOne(found.name); });
+bool CacheVolume::RoomIsDue() const {
+  return scanned_ && options_.may_wait && health_.usable() && clock_.Now() >= next_look_at_room_;
+}
+
+// Also in the middle of what takes long.
+void CacheVolume::DoWhatIsDue() {
+  if (SyncIsDue()) SyncNow();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!RoomIsDue()) return;
+  }
+  next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
+  Reserve(0);  // others may have filled the medium
+}
+
+// Compares what an earlier process left with its checksums. False: it was cut short.
+bool CacheVolume::Scrub() {
+  bool finished = true;
+  const Result<> scanned = storage_->Scan(
+      [&](const CacheStorage::Found& found) { return finished = ScrubOne(found.name); });
   if (!scanned) OnFailure(scanned.error());
+  return finished && scanned;
 }
 
 // False: there is something else to do.
 bool CacheVolume::ScrubOne(const ObjectDigest& name) {
+  DoWhatIsDue();
   {
     const std::scoped_lock lock(mutex_);
-    if (stopping_ || !to_check_.empty()) return false;
-    if (!health_.usable() || (index_.IsVerified(name) && !scrubs_again_)) return true;
+    if (stopping_ || !to_check_.empty() || !health_.usable()) return false;
+    if (index_.IsVerified(name) && !scrubs_again_) return true;
     scrubbed_ = name;
   }
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
@@ -162,13 +175,14 @@ void CacheVolume::Try() {
     return storage_->Remove(name);
   };
   const Result<> passed = trial();
-  if (passed) {
+  // Of a medium that is full it is known that it can be read; room is another matter.
+  const bool is_full = !passed && passed.error().code == Errc::kNoSpace;
+  if (is_full) (void)storage_->Remove(name);
+  if (passed || is_full) {
     if (met_errors_.exchange(false)) Distrust();
     health_.OnTrialPassed();
-  } else if (passed.error().code == Errc::kNoSpace) {
-    (void)storage_->Remove(name);
-    health_.OnTrialPassed();  // it can be read, and room is another matter
   } else {
+    met_errors_ = true;  // it may have been of something else that was written
     health_.OnFailure(passed.error().detail);
   }
 }

@@ -85,6 +85,9 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
   if (written) written = object.stored()->WriteData(first_page * object.page_bytes, bytes);
   // The checksums last: a page without one is not there.
   if (written) written = WriteChecksums(object, first_page, checksums);
+  // A sync that began meanwhile may have passed it by.
+  object.written_in_sync = sync_begun_.load();
+  written_in_sync_ = sync_begun_.load();
   if (written) {
     object.present.Add(first_page, checksums.size());
     object.checked.Add(first_page, checksums.size());
@@ -171,7 +174,7 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
     leaving_block_count_ -= victim.block_count;
     if (went) continue;
     index_.Put(victim.name, victim.block_count);
-    if (victim.is_verified) index_.SetVerified(victim.name);
+    if (victim.is_verified && !lost_writes_) index_.SetVerified(victim.name);
   }
   return all_went;
 }

@@ -168,6 +168,17 @@ TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
   }
 }
 
+// The kernel tells of a loss once; whoever still uses what was put aside hears nothing.
+TEST_F(FailingMediumTest, WhatWasPutAsideIsNotBelievedByWhoStillUsesIt) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  const auto user = tier_->Open(object);
+  for (const fs::path& file : Files(".data")) FlipByte(file, 5000);
+  Trouble().LoseWrites();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Reads(*user, object, {0, kMiB})) << i;
+}
+
 TEST_F(FailingMediumTest, AfterALossEverythingIsComparedAnew) {
   Mount();
   const ObjectVersion object = Object(kMiB);

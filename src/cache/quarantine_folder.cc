@@ -92,8 +92,10 @@ Result<> QuarantineFolder::KeepFew() {
     blocks += BlocksOf(found);
   }));
   const auto let_go = [&](auto object) {
-    for (const std::string& file : object->second.files) unlinkat(folder_.get(), file.c_str(), 0);
-    blocks -= object->second.block_count;
+    bool gone = true;
+    for (const std::string& file : object->second.files)
+      gone = (unlinkat(folder_.get(), file.c_str(), 0) == 0 || errno == ENOENT) && gone;
+    if (gone) blocks -= object->second.block_count;
     return objects.erase(object);
   };
   const uint64_t blocks_max = blocks_max_.load(std::memory_order_relaxed);

@@ -261,9 +261,13 @@ Result<bool> Shelf::Scan(bool clean, const std::function<bool(const CacheStorage
       return false;
   }
   struct stat bytes {};
-  if (clean && fstat(read_fd_, &bytes) == 0)
-    RETURN_IF_ERROR(GiveBackTheRest((static_cast<uint64_t>(bytes.st_size) + kCacheBlockBytes - 1) /
-                                    kCacheBlockBytes));
+  if (clean && fstat(read_fd_, &bytes) == 0) {
+    const Result<> given_back = GiveBackTheRest(
+        (static_cast<uint64_t>(bytes.st_size) + kCacheBlockBytes - 1) / kCacheBlockBytes);
+    // A full medium may have no room to note a hole; what is here counts all the same.
+    if (!given_back && given_back.error().code != Errc::kNoSpace)
+      return tl::unexpected(given_back.error());
+  }
   CountBlocks();
   return true;
 }

@@ -366,10 +366,15 @@ TEST_F(SingleFlightTest, ADeliveryIsNotLeftWaitingForWhatTheVolumeDrops) {
   EXPECT_TRUE(delivery.result);
   tier_->volumes()[0]->WaitUntilWritten();  // or what waits still will be
   trouble_->EndFailing();
-  clock_.Advance(std::chrono::seconds(2));
-  Party again;
-  StartBringing(again, kAll);
-  EXPECT_TRUE(again.Got(kAll));
+  // More than once where it was the upkeep's call that failed, and it says so late.
+  for (int turn = 0; turn < 3 && tier_->Cover(kObject, {}).cached_bytes < kAll.length; ++turn) {
+    clock_.Advance(std::chrono::seconds(2));
+    Party again;
+    StartBringing(again, kAll);
+    again.thread.join();
+    EXPECT_TRUE(again.result);
+    tier_->volumes()[0]->WaitUntilWritten();
+  }
   EXPECT_TRUE(IsWhole());
 }
 

@@ -31,6 +31,8 @@ constexpr Duration kStoreTrialEvery = std::chrono::seconds(5);
 constexpr Duration kStoreTrialWait = std::chrono::seconds(2);
 constexpr std::string_view kTrialPath = ".shoal/is-the-store-there";
 
+constexpr std::string_view kOptionNameBytes =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 constexpr std::string_view kFilesOfCredentials[] = {"passwd_file", "g_oss_STSFile"};
 
 constexpr std::string_view kContentSecurityPolicy =
@@ -331,6 +333,10 @@ HttpAnswer AdminApi::ChangeOptions(const Call& call) {
   if (!options) return BadRequest(options.error());
   if (options->empty())
     return ErrorAnswer(400, "no option; send NAME=VALUE as a form, or one object of JSON");
+  // They are joined to a list, in which these would begin another option.
+  for (const auto& [name, value] : *options)
+    if (name.empty() || name.find_first_not_of(kOptionNameBytes) != std::string::npos)
+      return ErrorAnswer(400, "not the name of an option: '" + log::Printable(name) + "'");
   // Whoever may choose what root reads learns something of it.
   if (!call.is_trusted)
     for (const std::string_view name : kFilesOfCredentials)

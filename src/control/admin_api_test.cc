@@ -326,6 +326,10 @@ TEST_F(AdminApiTest, FilesOfCredentialsAreChangedOnlyByWhoHadToShowSomething) {
                       .headers = {{"content-type", "application/json"}},
                       .body = R"({"passwd_file":"/etc/shadow"})"};
   EXPECT_EQ(Send(call).status, 403);
+  // Nor within a name that would be cut at its '='.
+  HttpCall disguised = call;
+  disguised.body = R"({"passwd_file=/etc/shadow":""})";
+  EXPECT_EQ(Send(disguised).status, 400);
   rules_.clients_are_certified = true;
   EXPECT_EQ(Send(call).status, 200);
 }

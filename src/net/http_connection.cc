@@ -193,6 +193,8 @@ void HttpConnection::Dispatch() {
     asio::post(io, [self = std::move(self), answer] {
       if (self->step_ != Step::kAnswering) return;
       if (answer == nullptr) return self->Refuse(500, "internal error; the log says more");
+      if (!self->MayHold(*answer))
+        return self->Refuse(503, "too many large answers are on their way; try again in a moment");
       self->Write(std::move(*answer), self->parser_->keep_alive());
     });
   });
@@ -207,11 +209,15 @@ void HttpConnection::Refuse(int status, std::string_view reason) {
   Write(std::move(answer), /*keep_alive=*/false);
 }
 
-void HttpConnection::Write(HttpAnswer answer, bool keep_alive) {
+// False: the others hold too much already.
+bool HttpConnection::MayHold(const HttpAnswer& answer) {
   const bool fits = Hold(answer.body.capacity());
   const size_t others_bytes = parts_.held_bytes - held_bytes_;
-  if (!fits && keep_alive && others_bytes > parts_.options.held_bytes_max / 4)
-    return Refuse(503, "too many large answers are on their way; try again in a moment");
+  return fits || others_bytes <= parts_.options.held_bytes_max / 4;
+}
+
+void HttpConnection::Write(HttpAnswer answer, bool keep_alive) {
+  Hold(answer.body.capacity());
   const bool bodiless = parser_ && parser_->call().method == "HEAD";
   step_ = Step::kWriting;
   closing_after_answer_ = !keep_alive;

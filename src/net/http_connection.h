@@ -75,6 +75,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void AskForBody();  // 100 Continue
   void Dispatch();
   void Refuse(int status, std::string_view reason);
+  bool MayHold(const HttpAnswer& answer);
   void Write(HttpAnswer answer, bool keep_alive);
   void Wrote();
   // Reads on for a moment: closing with bytes unread would take the answer from the client.

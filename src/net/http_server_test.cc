@@ -325,7 +325,9 @@ TEST_F(HttpServerTest, AnswersThatNobodyReadsCountAsHeldUntilTheyAreRead) {
   std::deque<RawHttpClient> clients;
   for (int i = 0; i < 40; ++i) {
     clients.emplace_back(server_->port(), 64 << 10);
-    clients.back().Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    // Whether they mean to stay or not.
+    clients.back().Send(i % 2 == 0 ? "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+                                   : "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   }
   size_t answered_count = 0;
   for (auto& client : clients) answered_count += client.ReceiveHead().starts_with("HTTP/1.1 200");

@@ -1,6 +1,7 @@
 // A CacheStorage in front of a real one, with switches for trouble. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -194,10 +195,10 @@ class TroubledStorage final : public CacheStorage {
       RETURN_IF_ERROR(trouble_->Pass());
       return real_->Sync();
     }
-    Result<> ConfirmWritten() override {
+    Result<> ConfirmWritten(uint64_t offset, uint64_t size_bytes) override {
       RETURN_IF_ERROR(trouble_->Pass());
-      RETURN_IF_ERROR(trouble_->TellLost());
-      return real_->ConfirmWritten();
+      if (trouble_->lost() && !was_told_.exchange(true)) return trouble_->TellLost();
+      return real_->ConfirmWritten(offset, size_bytes);
     }
     void DropPages() override { real_->DropPages(); }
     [[nodiscard]] int data_fd() const override { return real_->data_fd(); }
@@ -206,6 +207,7 @@ class TroubledStorage final : public CacheStorage {
     const std::unique_ptr<StoredObject> real_;
     const std::shared_ptr<StorageTrouble> trouble_;
     const bool was_there_;
+    std::atomic<bool> was_told_{false};  // of what was lost: the kernel says it once
   };
 
   Result<std::unique_ptr<StoredObject>> Wrapped(Result<std::unique_ptr<StoredObject>> real,
