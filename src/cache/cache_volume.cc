@@ -48,7 +48,8 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
       storage_(std::move(storage)),
       clock_(clock),
       capacity_bytes_(options.capacity_bytes),
-      health_(storage_->name(), clock) {
+      health_(storage_->name(), clock),
+      next_sync_(clock.Now() + kSyncEvery) {
   if (options.may_wait) {
     readers_.emplace("cache-read", kReaderThreads);
     writer_.emplace("cache-write", 1);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -266,7 +267,9 @@ class CacheVolume {
   std::mutex confirm_mutex_;              // held while one is asked for what was lost
   std::atomic<bool> lost_writes_{false};  // ever
   std::atomic<bool> met_errors_{false};   // since it last worked
-  Instant next_sync_{};                   // of the upkeep alone, as what follows
+  // The kernel writes out what is older than that by itself, as a rule.
+  static constexpr Duration kSyncEvery = std::chrono::seconds(30);
+  Instant next_sync_;  // of the upkeep alone, as what follows
   Instant next_look_at_room_{};
   Instant next_scrub_{};
   bool scrubs_again_ = false;  // what was compared before as well

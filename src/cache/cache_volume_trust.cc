@@ -8,19 +8,12 @@
 // something to write. After an error nothing is believed any more, and everything is compared
 // with its checksum when it is next read from the medium.
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
 
 namespace shoal {
-namespace {
-
-// The kernel writes out what is older than that by itself, as a rule.
-constexpr Duration kSyncEvery = std::chrono::seconds(30);
-
-}  // namespace
 
 bool CacheVolume::IsOnMedium(const CachedObject& object) const {
   return !options_.may_wait || object.written_in_sync < sync_done_;
