@@ -13,9 +13,9 @@ namespace shoal {
 // which docs/operations.md repeats.
 uint64_t MemoryNeededBytes(const MountOptions& options);
 
-// Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may wait
-// to be written to the disk cache, then the kept listings. kInvalid, naming the option that asks for
-// most: not even all of that is enough.
+// Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may
+// wait to be written to the disk cache, then the kept listings. kInvalid, naming the option that
+// asks for most: not even all of that is enough.
 Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options);
 
 }  // namespace shoal

@@ -21,7 +21,7 @@ struct CacheOptions {
   uint64_t fetch_rate_max = 3072 * kMiB;  // bytes a second
   // Not options of a mount.
   uint64_t write_queue_mib = 64;  // of each directory: what waits to be written
-  std::string bucket_identity;  // endpoint and bucket
+  std::string bucket_identity;    // endpoint and bucket
   // Begins also without directories that are not to be had, as another mount's. Where the medium
   // is the reason it always does.
   bool directories_may_be_missing = false;
