@@ -46,8 +46,8 @@ class StoredObject {
   // What was written is in the kernel's memory first. Sync waits until it is on the medium.
   virtual Result<> Sync() = 0;
   // An error if the medium was found to have lost some of it by now, of this object or of one
-  // beside it; said once. Waits for what is just on its way there of the range, and starts nothing.
-  virtual Result<> ConfirmWritten(uint64_t offset, uint64_t size_bytes) = 0;
+  // beside it; said once. Does not wait: what is on its way there is in memory as well.
+  virtual Result<> ConfirmWritten() = 0;
   // The next read asks the medium, unless somebody maps the bytes.
   virtual void DropPages() = 0;
 

@@ -303,7 +303,7 @@ bool CacheVolume::MayBeReadAlone(CachedObject& object) {
     OnBadSpot(object, read.error());
     return false;
   }
-  return ConfirmWritten(object, {0, 1});
+  return ConfirmWritten(object);
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::GiveOut(const Use& use) {

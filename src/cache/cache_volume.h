@@ -106,7 +106,7 @@ class CacheVolume {
   // are to be had elsewhere.
   std::shared_ptr<const CacheChunk> Read(const Use& use, ByteRange range, Deadline deadline);
   // The same without waiting. Also finds what waits to be written.
-  static bool ReadNow(const CachedObject& object, uint64_t offset, std::span<std::byte> out);
+  bool ReadNow(CachedObject& object, uint64_t offset, std::span<std::byte> out);
 
   // Keeps the chunk's pages, now or later, or drops them.
   void Fill(const Use& use, CacheChunk chunk);
@@ -212,7 +212,7 @@ class CacheVolume {
   void OnBadSpot(CachedObject& object, const Error& error);
 
   // What is believed of bytes that were written or compared (cache_volume_trust.cc).
-  bool ConfirmWritten(CachedObject& object, ByteRange range);
+  bool ConfirmWritten(CachedObject& object);
   bool IsOnMedium(const CachedObject& object) const;
   void SayLost(const Error& error);
   void Distrust();

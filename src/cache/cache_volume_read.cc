@@ -109,12 +109,13 @@ void CacheVolume::ReadTable(CachedObject& object) {
   }
 }
 
-bool CacheVolume::ReadNow(const CachedObject& object, uint64_t offset, std::span<std::byte> out) {
+bool CacheVolume::ReadNow(CachedObject& object, uint64_t offset, std::span<std::byte> out) {
   const ByteRange range{offset, out.size()};
   const uint64_t first = object.FirstPageOf(range);
   if (!object.distrusted && object.checked.Has(first, object.EndPageOf(range) - first)) {
     StoredObject* const stored = object.stored();
-    return stored != nullptr && stored->ReadDataNow(offset, out);
+    // In memory it may be because another read brought it from the medium.
+    return stored != nullptr && stored->ReadDataNow(offset, out) && ConfirmWritten(object);
   }
   return object.ReadPending(offset, out);
 }
@@ -145,7 +146,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
     OnBadSpot(object, read.error());
     return nullptr;
   }
-  if (checked && !ConfirmWritten(object, pages)) return nullptr;
+  if (checked && !ConfirmWritten(object)) return nullptr;
   if (!checked && !Check(object, first, chunk.span())) return nullptr;
   if (pages == range) return std::make_shared<const CacheChunk>(std::move(chunk));
   CacheChunk part = MakeChunk(range.offset, range.length);

@@ -19,8 +19,8 @@ bool CacheVolume::IsOnMedium(const CachedObject& object) const {
   return !options_.may_wait || object.written_in_sync < sync_done_;
 }
 
-// May wait for the medium. False: they are not to be believed.
-bool CacheVolume::ConfirmWritten(CachedObject& object, ByteRange range) {
+// False: what was read of it just now is not to be believed.
+bool CacheVolume::ConfirmWritten(CachedObject& object) {
   if (object.distrusted) return false;
   if (IsOnMedium(object)) return true;
   Result<> confirmed;
@@ -29,7 +29,7 @@ bool CacheVolume::ConfirmWritten(CachedObject& object, ByteRange range) {
     // and the end of belief.
     const std::scoped_lock lock(confirm_mutex_);
     if (object.distrusted) return false;
-    confirmed = object.stored()->ConfirmWritten(range.offset, range.length);
+    confirmed = object.stored()->ConfirmWritten();
     if (confirmed) return true;
     object.distrusted = true;
     Distrust();

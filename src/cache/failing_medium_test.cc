@@ -156,6 +156,8 @@ TEST_F(FailingMediumTest, WhatLiesOnABadSpotIsFetchedAgainAndKeptElsewhere) {
 
 TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
   for (const bool opens_whole : {false, true}) {
+    // What is in memory may have come from the medium since, ahead of who reads it.
+    const bool was_read_again = !opens_whole;
     fs::remove_all(outside_.path() / "0");
     Mount();
     const ObjectVersion object = Object(kMiB);
@@ -163,7 +165,7 @@ TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
     Keep(object);
     Keep(other);
     for (const fs::path& file : Files(".data")) FlipByte(file, 5000);
-    Trouble().LoseWrites();
+    Trouble().LoseWrites(was_read_again);
     if (opens_whole) {
       EXPECT_EQ(tier_->Open(object)->Whole({}), nullptr);
     }

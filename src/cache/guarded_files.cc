@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -128,10 +129,11 @@ Result<> SyncFile(int fd, const std::string& shown) {
   return {};
 }
 
-// Linux keeps an error of writing out with the file, and tells each descriptor once.
-Result<> ConfirmWritten(int fd, uint64_t offset, uint64_t length, const std::string& shown) {
-  if (sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
-                      SYNC_FILE_RANGE_WAIT_BEFORE) != 0 &&
+// Linux keeps an error of writing out with the file, and tells each descriptor once, here after
+// it has waited for a range that no file reaches.
+Result<> ConfirmWritten(int fd, const std::string& shown) {
+  constexpr off_t kBeyondAnyFile = std::numeric_limits<off_t>::max() - (1 << 20);
+  if (sync_file_range(fd, kBeyondAnyFile, 4096, SYNC_FILE_RANGE_WAIT_BEFORE) != 0 &&
       errno != EINVAL && errno != ENOSYS)
     return FailSystem("writing out " + shown);
   return {};

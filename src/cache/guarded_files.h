@@ -54,7 +54,7 @@ Result<> WriteAt(int fd, uint64_t offset, std::span<const std::byte> bytes,
 
 // StoredObject's, of a part of a file.
 Result<> SyncFile(int fd, const std::string& shown);
-Result<> ConfirmWritten(int fd, uint64_t offset, uint64_t length, const std::string& shown);
+Result<> ConfirmWritten(int fd, const std::string& shown);
 void DropPages(int fd, uint64_t offset, uint64_t length);
 
 }  // namespace shoal

@@ -32,9 +32,7 @@ class ShelfSlot : public StoredObject {
   Result<uint64_t> DataBytes() override { return place_.size_bytes; }
   Result<uint64_t> BlockCount() override { return place_.block_count(); }
   Result<> Sync() override { return SyncFile(read_fd_, shelf_); }
-  Result<> ConfirmWritten(uint64_t offset, uint64_t size_bytes) override {
-    return shoal::ConfirmWritten(read_fd_, data_offset() + offset, size_bytes, shelf_);
-  }
+  Result<> ConfirmWritten() override { return shoal::ConfirmWritten(read_fd_, shelf_); }
   void DropPages() override {
     shoal::DropPages(read_fd_, meta_offset(), place_.block_count() * kCacheBlockBytes);
   }

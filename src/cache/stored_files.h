@@ -35,9 +35,7 @@ class StoredFiles final : public StoredObject {
   Result<uint64_t> DataBytes() override;
   Result<uint64_t> BlockCount() override;
   Result<> Sync() override;
-  Result<> ConfirmWritten(uint64_t offset, uint64_t size_bytes) override {
-    return shoal::ConfirmWritten(data_.get(), offset, size_bytes, name_);
-  }
+  Result<> ConfirmWritten() override { return shoal::ConfirmWritten(data_.get(), name_); }
   void DropPages() override;
   [[nodiscard]] int data_fd() const override { return data_.get(); }
 

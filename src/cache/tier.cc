@@ -78,7 +78,7 @@ class Tier::Bytes final : public ObjectBytes,
 
   std::optional<ServedBy> ReadNow(uint64_t offset, std::span<std::byte> out) override {
     for (const Place& place : places_)
-      if (CacheVolume::ReadNow(*place.use, offset, out)) return tier_.options_.kind;
+      if (place.volume->ReadNow(*place.use, offset, out)) return tier_.options_.kind;
     return next_->ReadNow(offset, out);
   }
 

@@ -46,10 +46,16 @@ class StorageTrouble {
     const std::scoped_lock lock(mutex_);
     return spoiled_;
   }
-  // The medium turns out not to have taken what was written; nothing is in memory any more.
-  void LoseWrites() {
+  // The medium turns out not to have taken what was written. Nothing is in memory any more, unless
+  // it `was_read_again`.
+  void LoseWrites(bool was_read_again = false) {
     const std::scoped_lock lock(mutex_);
     lost_ = true;
+    resident_ = was_read_again;
+  }
+  [[nodiscard]] bool resident() const {
+    const std::scoped_lock lock(mutex_);
+    return !lost_ || resident_;
   }
   [[nodiscard]] bool lost() const {
     const std::scoped_lock lock(mutex_);
@@ -101,6 +107,7 @@ class StorageTrouble {
   Error error_{};
   bool spoiled_ = false;
   bool lost_ = false;
+  bool resident_ = false;
   bool frozen_ = false;
   size_t stuck_count_ = 0;
 };
@@ -163,7 +170,7 @@ class TroubledStorage final : public CacheStorage {
       return real_->ReadData(offset, out);
     }
     bool ReadDataNow(uint64_t offset, std::span<std::byte> out) override {
-      if (trouble_->frozen() || trouble_->lost() || (was_there_ && trouble_->spoiled()))
+      if (trouble_->frozen() || !trouble_->resident() || (was_there_ && trouble_->spoiled()))
         return false;
       return trouble_->Pass() && real_->ReadDataNow(offset, out);
     }
@@ -195,10 +202,10 @@ class TroubledStorage final : public CacheStorage {
       RETURN_IF_ERROR(trouble_->Pass());
       return real_->Sync();
     }
-    Result<> ConfirmWritten(uint64_t offset, uint64_t size_bytes) override {
+    Result<> ConfirmWritten() override {
       RETURN_IF_ERROR(trouble_->Pass());
       if (trouble_->lost() && !was_told_.exchange(true)) return trouble_->TellLost();
-      return real_->ConfirmWritten(offset, size_bytes);
+      return real_->ConfirmWritten();
     }
     void DropPages() override { real_->DropPages(); }
     [[nodiscard]] int data_fd() const override { return real_->data_fd(); }
