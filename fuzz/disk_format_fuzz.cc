@@ -128,7 +128,7 @@ void CheckRead(shoal::CacheVolume& volume, const shoal::CacheVolume::Use& use,
                shoal::ByteRange range, const Bytes& content, shoal::Deadline deadline) {
   const auto expected = std::span(content).subspan(range.offset, range.length);
   Bytes now(range.length);
-  if (shoal::CacheVolume::ReadNow(*use, range.offset, now))
+  if (volume.ReadNow(*use, range.offset, now))
     Require(std::ranges::equal(now, expected));
   const auto chunk = volume.Read(use, range, deadline);
   if (chunk != nullptr) Require(std::ranges::equal(chunk->span(), expected));
