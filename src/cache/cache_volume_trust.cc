@@ -3,11 +3,10 @@
 // A write ends when the kernel has taken the bytes; whether the medium took them shows later, as
 // an error that the kernel keeps. Until then the kernel's own pages are right; when it has given
 // them up, what is read is whatever the medium has. So bytes are believed only as long as no such
-// error is known: it is asked for whenever bytes come from the medium that were written, or first
-// read, since the last sync went well; and there is a sync every half a minute while there is
+// error is known: it is asked for whenever an object is read that was written, or first looked
+// at, since the last sync went well; and there is a sync every half a minute while there is
 // something to write. After an error nothing is believed any more, and everything is compared
 // with its checksum when it is next read from the medium.
-#include <algorithm>
 #include <vector>
 
 #include "base/log.h"
@@ -48,8 +47,7 @@ void CacheVolume::Distrust() {
   std::vector<std::shared_ptr<CachedObject>> kept;  // files are closed after the lock
   {
     const std::scoped_lock lock(mutex_);
-    if (!scanned_) return;  // nothing was believed yet
-    lost_writes_ = true;
+    if (scanned_) lost_writes_ = true;  // before, nothing was written
     index_.ForgetVerified();
     scrubbed_.reset();
     for (auto& [name, object] : objects_) {
