@@ -1,22 +1,18 @@
 #include "app/doctor_command.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "app/doctor_checks.h"
+#include "app/keeper_socket.h"
 #include "app/mount_source.h"
 #include "base/exit_status.h"
-#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "cli/admin_client.h"
 #include "control/runtime_directory.h"
@@ -29,25 +25,10 @@ using Severity = Finding::Severity;
 
 constexpr std::string_view kWords[] = {"ok", "note", "BAD"};
 
-// Whether nobody listens where the keeper of a mount does (keeper_socket.h). Nothing is asked: one
-// that is at work answers when it is done.
-bool IsAbandoned(const std::string& directory) {
-  const FileDescriptor folder(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid()) return errno == ENOENT;
-  const FileDescriptor end(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  *fmt::format_to_n(address.sun_path, sizeof(address.sun_path) - 1, "/proc/self/fd/{}/keeper.sock",
-                    folder.get())
-       .out = '\0';
-  return connect(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
-         (errno == ENOENT || errno == ECONNREFUSED);
-}
-
 std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock& clock) {
   const std::string subject = "mount " + log::Printable(mount_point);
   const std::string directory = StateDirectory(mount_point);
-  if (IsAbandoned(directory)) {
+  if (!IsKept(directory)) {
     const auto mounts = MountsAt(mount_point);
     const std::string type = mounts && !mounts->empty() ? mounts->back().type : "";
     const bool is_ours = type == "fuse.shoal" || type == "fuse.alinas" ||

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/file_descriptor.h"
+
 namespace shoal {
 namespace {
 
@@ -48,6 +50,18 @@ bool IsRoot(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == 0;
 }
 
+// kNotFound: nobody listens there.
+Result<FileDescriptor> Connect(const std::string& directory, int flags) {
+  const FileDescriptor folder(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return FailSystem(directory);
+  FileDescriptor end(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+  const sockaddr_un address = AddressIn(folder.get());
+  if (!end.valid() ||
+      connect(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return FailSystem(directory + "/keeper.sock");
+  return end;
+}
+
 }  // namespace
 
 Result<int> ListenForQuestions(const std::string& directory) {
@@ -80,6 +94,11 @@ Question TakeQuestion(int listening_fd) {
   return question;
 }
 
+bool IsKept(const std::string& directory) {
+  const auto connection = Connect(directory, SOCK_NONBLOCK);
+  return connection || connection.error().code != Errc::kNotFound;
+}
+
 void Answer(const Question& question, std::string_view reason) {
   if (question.fd < 0) return;
   // The first byte keeps an empty reason from looking like an end.
@@ -89,26 +108,13 @@ void Answer(const Question& question, std::string_view reason) {
 }
 
 Result<> AskKeeper(const std::string& directory, std::string_view word) {
-  const int directory_fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory_fd < 0) return FailSystem(directory);
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  const sockaddr_un address = AddressIn(directory_fd);
-  const bool connected =
-      fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  const int error = errno;
-  close(directory_fd);
-  errno = error;
-  if (!connected) {
-    if (fd >= 0) close(fd);
-    errno = error;
-    return FailSystem(directory + "/keeper.sock");
-  }
+  ASSIGN_OR_RETURN(const FileDescriptor connection, Connect(directory, /*flags=*/0));
+  const int fd = connection.get();
   LimitWaits(fd, kAnswerSecondsMax);
   std::string answer(kAnswerBytesMax, '\0');
   ssize_t length = -1;
   if (send(fd, word.data(), word.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(word.size()))
     length = recv(fd, answer.data(), answer.size(), 0);
-  close(fd);
   if (length <= 0)
     return Fail(Errc::kUnreachable, "the keeper of the mount did not answer; its log may say why");
   answer.resize(static_cast<size_t>(length));

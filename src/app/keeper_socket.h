@@ -27,6 +27,9 @@ Question TakeQuestion(int listening_fd);
 // The empty reason says that it was done.
 void Answer(const Question& question, std::string_view reason);
 
+// Whether somebody listens there. Asks nothing, and so does not wait for one that is at work.
+bool IsKept(const std::string& directory);
+
 // The other end. Waits for the answer. kNotFound: nobody keeps that mount; kUnreachable: the
 // keeper has no time, or ended; kInvalid: its reason.
 Result<> AskKeeper(const std::string& directory, std::string_view word);

@@ -1,6 +1,5 @@
 #include "app/mount_words.h"
 
-#include <fmt/format.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -76,23 +75,6 @@ std::vector<std::string> WordsNotInForce(const std::vector<std::string>& words,
     flags = changed;
   }
   return changing;
-}
-
-std::string ShownWords(std::string_view mountinfo, std::string_view mount_point) {
-  std::string escaped;
-  for (const char c : mount_point)
-    if (std::string_view(" \t\n\\").find(c) != std::string_view::npos)
-      escaped += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
-    else
-      escaped += c;
-  std::string shown;
-  while (!mountinfo.empty()) {
-    // ID, parent, device, root, mount point, words.
-    std::string_view line = Take(mountinfo, '\n');
-    for (int field = 0; field < 4; ++field) Take(line, ' ');
-    if (Take(line, ' ') == escaped) shown = Take(line, ' ');
-  }
-  return shown;
 }
 
 std::span<const MountWord> MountWords() {

@@ -19,13 +19,10 @@ struct MountWord {
 // In the order of the manual page. Constant for the life of the process.
 std::span<const MountWord> MountWords();
 
-// Of words for the kernel, in their order, those that change what a mount is that mountinfo(5)
-// shows with `shown`: "ro,nosuid,nodev,relatime". Pure.
+// Of words for the kernel, in their order, those that change what a mount is that has
+// `shown` (MountEntry::words). Pure.
 std::vector<std::string> WordsNotInForce(const std::vector<std::string>& words,
                                          std::string_view shown);
-
-// What the text of a mountinfo shows of the mount on top at an absolute path; "" for none. Pure.
-std::string ShownWords(std::string_view mountinfo, std::string_view mount_point);
 
 // "x-systemd.automount", "comment=...", "user=...": for programs that read fstab, with or
 // without a value.

@@ -22,7 +22,7 @@
 #include "app/option_list.h"
 #include "base/exit_status.h"
 #include "base/log.h"
-#include "base/read_text.h"
+#include "fuse/mount_table.h"
 
 namespace shoal {
 namespace {
@@ -317,8 +317,8 @@ bool IsRemount(const std::vector<std::string>& options) {
 int RunRemount(std::string_view name, const std::string& mount_point,
                const std::vector<std::string>& options) {
   const auto resolved = ResolveMountPoint(mount_point);
-  const std::string shown =
-      resolved ? ShownWords(ReadText("/proc/self/mountinfo"), *resolved) : std::string();
+  const auto mounts = resolved ? MountsAt(*resolved) : tl::unexpected(resolved.error());
+  const std::string shown = mounts && !mounts->empty() ? mounts->back().words : "";
   std::vector<std::string> typed;
   std::vector<std::string> words;
   for (const std::string& argument : options) {

@@ -67,15 +67,6 @@ TEST(RemountWords, OnlyThoseThatChangeWhatTheKernelShowsAreLeft) {
   EXPECT_THAT(WordsNotInForce({"relatime"}, "ro,noatime"), ElementsAre("relatime"));
 }
 
-TEST(RemountWords, ThoseShownAreOfTheMountOnTop) {
-  const std::string table =
-      "1 0 0:1 / / rw,relatime - ext4 /dev/a rw\n"
-      "2 1 0:2 / /mnt/a\\040b ro,noatime shared:1 - fuse.shoal x ro\n"
-      "3 2 0:3 / /mnt/a\\040b ro,noexec - fuse.shoal y ro\n";
-  EXPECT_EQ(ShownWords(table, "/mnt/a b"), "ro,noexec");
-  EXPECT_EQ(ShownWords(table, "/mnt"), "");
-}
-
 TEST(IsRemount, OnlyTheWordItselfIsOne) {
   EXPECT_TRUE(IsRemount({"ro,remount"}));
   EXPECT_TRUE(IsRemount({"ro", "remount,x=1"}));

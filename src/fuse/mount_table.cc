@@ -38,8 +38,8 @@ std::vector<MountEntry> ParseMountInfo(std::string_view text) {
     size_t dash = 6;  // after a varying number of optional fields
     while (dash < fields.size() && fields[dash] != "-") ++dash;
     if (dash + 2 >= fields.size()) continue;
-    mounts.push_back(
-        {Decode(fields[4]), Decode(fields[dash + 1]), Decode(fields[dash + 2]), fields[2]});
+    mounts.push_back({Decode(fields[4]), Decode(fields[dash + 1]), Decode(fields[dash + 2]),
+                      fields[2], fields[5]});
   }
   return mounts;
 }

@@ -15,6 +15,7 @@ struct MountEntry {
   std::string type;         // with its subtype, e.g. fuse.shoal
   std::string source;       // decoded
   std::string device;       // "MAJOR:MINOR"
+  std::string words{};      // of mount(8), for the kernel: "ro,nosuid,nodev,relatime"
 
   friend bool operator==(const MountEntry&, const MountEntry&) = default;
 };

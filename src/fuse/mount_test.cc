@@ -19,8 +19,8 @@ TEST(MountInfo, IsReadWithOptionalFieldsAndOctalEscapes) {
       "too short\n"
       "1 2 3:4 / /no/dash rw master:1\n");
   const std::vector<MountEntry> expected = {
-      {"/mnt/with space", "ext3", "/dev/root", "98:0"},
-      {"/mnt/b\\s", "fuse.shoal", "bucket\tx:/", "0:47"},
+      {"/mnt/with space", "ext3", "/dev/root", "98:0", "rw,noatime"},
+      {"/mnt/b\\s", "fuse.shoal", "bucket\tx:/", "0:47", "rw,nosuid"},
   };
   EXPECT_EQ(mounts, expected);
 }
