@@ -1,71 +1,25 @@
 #include "app/cache_places.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
-#include <climits>
 #include <filesystem>
 #include <future>
-#include <list>
 #include <map>
-#include <memory>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/resolve_links.h"
 #include "cache/directory_list.h"
 
 namespace shoal {
 namespace {
 
 constexpr std::chrono::seconds kAnswerMax{1};
-constexpr int kLinksMax = 40;  // as the kernel
-
-bool IsIn(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory + "/");
-}
-
-std::list<std::string> PartsOf(std::string_view path) {
-  std::list<std::string> parts;
-  while (!path.empty()) {
-    const size_t slash = std::min(path.find('/'), path.size());
-    if (slash > 0) parts.emplace_back(path.substr(0, slash));
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  return parts;
-}
-
-// Where it leads. Not realpath(3), which would look into the mount.
-std::string Resolve(const std::string& path, const std::string& mount_point) {
-  std::list<std::string> rest = PartsOf(path);
-  std::string done;
-  for (int links = 0; !rest.empty();) {
-    const std::string part = std::move(rest.front());
-    rest.pop_front();
-    if (part == ".") continue;
-    if (part == "..") {
-      done.erase(std::min(done.rfind('/'), done.size()));
-      continue;
-    }
-    const std::string next = done + "/" + part;
-    std::array<char, PATH_MAX> target{};
-    const ssize_t length =
-        IsIn(next, mount_point) ? -1 : readlink(next.c_str(), target.data(), target.size());
-    if (length < 0 || ++links > kLinksMax) {  // no link, or it does not matter here
-      done = next;
-      continue;
-    }
-    if (target.front() == '/') done.clear();
-    rest.splice(rest.begin(), PartsOf({target.data(), static_cast<size_t>(length)}));
-  }
-  return done;
-}
 
 std::future<std::string> BeginToResolve(const std::string& path, const std::string& mount_point) {
-  std::packaged_task<std::string()> task(
-      [path, mount_point] { return Resolve(path, mount_point); });
+  std::packaged_task<std::string()> task([path, mount_point] {
+    return ResolveLinks(path, [&](const std::string& at) { return at == mount_point; });
+  });
   std::future<std::string> resolved = task.get_future();
   std::thread(std::move(task)).detach();  // nothing ends a call that hangs
   return resolved;

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <cctype>
-#include <deque>
 #include <filesystem>
 #include <system_error>
 
 #include "base/bytes.h"
 #include "base/read_text.h"
+#include "base/resolve_links.h"
 #include "control/runtime_directory.h"
 #include "fuse/mount_table.h"
 
@@ -17,7 +17,6 @@ namespace {
 
 constexpr size_t kAnswerBytesMax = 64 * kMiB;
 constexpr std::string_view kFuseType = "fuse.";
-constexpr int kLinksMax = 40;  // as the kernel has it
 // Longer than anything the port waits for.
 constexpr Duration kWaitMax = std::chrono::seconds(40);
 
@@ -52,44 +51,16 @@ Result<std::string> ReadToken(const std::string& file) {
   return token;
 }
 
-// Links are followed as far as a mount like ours, which is not asked: a dead one would hang.
-Result<std::filesystem::path> ResolvedUpToAMount(const std::string& path) {
-  const std::filesystem::path whole = std::filesystem::absolute(path);
-  std::deque<std::filesystem::path> rest(whole.begin(), whole.end());
-  std::filesystem::path resolved = "/";
-  int link_count = 0;
-  while (!rest.empty()) {
-    const std::filesystem::path part = std::move(rest.front());
-    rest.pop_front();
-    if (part == "/" || part.empty() || part == ".") continue;
-    if (part == "..") {
-      resolved = resolved.parent_path();
-      continue;
-    }
-    const std::filesystem::path next = resolved / part;
-    ASSIGN_OR_RETURN(const auto mounts, MountsAt(next.string()));
-    if (!mounts.empty() && mounts.back().type.starts_with(kFuseType)) {
-      resolved = next;
-      for (const auto& below : rest) resolved /= below;
-      return resolved.lexically_normal();
-    }
-    std::error_code fault;
-    const auto target = std::filesystem::read_symlink(next, fault);
-    if (fault || ++link_count > kLinksMax) {  // most often because it is none
-      resolved = next;
-      continue;
-    }
-    if (target.is_absolute()) resolved = "/";
-    rest.insert(rest.begin(), target.begin(), target.end());
-  }
-  return resolved;
+// One that does not answer is not to be asked.
+bool IsMountLikeOurs(const std::string& path) {
+  const auto mounts = MountsAt(path);
+  return mounts && !mounts->empty() && mounts->back().type.starts_with(kFuseType);
 }
 
 }  // namespace
 
 Result<PathInMount> FindMountOf(const std::string& path) {
-  ASSIGN_OR_RETURN(std::filesystem::path at, ResolvedUpToAMount(path));
-  if (at.filename().empty() && at.has_relative_path()) at = at.parent_path();
+  std::filesystem::path at = ResolveLinks(std::filesystem::absolute(path), &IsMountLikeOurs);
   const std::filesystem::path wanted = at;
   while (true) {
     ASSIGN_OR_RETURN(const auto mounts, MountsAt(at.string()));
