@@ -181,29 +181,37 @@ TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
   }
 }
 
-// The kernel tells of a loss once; whoever still uses what was put aside hears nothing.
 TEST_F(FailingMediumTest, WhatWasPutAsideIsNotBelievedByWhoStillUsesIt) {
   Mount();
   const ObjectVersion object = Object(kMiB);
   Keep(object);
+  const fs::path file = Files(".data").at(0);
+  Mount();
   const auto user = tier_->Open(object);
-  for (const fs::path& file : Files(".data")) FlipByte(file, 5000);
-  Trouble().LoseWrites();
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Reads(*user, object, {0, kMiB})) << i;
+  EXPECT_TRUE(Reads(*user, object, {0, kMiB / 2}));
+  FlipByte(file, 5000);  // where it was compared
+  FlipByte(file, kMiB - 5000);
+  EXPECT_TRUE(Eventually([&] {
+    EXPECT_TRUE(Reads(*user, object, {kMiB / 2, kMiB / 2}));
+    return Volume().metrics().put_aside.Value() == 1;
+  }));
+  EXPECT_TRUE(Reads(*user, object, {0, kMiB / 2}));
 }
 
 TEST_F(FailingMediumTest, AfterALossEverythingIsComparedAnew) {
   Mount();
   const ObjectVersion object = Object(kMiB);
+  const ObjectVersion closed = Object(kMiB, "closed");
   const ObjectVersion sound = Object(kMiB, "sound");
   Keep(object);
-  const fs::path file = Files(".data").at(0);
+  Keep(closed);
+  const std::vector<fs::path> damaged = Files(".data");
   Keep(sound);
   const auto open_all_along = tier_->Open(object);
   Trouble().LoseWrites();
   clock_.Advance(std::chrono::seconds(31));
   while (Volume().usable()) std::this_thread::yield();
-  FlipByte(file, 5000);
+  for (const fs::path& file : damaged) FlipByte(file, 5000);
   Trouble().EndFailing();
   clock_.Advance(std::chrono::minutes(2));
   while (!Volume().usable()) std::this_thread::yield();
@@ -211,8 +219,9 @@ TEST_F(FailingMediumTest, AfterALossEverythingIsComparedAnew) {
   EXPECT_TRUE(Reads(sound, {0, kMiB}));
   EXPECT_EQ(origin_.fetch_count(), before) << "it is sound";
   EXPECT_TRUE(Eventually([&] {
+    EXPECT_TRUE(Reads(closed, {0, kMiB}));
     EXPECT_TRUE(Reads(*open_all_along, object, {0, kMiB}));
-    return Volume().metrics().put_aside.Value() == 1;
+    return Volume().metrics().put_aside.Value() == 2;
   }));
 }
 
