@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +31,9 @@ constexpr uint64_t kUnsubmittedBytesMax = 256 * 1024;
 constexpr uint64_t kStopTag = ~uint64_t{0};
 constexpr uint64_t kAnswersTag = kStopTag - 1;
 constexpr uint64_t kTeardownTag = kStopTag - 2;
-constexpr uint32_t kTagCount = 3;
+constexpr uint64_t kTrackedTag = kStopTag - 3;
+constexpr uint32_t kTagCount = 4;
+constexpr uint64_t kFirstTag = kTrackedTag;
 
 // A ring goes within a few milliseconds; nothing depends on it but requests that come then.
 constexpr int kTeardownWaitMs = 1000;
@@ -66,6 +69,10 @@ Result<std::unique_ptr<RingQueue>> RingQueue::Make(const RingQueueOptions& optio
       error != 0)
     return tl::unexpected(FailSystem("io_uring_setup", -error).error());
   queue->has_ring_ = true;
+  io_uring_params idle{};
+  queue->idle_ring_ = FileDescriptor(static_cast<int>(syscall(SYS_io_uring_setup, 1, &idle)));
+  if (!queue->idle_ring_.valid())
+    return tl::unexpected(FailSystem("io_uring_setup", errno).error());
   io_uring_ring_dontfork(&queue->ring_);  // a child would keep it from going
   queue->answers_fd_ = eventfd(0, EFD_CLOEXEC);
   if (queue->answers_fd_ < 0) return tl::unexpected(FailSystem("eventfd", errno).error());
@@ -83,6 +90,7 @@ void RingQueue::PinThread() const {
 void RingQueue::Register(bool beside_another) {
   thread_ = std::this_thread::get_id();
   PinThread();
+  BeTracked();
   WatchAnswers();
   // Those with a request become ours as well. But some are needed for what comes now.
   uint32_t left_count = 0;
@@ -286,6 +294,17 @@ void RingQueue::WatchAnswers() {
   sqe.user_data = kAnswersTag;
 }
 
+// A task that dies is given requests until its rings are gone, some milliseconds later, and Linux
+// ends each of those with ECANCELED, or never. But one that has a request on a file of io_uring
+// cancels what its own rings hold first of all, when it can still take what is on its way: such
+// requests are *tracked*, lest rings keep each other (6.18, do_exit in kernel/exit.c,
+// io_uring_cancel_generic in io_uring/). So there is one, on a ring where nothing happens.
+void RingQueue::BeTracked() {
+  io_uring_sqe& sqe = NextSqe();
+  io_uring_prep_poll_add(&sqe, idle_ring_.get(), POLLIN);
+  sqe.user_data = kTrackedTag;
+}
+
 void RingQueue::WatchTeardown() {
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) return;
@@ -349,7 +368,7 @@ uint32_t RingQueue::HandleCompletions() {
     ++count;
     if (cqe->user_data == kAnswersTag) {
       WatchAnswers();
-    } else if (cqe->user_data != kStopTag && cqe->user_data != kTeardownTag) {
+    } else if (cqe->user_data < kFirstTag) {
       ++entry_count;
       HandleEntry(entries_[cqe->user_data], cqe->res);
     }

@@ -12,8 +12,8 @@
 //                             killed
 //   the second: Serve         answers what it finds in the entries of the first, too
 //
-// One that died without this left its requests in its entries as well, but for those that the
-// kernel was about to give it: these fail with ECANCELED.
+// One that died without this left its requests in its entries as well: dying, it takes what the
+// kernel was about to give it (BeTracked), and what comes later waits in the kernel.
 //
 // Only the queue's own thread touches its ring. Others write their answer into the entry and
 // hand it over.
@@ -31,6 +31,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "base/result.h"
 #include "fuse/ring_entry.h"
 #include "fuse/ring_memory.h"
@@ -79,6 +80,7 @@ class RingQueue {
   RingQueue(const RingQueueOptions& options, int device_fd, RingMemory& memory);
 
   void PinThread() const;
+  void BeTracked();
   void Adopt();
   void RegisterEntry(RingEntry& entry);
   void Disown(RingEntry& entry);
@@ -125,6 +127,7 @@ class RingQueue {
   // Of the queue's thread, but for set-up.
   io_uring ring_{};
   bool has_ring_ = false;
+  FileDescriptor idle_ring_;
   int teardown_fd_ = -1;  // the writing end of a pipe whose reading end the ring alone holds
   std::deque<RingEntry> entries_;  // all that are in the memory
   std::thread::id thread_;
