@@ -239,7 +239,7 @@ Finding CheckIoUring(std::string_view release, bool switched_on) {
                 "small random reads are some times quicker from Linux 6.14 on");
   if (!switched_on)
     return Note("io_uring", "switched off for FUSE",
-                "mounting as root with transport=io_uring switches it on");
+                "mounting as root switches it on");
   return Good("io_uring", "switched on for FUSE");
 }
 

@@ -117,10 +117,10 @@ class Keeper {
     // Kept here the memory cache outlives its worker. Without, each worker makes its own.
     if (Result<FileDescriptor> medium = MakeMemoryMedium()) medium_ = *std::move(medium);
     memory_->SetRecoveryLimit(plan_.options.command.recovery_limit_seconds);
-    if (plan_.options.session.transport == "io_uring") {
+    if (plan_.options.session.transport != "dev") {
       const auto enabled = EnableIoUring();
       if (!enabled && enabled.error().code != Errc::kUnsupported)
-        log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
+        log::Info("FUSE over io_uring stays as it is: {}", enabled.error().detail);
       ASSIGN_OR_RETURN(const int rings_fd, RingMemory::MakeFile());
       rings_ = FileDescriptor(rings_fd);
     }

@@ -81,7 +81,7 @@ TEST(MemoryPlan, WhatFitsIsLeftAlone) {
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({400 * kMiB, "the machine"}, options));
-  EXPECT_EQ(options.read.memory_mib, 106);  // 400 - 64 - 100 - 2 * 64 - 2000 / 1000
+  EXPECT_EQ(options.read.memory_mib, 82);  // 400 - 64 - 24 - 100 - 2 * 64 - 2000 / 1000
   EXPECT_EQ(MemoryNeededBytes(options), 400 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
@@ -90,18 +90,30 @@ TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({300 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.read.memory_mib, 16);
-  EXPECT_EQ(options.cache.write_queue_mib, 59);  // half of 300 - 64 - 100 - 16 - 2000 / 1000
+  EXPECT_EQ(options.cache.write_queue_mib, 47);  // half of 300 - 64 - 24 - 100 - 16 - 2000 / 1000
   EXPECT_LE(MemoryNeededBytes(options), 300 * kMiB);
   EXPECT_EQ(options.notices.size(), 2);
   options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({120 * kMiB, "the control group /job"}, options));
+  ASSERT_TRUE(FitIntoMemory({144 * kMiB, "the control group /job"}, options));
   EXPECT_EQ(options.cache.write_queue_mib, 8);
   EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
-  EXPECT_EQ(MemoryNeededBytes(options), 120 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 144 * kMiB);
   ASSERT_EQ(options.notices.size(), 3);
   EXPECT_EQ(options.notices.back().text,
             "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
-            "allows 120 MiB");
+            "allows 144 MiB");
+}
+
+TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {
+  MountOptions options;
+  ASSERT_TRUE(FitIntoMemory({96 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.session.transport, "dev");
+  EXPECT_EQ(options.notices.back().text,
+            "transport: dev instead of auto, as the machine allows 96 MiB");
+  options = {};
+  options.session.transport = "io_uring";
+  ASSERT_TRUE(FitIntoMemory({96 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.session.transport, "io_uring");
 }
 
 TEST(MemoryPlan, AListingCacheThatIsTooLargeIsMadeSmaller) {

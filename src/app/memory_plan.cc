@@ -19,6 +19,7 @@ constexpr uint64_t kProgramMibMin = 32;
 // EFC states a thousandth of the capacity for the index; ours needs less.
 constexpr uint64_t kIndexShare = 1000;
 constexpr uint64_t kMetadataCacheMib = 256;
+constexpr uint64_t kRingsMib = 24;  // answers that stay in their entries, at most
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
@@ -35,6 +36,11 @@ uint64_t MemoryMib(const CacheOptions& cache) {
 
 uint64_t ListingMib(const FileSystemOptions& names) {
   return names.directory_cache ? names.directory_cache_size_bytes_max / kMiB : 0;
+}
+
+// With `auto` there is /dev/fuse instead.
+uint64_t RingsMib(const MountOptions& options) {
+  return options.session.transport == "dev" ? 0 : kRingsMib;
 }
 
 // What an option asks for that cannot be less.
@@ -59,7 +65,7 @@ std::vector<Fixed> FixedOf(const MountOptions& options) {
 
 uint64_t NeededMib(const MountOptions& options) {
   uint64_t mib =
-      kProgramMib + options.read.memory_mib + ListingMib(options.file_system) +
+      kProgramMib + RingsMib(options) + options.read.memory_mib + ListingMib(options.file_system) +
       DirectoryCount(options.cache) * (options.cache.write_queue_mib - kWriteQueueMibMin);
   for (const Fixed& fixed : FixedOf(options)) mib += fixed.mib;
   return mib;
@@ -117,6 +123,14 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
   if (const uint64_t now_mib = reduce(listing_mib, kListingMibMin, 1); now_mib != listing_mib) {
     uint64_t& bytes = options.file_system.directory_cache_size_bytes_max;
     bytes = say("g_readdircache_MaxSize", now_mib * kMiB, bytes);
+  }
+  if (excess_mib > 0 && options.session.transport == "auto") {
+    options.session.transport = "dev";
+    excess_mib -= std::min(excess_mib, kRingsMib);
+    options.notices.push_back(
+        {.is_warning = true,
+         .text = fmt::format("transport: dev instead of auto, as {} allows {} MiB", limit.whose,
+                             limit_mib)});
   }
   if (excess_mib <= kProgramMib - kProgramMibMin) return {};
   return tl::unexpected(

@@ -23,6 +23,8 @@ std::string WhyNoIoUring() {
 }
 
 Result<> EnableIoUring() {
+  std::string value;
+  if (std::getline(std::ifstream(kSwitchPath), value) && value.starts_with('Y')) return {};
   const int fd = open(kSwitchPath, O_WRONLY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT)
     return Fail(Errc::kUnsupported, "the kernel has no FUSE over io_uring");

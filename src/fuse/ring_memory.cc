@@ -14,7 +14,7 @@ namespace shoal {
 namespace {
 
 // Another one wherever what lies in the memory comes to mean something else.
-constexpr uint64_t kMagic = 0x31474E49524C4853;  // "SHLRING1"
+constexpr uint64_t kMagic = 0x32474E49524C4853;  // "SHLRING2"
 constexpr size_t kHeadBytes = 4096;
 
 // Below what mmap(2) gives out from the top, with room for 400 GiB of it; within what the
@@ -26,9 +26,20 @@ auto FailSystem(const char* what) {
               std::string("memory for the rings: ") + what + ": " + std::strerror(errno));
 }
 
+size_t EntryCount(const RingGeometry& geometry) {
+  return size_t{geometry.queue_count} * geometry.entry_count;
+}
+
+// Of the head and the table of owners.
+size_t FrontBytes(const RingGeometry& geometry) {
+  const size_t table_bytes = EntryCount(geometry) * sizeof(std::atomic<uint64_t>);
+  return kHeadBytes +
+         (table_bytes + RingEntryPage::kBytes - 1) / RingEntryPage::kBytes * RingEntryPage::kBytes;
+}
+
 size_t BytesOf(const RingGeometry& geometry) {
-  return kHeadBytes + size_t{geometry.queue_count} * geometry.entry_count *
-                          (RingEntryPage::kBytes + geometry.payload_bytes);
+  return FrontBytes(geometry) +
+         EntryCount(geometry) * (RingEntryPage::kBytes + geometry.payload_bytes);
 }
 
 }  // namespace
@@ -99,7 +110,13 @@ const RingGeometry& RingMemory::geometry() const {
 
 std::byte* RingMemory::entry_memory(uint32_t queue, uint32_t entry) const {
   const size_t index = size_t{queue} * geometry().entry_count + entry;
-  return memory_ + kHeadBytes + index * (RingEntryPage::kBytes + geometry().payload_bytes);
+  return memory_ + FrontBytes(geometry()) +
+         index * (RingEntryPage::kBytes + geometry().payload_bytes);
+}
+
+std::atomic<uint64_t>& RingMemory::owner(uint32_t queue, uint32_t entry) const {
+  auto* const table = reinterpret_cast<std::atomic<uint64_t>*>(memory_ + kHeadBytes);
+  return table[size_t{queue} * geometry().entry_count + entry];
 }
 
 RingEntryPage& RingMemory::page(uint32_t queue, uint32_t entry) const {

@@ -27,7 +27,6 @@ struct RingEntryPage {
   static constexpr size_t kMessageHeadBytesMax = sizeof(fuse_in_header) + 128;
 
   RingHeader kernel;
-  std::atomic<uint64_t> owner;  // the turn (RingMemory::turn) it was registered in; 0: none
   // Of the request that is here: an answer overwrites its header, and what it brought.
   std::atomic<uint64_t> saved_id;  // whose copy the next three are; written last
   fuse_in_header saved_header;
@@ -64,6 +63,9 @@ class RingMemory {
   [[nodiscard]] RingEntryPage& page(uint32_t queue, uint32_t entry) const;
   // Directly behind the page.
   [[nodiscard]] std::byte* payload(uint32_t queue, uint32_t entry) const;
+  // The turn it was registered in; 0: nobody has it, and nothing is left in it. Apart from the
+  // pages, so that those of entries that nobody needs are never touched.
+  [[nodiscard]] std::atomic<uint64_t>& owner(uint32_t queue, uint32_t entry) const;
 
   // Counts who mapped it; this process's number.
   [[nodiscard]] uint64_t turn() const { return turn_; }

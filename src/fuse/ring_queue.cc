@@ -27,6 +27,11 @@ constexpr size_t kInputRoomBytes = kInputBytesMax + 4096;
 // With so much copied, the reader of the first answer should not wait for the last.
 constexpr uint64_t kUnsubmittedBytesMax = 256 * 1024;
 
+// Answers that take longer to copy than a thread to move, and how many of them in a row begin a
+// stream.
+constexpr uint64_t kLargeAnswerBytes = 256 * 1024;
+constexpr uint32_t kStreamAnswers = 8;
+
 // user_data of what is not an entry.
 constexpr uint64_t kStopTag = ~uint64_t{0};
 constexpr uint64_t kAnswersTag = kStopTag - 1;
@@ -79,28 +84,43 @@ Result<std::unique_ptr<RingQueue>> RingQueue::Make(const RingQueueOptions& optio
   return queue;
 }
 
-void RingQueue::PinThread() const {
-  pthread_setname_np(pthread_self(), ("fuse-ring-" + std::to_string(options_.queue_id)).c_str());
+void RingQueue::PinThread() {
   cpu_set_t cpu;
   CPU_ZERO(&cpu);
   CPU_SET(options_.queue_id, &cpu);
   sched_setaffinity(0, sizeof(cpu), &cpu);  // fails for a CPU that is off: then it has no requests
+  is_pinned_ = true;
+}
+
+// Beside the reader is the best place to answer what is small: nothing has to wake another
+// processor. A stream is copied while its reader looks at what came before, so that both on one
+// processor are slower, by a seventh.
+void RingQueue::ChoosePlace(uint64_t answer_bytes) {
+  large_in_a_row_ = answer_bytes >= kLargeAnswerBytes ? large_in_a_row_ + 1 : 0;
+  if (is_pinned_ && large_in_a_row_ == kStreamAnswers) {
+    sched_setaffinity(0, sizeof(allowed_cpus_), &allowed_cpus_);
+    is_pinned_ = false;
+  } else if (!is_pinned_ && large_in_a_row_ == 0) {
+    PinThread();
+  }
 }
 
 void RingQueue::Register(bool beside_another) {
   thread_ = std::this_thread::get_id();
+  pthread_setname_np(pthread_self(), ("fuse-ring-" + std::to_string(options_.queue_id)).c_str());
+  sched_getaffinity(0, sizeof(allowed_cpus_), &allowed_cpus_);
   PinThread();
   BeTracked();
   WatchAnswers();
   // Those with a request become ours as well. But some are needed for what comes now.
   uint32_t left_count = 0;
-  for (const RingEntry& entry : entries_) left_count += entry.left() != RingEntry::Left::kNothing;
+  for (const RingEntry& entry : entries_) left_count += LeftIn(entry) != RingEntry::Left::kNothing;
   const uint32_t count =
       std::max(options_.depth - std::min(options_.depth, left_count), options_.depth / 8);
   for (RingEntry& entry : entries_) {
     if (kernel_count_ == count) break;
-    const bool is_taken = beside_another && entry.page().owner.load() == memory_.serving_turn();
-    if (!is_taken && entry.left() == RingEntry::Left::kNothing) RegisterEntry(entry);
+    const bool is_taken = beside_another && OwnerOf(entry).load() == memory_.serving_turn();
+    if (!is_taken && LeftIn(entry) == RingEntry::Left::kNothing) RegisterEntry(entry);
   }
   io_uring_submit(&ring_);
 }
@@ -135,22 +155,30 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
   return outcome_;
 }
 
+std::atomic<uint64_t>& RingQueue::OwnerOf(const RingEntry& entry) {
+  return memory_.owner(options_.queue_id, entry.index);
+}
+
+RingEntry::Left RingQueue::LeftIn(const RingEntry& entry) {
+  return OwnerOf(entry).load() == 0 ? RingEntry::Left::kNothing : entry.left();
+}
+
 // After the one before is gone: nobody writes into its entries any more.
 void RingQueue::Adopt() {
   for (RingEntry& entry : entries_) {
-    if (entry.page().owner.load() == memory_.turn()) continue;
-    switch (entry.left()) {
+    if (OwnerOf(entry).load() == memory_.turn()) continue;
+    switch (LeftIn(entry)) {
       case RingEntry::Left::kNothing:
         Disown(entry);
         break;
       case RingEntry::Left::kAnswer:  // the kernel may have it: then it does not know the id
-        entry.page().owner.store(memory_.turn());
+        OwnerOf(entry).store(memory_.turn());
         ++ours_count_;
         entry.TakeAnswer();
         Commit(entry);
         break;
       case RingEntry::Left::kRequest:
-        entry.page().owner.store(memory_.turn());
+        OwnerOf(entry).store(memory_.turn());
         ReceiveRequest(entry, /*again=*/true);
         break;
     }
@@ -252,7 +280,7 @@ io_uring_sqe& RingQueue::PrepareCommand(RingEntry& entry, uint32_t command) {
 
 // What its process has left in memory is in nobody's account.
 void RingQueue::Disown(RingEntry& entry) {
-  const uint64_t owner = entry.page().owner.exchange(0);
+  const uint64_t owner = OwnerOf(entry).exchange(0);
   if (owner != 0 && owner != memory_.turn()) RemovePages(entry);
 }
 
@@ -263,7 +291,7 @@ void RingQueue::RemovePages(RingEntry& entry) {
 
 void RingQueue::RegisterEntry(RingEntry& entry) {
   Disown(entry);
-  entry.page().owner.store(memory_.turn());
+  OwnerOf(entry).store(memory_.turn());
   io_uring_sqe& sqe = PrepareCommand(entry, kRingRegister);
   sqe.addr = reinterpret_cast<uint64_t>(entry.buffers());
   sqe.len = 2;
@@ -274,6 +302,7 @@ void RingQueue::Commit(RingEntry& entry) {
   PrepareCommand(entry, kRingCommitAndFetch);
   --ours_count_;
   const uint64_t length = entry.answer_bytes();
+  ChoosePlace(length);
   unsubmitted_bytes_ += length;
   if (length > kInputRoomBytes && length - kInputRoomBytes > entry.resident_bytes) {
     resident_bytes_ += length - kInputRoomBytes - entry.resident_bytes;

@@ -20,7 +20,9 @@
 #pragma once
 
 #include <liburing.h>
+#include <sched.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -57,9 +59,9 @@ class RingQueue {
   RingQueue(const RingQueue&) = delete;
   RingQueue& operator=(const RingQueue&) = delete;
 
-  // Gives the kernel entries, on the calling thread, which becomes the queue's and is pinned
-  // to the CPU. `beside_another`: a process that lives serves this queue, on hold; its entries
-  // are left alone. Otherwise those with an unanswered request are.
+  // Gives the kernel entries, on the calling thread, which becomes the queue's and stays on the
+  // CPU but for streams of large answers. `beside_another`: a process that lives serves this queue,
+  // on hold; its entries are left alone. Otherwise those with an unanswered request are.
   void Register(bool beside_another);
 
   // On the same thread: answers what a process that is gone left in its entries, and serves
@@ -79,8 +81,11 @@ class RingQueue {
  private:
   RingQueue(const RingQueueOptions& options, int device_fd, RingMemory& memory);
 
-  void PinThread() const;
+  void PinThread();
+  void ChoosePlace(uint64_t answer_bytes);
   void BeTracked();
+  std::atomic<uint64_t>& OwnerOf(const RingEntry& entry);
+  RingEntry::Left LeftIn(const RingEntry& entry);
   void Adopt();
   void RegisterEntry(RingEntry& entry);
   void Disown(RingEntry& entry);
@@ -135,6 +140,9 @@ class RingQueue {
   uint32_t kernel_count_ = 0;  // entries that the kernel has
   uint32_t ours_count_ = 0;
   uint64_t resident_bytes_ = 0;
+  cpu_set_t allowed_cpus_{};
+  bool is_pinned_ = false;
+  uint32_t large_in_a_row_ = 0;  // answers
   uint64_t unsubmitted_bytes_ = 0;
   std::vector<Committed> committed_;  // since the last submission
   std::vector<RingEntry*> taken_;

@@ -135,10 +135,8 @@ class SessionImpl final : public Session, private RequestSink {
       // The kernel was told, once for the life of the mount.
       facts_.io_uring = init_.agreed_flags() & kInitOverIoUring;
       if (!facts_.io_uring) facts_.io_uring_why_not = "the mount was made without";
-    } else if (asked != "io_uring") {
-      facts_.io_uring_why_not = asked == "auto"
-                                    ? "auto is /dev/fuse; transport=io_uring asks for it"
-                                    : "transport=" + asked;
+    } else if (asked == "dev") {
+      facts_.io_uring_why_not = "transport=dev";
     } else if (!(init_.offered_flags() & kInitOverIoUring)) {
       facts_.io_uring_why_not = WhyNoIoUring();
     } else {

@@ -336,7 +336,7 @@ class Trouble(MediaTest):
         origin, (disk, _) = self.origin(), self.ext4(64)
         warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
             origin, 12, 300_000, "cold")
-        mount = self.mount(origin, "transport=dev", cache_options(disk))
+        mount = self.mount(origin, cache_options(disk))
         self.assert_reads(mount, warm)
         wait_until_cached(12 * 300_000, disk)
         self.freeze(disk)

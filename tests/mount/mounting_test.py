@@ -361,9 +361,10 @@ class Facts(MountTest):
             for word in ("io_uring", "passthrough: not in use: no cache",
                          "requests of up to 1024 KiB"):
                 self.assertIn(word, mount.log())
-            if transport == "auto":
-                self.assertIn("io_uring: not in use: auto is /dev/fuse; transport=io_uring asks "
-                              "for it", mount.log())
+            switch = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
+            if switch.exists() and transport != "dev":
+                self.assertEqual(switch.read_text(), "Y\n")
+                self.assertIn("io_uring: in use", mount.log())
 
     def test_systemd_is_told_when_the_mount_answers(self):
         origin = self.origin()

@@ -40,13 +40,13 @@ class Survival(SurvivalTest):
     def test_a_worker_that_is_asked_to_end_by_itself_is_replaced_and_the_mount_stays(self):
         origin = self.origin()
         origin.put("file", b"contents")
-        mount = self.mount(origin, "transport=dev")
+        mount = self.mount(origin)
         self.kill_worker(mount, signal.SIGTERM)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         self.assertIsNone(mount.process.poll())
 
     def test_a_worker_that_was_stopped_does_not_keep_the_mount_from_ending(self):
-        mount = self.mount(self.origin(), "transport=dev")
+        mount = self.mount(self.origin())
         os.kill(mount.worker(), signal.SIGSTOP)
         mount.process.send_signal(signal.SIGTERM)
         mount.process.send_signal(signal.SIGINT)  # do not wait for it
@@ -58,7 +58,7 @@ class Survival(SurvivalTest):
         origin.put("file", b"contents")
         directory = self.directory()
         port = free_port()
-        mount = self.mount(origin, "transport=dev", cache_options(directory),
+        mount = self.mount(origin, cache_options(directory),
                            f"g_server_Port={port}")
         keeper = mount.process
         keeper.send_signal(signal.SIGSTOP)  # until the worker's port and directory are taken
@@ -87,7 +87,7 @@ class Survival(SurvivalTest):
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
         origin.put("d/file", b"contents")
-        mount = self.mount(origin, "transport=dev,request_deadline=3")
+        mount = self.mount(origin, "request_deadline=3")
         with open(mount / "d/file", "rb") as file:
             os.stat(mount / "d")
             origin.stop()
@@ -99,7 +99,7 @@ class Survival(SurvivalTest):
     def test_requests_that_waited_for_the_store_are_asked_again(self):
         origin = self.origin()
         origin.put("file", pattern(5 * MIB, 1))
-        mount = self.mount(origin, "transport=dev")
+        mount = self.mount(origin)
         os.stat(mount / "file")
         self.assert_asked_again(mount, origin, "file", "Get", self.kill_worker)
 
@@ -108,7 +108,7 @@ class Survival(SurvivalTest):
         names = {f"{i:05}" for i in range(5000)}
         for name in names:
             origin.put(f"d/{name}", b"")
-        mount = self.mount(origin, "transport=dev")
+        mount = self.mount(origin)
         with os.scandir(mount / "d") as entries:
             seen = [next(entries).name for _ in range(100)]
             self.kill_worker(mount)
@@ -119,7 +119,7 @@ class Survival(SurvivalTest):
     def test_where_no_worker_comes_back_readers_get_errors_and_do_not_hang(self):
         origin = self.origin()
         origin.put("file", pattern(4 * MIB))
-        mount = self.mount(origin, "transport=dev,recovery_limit=2")
+        mount = self.mount(origin, "recovery_limit=2")
         with open(mount / "file", "rb", buffering=0) as file:
             worker = mount.worker()
             mount.password.unlink()
@@ -141,7 +141,7 @@ class Survival(SurvivalTest):
         binary = directory / "shoal"
         binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
         binary.chmod(0o755)
-        mount = self.mount(origin, "transport=dev", shoal=binary)
+        mount = self.mount(origin, shoal=binary)
         broken = directory / "broken"
         broken.write_text("#!/bin/false\n")
         broken.chmod(0o755)
@@ -213,7 +213,7 @@ class Survival(SurvivalTest):
     def test_unmounting_between_two_workers_ends_the_keeper(self):
         origin = self.origin()
         origin.put("file", b"x")
-        mount = self.mount(origin, "transport=dev")
+        mount = self.mount(origin)
         os.kill(mount.worker(), signal.SIGKILL)
         subprocess.run(["umount", mount.point], check=True)
         self.assertEqual(mount.wait(), 0, mount.log())

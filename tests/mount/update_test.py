@@ -279,7 +279,7 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.worker(), worker)
 
     def test_memory_for_reads_changes_without_another_process_under_readers(self):
-        origin, mount = self.loaded_mount("transport=dev")
+        origin, mount = self.loaded_mount()
         worker = mount.worker()
         readers = self.readers(mount, origin)
         for i in range(10):
@@ -341,7 +341,7 @@ class Updates(SurvivalTest):
         self.assertFalse(folder.exists())
 
     def test_readers_do_not_notice_restarts_and_updates(self):
-        origin, mount = self.loaded_mount("transport=dev")
+        origin, mount = self.loaded_mount()
         readers = self.readers(mount, origin)
         for i in range(10):
             done = (shoal("restart", mount.point) if i % 2 else
