@@ -36,12 +36,15 @@ ParkedCalls::~ParkedCalls() {
 
 void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
   const uint64_t unique = call->unique() & ~kUniqueResent;
-  bool interrupted = false;
+  // The process that was asked before may have been told of a signal, and is not here to say so.
+  bool interrupted = (call->unique() & kUniqueResent) != 0 && call->caller_ != 0;
   {
     const std::scoped_lock lock(mutex_);
     const auto early = std::find(early_.begin(), early_.end(), unique);
-    interrupted = early != early_.end();
-    if (interrupted) early_.erase(early);
+    if (early != early_.end()) {
+      interrupted = true;
+      early_.erase(early);
+    }
     calls_.emplace(unique, call);
   }
   if (interrupted) AnswerOrWatch(*call);

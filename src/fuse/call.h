@@ -48,7 +48,8 @@ class Call {
 // The calls an interrupt can reach. Thread-safe. Outlives every unclaimed call.
 //
 // The kernel sends one interrupt a request, for the first signal. Where that one was no reason
-// (interrupt_reason.h), a thread looks for another until the call is claimed.
+// (interrupt_reason.h), or the call was asked of another process before, a thread looks for another
+// until the call is claimed.
 class ParkedCalls {
  public:
   ParkedCalls() = default;

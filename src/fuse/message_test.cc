@@ -1,5 +1,7 @@
 // Interrupts and other messages in orders that a real kernel seldom sends them in.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -124,6 +126,26 @@ TEST_F(MessageTest, ARequestThatWasSentAgainIsAnsweredUnderItsWholeNumber) {
   const uint64_t handle = Open();
   SendRead(200 | kUniqueResent, handle);
   EXPECT_EQ(kernel_.Receive(), (Answer{200 | kUniqueResent, 0, "contents"}));
+}
+
+// The process before may have been told, and died before it answered.
+TEST_F(MessageTest, ARequestThatWasSentAgainNeedsNoInterruptToEndWhenItsCallerDied) {
+  const pid_t caller = fork();
+  if (caller == 0) _exit(0);
+  ASSERT_EQ(waitpid(caller, nullptr, 0), caller);
+  const uint64_t handle = Open();
+  file_system_.ParkReads();
+  kernel_.SetCaller(caller);
+  SendRead(200, handle);
+  file_system_.WaitUntilParked(1);
+  SendRead(300 | kUniqueResent, handle);
+  EXPECT_EQ(kernel_.Receive(), (Answer{300 | kUniqueResent, -EINTR, ""}));
+  kernel_.SetCaller(0);
+  SendRead(400 | kUniqueResent, handle);
+  file_system_.WaitUntilParked(3);
+  file_system_.ReleaseReads();
+  EXPECT_EQ(kernel_.Receive().error, 0);
+  EXPECT_EQ(kernel_.Receive().error, 0) << "of a caller that is nobody here nothing is known";
 }
 
 TEST_F(MessageTest, AnInterruptedLookupGivesItsReferenceBack) {

@@ -51,12 +51,15 @@ class FakeKernel {
     init.flags = FUSE_INIT_EXT | FUSE_MAX_PAGES | FUSE_ASYNC_READ;
     Send(FUSE_INIT, 1, 0, BytesOf(init));
   }
+  // Who asks from now on; 0: a process of another PID namespace.
+  void SetCaller(pid_t caller) { caller_ = caller; }
   void Send(uint32_t opcode, uint64_t unique, uint64_t inode, std::string_view body) {
     fuse_in_header header{};
     header.len = static_cast<uint32_t>(sizeof(header) + body.size());
     header.opcode = opcode;
     header.unique = unique;
     header.nodeid = inode;
+    header.pid = static_cast<uint32_t>(caller_);
     const iovec parts[] = {{&header, sizeof(header)},
                            {const_cast<char*>(body.data()), body.size()}};
     [[maybe_unused]] const ssize_t sent = writev(fds_[0], parts, 2);
@@ -85,6 +88,7 @@ class FakeKernel {
 
  private:
   int fds_[2] = {-1, -1};
+  pid_t caller_ = 0;
 };
 
 }  // namespace shoal
