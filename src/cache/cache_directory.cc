@@ -122,12 +122,24 @@ class CacheDirectory final : public CacheStorage {
     // The meta first: bytes without it are nobody's, and go at the next scan.
     for (const std::string_view suffix : {kMetaSuffix, kDataSuffix}) {
       const std::string file = hex + std::string(suffix);
+      if (suffix == kDataSuffix && !in_memory_) GiveUpBlocks(folder, file);
       if (unlinkat(folder, file.c_str(), 0) == 0 || errno == ENOENT) continue;
       // Somebody may have put a directory there.
       if (errno != EISDIR || unlinkat(folder, file.c_str(), AT_REMOVEDIR) != 0)
         return FailSystem("removing " + hex);
     }
     return {};
+  }
+
+  // XFS gives back the blocks of a file that went some seconds later, but what is cut off at once.
+  // Whoever has the file open reads on, so then it is left to them.
+  static void GiveUpBlocks(int folder, const std::string& file) {
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME;
+    const FileDescriptor data(openat(folder, file.c_str(), kFlags));
+    struct stat status {};
+    if (!data.valid() || !IsOurs(data.get(), status)) return;
+    if (fcntl(data.get(), F_SETLEASE, F_WRLCK) != 0) return;
+    (void)ftruncate(data.get(), 0);
   }
 
   // A lease for writing is given only to who alone has the file open, mappings included

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/file_descriptor.h"
 #include "testing/temporary_directory.h"
 
 namespace shoal {
@@ -89,6 +90,17 @@ TEST_F(CacheDirectoryTest, WhoHasAnObjectOpenReadsOnWhenItIsRemovedOrMadeAnew) {
   ASSERT_TRUE(storage->Remove(kName));
   EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound);
   EXPECT_EQ(ReadAll(**old, 10), "0123456789");
+}
+
+TEST_F(CacheDirectoryTest, WhatIsRemovedGivesBackItsRoomAtOnce) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  const FileDescriptor name_only(open(File(".data").c_str(), O_PATH | O_CLOEXEC));
+  ASSERT_TRUE(name_only.valid());
+  ASSERT_TRUE(storage->Remove(kName));
+  struct stat gone {};
+  ASSERT_EQ(fstat(name_only.get(), &gone), 0);
+  EXPECT_EQ(gone.st_size, 0) << "and not only when the file system comes to it";
 }
 
 TEST_F(CacheDirectoryTest, BelongsToItsUserAlone) {
