@@ -33,6 +33,7 @@ void ThreadPool::Run(Work work) {
 
 void ThreadPool::Loop() {
   pthread_setname_np(pthread_self(), name_.c_str());
+  cpus_.Apply();
   // Linux gives each thread a niceness of its own.
   if (niceness_ != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness_);
   std::unique_lock lock(mutex_);

@@ -11,13 +11,16 @@
 #include <mutex>
 #include <string>
 
+#include "base/cpu_mask.h"
+
 namespace shoal {
 
 class ThreadPool {
  public:
   using Work = std::function<void()>;
 
-  // `name` (15 bytes at most) is what ps -L and gdb show; `niceness` is that of nice(1).
+  // Its threads run where the calling one may, whoever makes them. `name` (15 bytes at most) is
+  // what ps -L and gdb show; `niceness` is that of nice(1).
   ThreadPool(std::string name, size_t thread_count_max, int niceness = 0);
   // Runs what is queued, waits for it, and ends. Nothing may call Run by then.
   ~ThreadPool();
@@ -32,6 +35,7 @@ class ThreadPool {
   const std::string name_;
   const size_t thread_count_max_;
   const int niceness_;
+  const CpuMask cpus_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable work_came_;

@@ -87,6 +87,7 @@ void ParkedCalls::AnswerOrWatch(Call& call) {
 
 void ParkedCalls::Watch() {
   pthread_setname_np(pthread_self(), "fuse-interrupt");
+  cpus_.Apply();
   std::unique_lock lock(mutex_);
   while (true) {
     watch_changed_.wait(lock, [this] { return stopping_ || !watched_.empty(); });

@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/cpu_mask.h"
 #include "fuse/low_level.h"
 
 namespace shoal {
@@ -75,6 +76,8 @@ class ParkedCalls {
   void Watch();
   [[nodiscard]] std::vector<std::shared_ptr<Call>> WatchedLocked() const;
   void Remove(uint64_t unique);
+
+  const CpuMask cpus_;  // of the thread that made this; the watcher is made by a pinned one
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable watch_changed_;
