@@ -128,8 +128,7 @@ void CheckRead(shoal::CacheVolume& volume, const shoal::CacheVolume::Use& use,
                shoal::ByteRange range, const Bytes& content, shoal::Deadline deadline) {
   const auto expected = std::span(content).subspan(range.offset, range.length);
   Bytes now(range.length);
-  if (volume.ReadNow(*use, range.offset, now))
-    Require(std::ranges::equal(now, expected));
+  if (volume.ReadNow(*use, range.offset, now)) Require(std::ranges::equal(now, expected));
   const auto chunk = volume.Read(use, range, deadline);
   if (chunk != nullptr) Require(std::ranges::equal(chunk->span(), expected));
 }
@@ -138,7 +137,8 @@ void CheckRead(shoal::CacheVolume& volume, const shoal::CacheVolume::Use& use,
 void UseDirectory(const Directory& directory, const Bytes& content, uint64_t shelved_below) {
   const shoal::SystemClock clock;
   const auto deadline = shoal::Deadline::After(clock, std::chrono::seconds(10));
-  auto storage = shoal::OpenCacheDirectory(directory.path(), {.shelved_below_bytes = shelved_below});
+  auto storage =
+      shoal::OpenCacheDirectory(directory.path(), {.shelved_below_bytes = shelved_below});
   Require(storage.has_value());
   shoal::CacheVolume volume(
       {.capacity_bytes = shoal::kMiB, .page_bytes = kPageBytes, .free_bytes_min = 0},
