@@ -87,7 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=0)
-    parser.add_argument("--transport", choices=["dev", "io_uring"], default="dev")
+    parser.add_argument("--transport", choices=["dev", "io_uring"], default="io_uring")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)

@@ -119,8 +119,8 @@ class Keeper {
     memory_->SetRecoveryLimit(plan_.options.command.recovery_limit_seconds);
     if (plan_.options.session.transport != "dev") {
       const auto enabled = EnableIoUring();
-      if (!enabled && enabled.error().code != Errc::kUnsupported)
-        log::Info("FUSE over io_uring stays as it is: {}", enabled.error().detail);
+      if (!enabled && plan_.options.session.transport == "io_uring")
+        log::Warn("FUSE over io_uring stays as it is: {}", enabled.error().detail);
       ASSIGN_OR_RETURN(const int rings_fd, RingMemory::MakeFile());
       rings_ = FileDescriptor(rings_fd);
     }

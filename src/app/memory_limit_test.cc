@@ -81,7 +81,7 @@ TEST(MemoryPlan, WhatFitsIsLeftAlone) {
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({400 * kMiB, "the machine"}, options));
-  EXPECT_EQ(options.read.memory_mib, 82);  // 400 - 64 - 24 - 100 - 2 * 64 - 2000 / 1000
+  EXPECT_EQ(options.read.memory_mib, 66);  // 400 - 64 - 40 - 100 - 2 * 64 - 2000 / 1000
   EXPECT_EQ(MemoryNeededBytes(options), 400 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
@@ -90,18 +90,18 @@ TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({300 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.read.memory_mib, 16);
-  EXPECT_EQ(options.cache.write_queue_mib, 47);  // half of 300 - 64 - 24 - 100 - 16 - 2000 / 1000
+  EXPECT_EQ(options.cache.write_queue_mib, 39);  // half of 300 - 64 - 40 - 100 - 16 - 2000 / 1000
   EXPECT_LE(MemoryNeededBytes(options), 300 * kMiB);
   EXPECT_EQ(options.notices.size(), 2);
   options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({144 * kMiB, "the control group /job"}, options));
+  ASSERT_TRUE(FitIntoMemory({160 * kMiB, "the control group /job"}, options));
   EXPECT_EQ(options.cache.write_queue_mib, 8);
   EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
-  EXPECT_EQ(MemoryNeededBytes(options), 144 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 160 * kMiB);
   ASSERT_EQ(options.notices.size(), 3);
   EXPECT_EQ(options.notices.back().text,
             "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
-            "allows 144 MiB");
+            "allows 160 MiB");
 }
 
 TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {

@@ -19,7 +19,8 @@ constexpr uint64_t kProgramMibMin = 32;
 // EFC states a thousandth of the capacity for the index; ours needs less.
 constexpr uint64_t kIndexShare = 1000;
 constexpr uint64_t kMetadataCacheMib = 256;
-constexpr uint64_t kRingsMib = 24;  // answers that stay in their entries, at most
+constexpr uint64_t kRingsMib =
+    40;  // what stays in their entries: answers, and the first pages of each
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
@@ -38,7 +39,7 @@ uint64_t ListingMib(const FileSystemOptions& names) {
   return names.directory_cache ? names.directory_cache_size_bytes_max / kMiB : 0;
 }
 
-// With `auto` there is /dev/fuse instead.
+// What `auto` comes to is known only later.
 uint64_t RingsMib(const MountOptions& options) {
   return options.session.transport == "dev" ? 0 : kRingsMib;
 }

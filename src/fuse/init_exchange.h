@@ -17,7 +17,7 @@ namespace shoal {
 
 // What the kernel may put into one request beside its structs: names, and the value of an
 // attribute. The mount is read-only, so this is also the largest write.
-inline constexpr uint32_t kInputBytesMax = 64 * 1024;
+inline constexpr uint32_t kInputBytesMax = 4 * 1024;
 
 class InitExchange final : private ReplyPort {
  public:

@@ -35,13 +35,14 @@ constexpr uint32_t kStreamAnswers = 8;
 // user_data of what is not an entry.
 constexpr uint64_t kStopTag = ~uint64_t{0};
 constexpr uint64_t kAnswersTag = kStopTag - 1;
-constexpr uint64_t kTeardownTag = kStopTag - 2;
-constexpr uint64_t kTrackedTag = kStopTag - 3;
-constexpr uint32_t kTagCount = 4;
+constexpr uint64_t kTrackedTag = kStopTag - 2;
+constexpr uint32_t kTagCount = 3;
 constexpr uint64_t kFirstTag = kTrackedTag;
 
-// A ring goes within a few milliseconds; nothing depends on it but requests that come then.
-constexpr int kTeardownWaitMs = 1000;
+// The numbers of requests that the kernel makes because we ask for them; its own are small.
+constexpr uint64_t kOwnRequests = uint64_t{1} << 62;
+// As many of those that wait are then under way at a time, until others come.
+constexpr uint32_t kAskedAtStart = 8;
 
 Result<> FailSystem(const std::string& what, int error) {
   return Fail(Errc::kUnsupported, what + ": " + std::strerror(error));
@@ -125,13 +126,13 @@ void RingQueue::Register(bool beside_another) {
   io_uring_submit(&ring_);
 }
 
-Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
+Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop, uint64_t open_file) {
   sink_ = &sink;
   stop_ = &stop;
   seat_ = &sink.AddSeat();
   WatchStop();
-  WatchTeardown();
   Adopt();
+  if (open_file != 0) AskForWaiting(open_file);
   while (outcome_ || ours_count_ > 0) {
     const Course course = CommitAnswersOfOthers();
     if (course == Course::kHold) {
@@ -145,7 +146,6 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop) {
     Submit(!ending);
     if (HandleCompletions() == 0 && ending) break;
   }
-  TearDown();
   stop.Raise();
   {
     const std::scoped_lock lock(mutex_);
@@ -179,6 +179,7 @@ void RingQueue::Adopt() {
         break;
       case RingEntry::Left::kRequest:
         OwnerOf(entry).store(memory_.turn());
+        RemovePages(entry);
         ReceiveRequest(entry, /*again=*/true);
         break;
     }
@@ -334,26 +335,24 @@ void RingQueue::BeTracked() {
   sqe.user_data = kTrackedTag;
 }
 
-void RingQueue::WatchTeardown() {
-  int pipe_fds[2];
-  if (pipe2(pipe_fds, O_CLOEXEC) != 0) return;
-  teardown_fd_ = pipe_fds[1];
-  io_uring_sqe& sqe = NextSqe();
-  io_uring_prep_poll_add(&sqe, pipe_fds[0], POLLIN);
-  sqe.user_data = kTeardownTag;
-  io_uring_submit(&ring_);
-  close(pipe_fds[0]);
-}
-
-// Closing a ring cancels what it holds some time later, and says nothing of it. But then the
-// ring lets go of the pipe, too.
-void RingQueue::TearDown() {
-  io_uring_queue_exit(&ring_);
-  has_ring_ = false;
-  if (teardown_fd_ < 0) return;
-  pollfd reader_gone{teardown_fd_, 0, 0};
-  poll(&reader_gone, 1, kTeardownWaitMs);
-  close(std::exchange(teardown_fd_, -1));
+// What came while there was no entry waits in the kernel until an answer is committed on its CPU.
+// So that there are some to commit, each of these has the kernel send nothing of an open file,
+// which is there whatever became of the mount's path.
+void RingQueue::AskForWaiting(uint64_t open_file) {
+  for (uint32_t i = 0; i < kAskedAtStart; ++i) {
+    struct {
+      fuse_out_header header{static_cast<uint32_t>(sizeof(*this)), FUSE_NOTIFY_RETRIEVE, 0};
+      fuse_notify_retrieve_out body{};
+    } notification;
+    notification.body.notify_unique =
+        kOwnRequests | (uint64_t{options_.queue_id} * kAskedAtStart + i) << 1;
+    notification.body.nodeid = open_file;
+    if (write(device_fd_, &notification, sizeof(notification)) < 0) {
+      log::Warn("what waits for CPU {} may go on waiting until the next call there: {}",
+                options_.queue_id, std::strerror(errno));
+      return;
+    }
+  }
 }
 
 void RingQueue::Answered(RingEntry& entry) {
@@ -446,6 +445,13 @@ void RingQueue::ReceiveRequest(RingEntry& entry, bool again) {
   ++ours_count_;
   const std::span<std::byte> message = entry.Receive(again);
   if (message.empty()) return entry.Refuse();
+  const auto* header = reinterpret_cast<const fuse_in_header*>(message.data());
+  if (header->opcode == FUSE_NOTIFY_REPLY) {
+    fuse_out_header done{sizeof(done), 0, header->unique};
+    const iovec part{&done, sizeof(done)};
+    entry.Send({&part, 1});
+    return;
+  }
   sink_->Receive(message, &entry, *seat_);
 }
 

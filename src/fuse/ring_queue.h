@@ -65,10 +65,10 @@ class RingQueue {
   void Register(bool beside_another);
 
   // On the same thread: answers what a process that is gone left in its entries, and serves
-  // until the stop event and MayEnd; returns once no entry is ours and the ring is gone. Requests
-  // that come in the moment of its going fail with ECANCELED, later ones wait for the next session.
-  // An error raises the stop event. Both outlive the queue.
-  Result<> Serve(RequestSink& sink, StopEvent& stop);
+  // until the stop event and MayEnd; returns once no entry is ours. What comes after that lies in
+  // the entries when the thread has ended, or waits in the kernel. An error raises the stop event.
+  // `open_file`: an inode for AskForWaiting; 0: do not. The other two outlive the queue.
+  Result<> Serve(RequestSink& sink, StopEvent& stop, uint64_t open_file);
 
   // From any other thread: nothing that must be answered is under way any more.
   void MayEnd();
@@ -98,9 +98,7 @@ class RingQueue {
   void Submit(bool waits);
   void WatchStop();
   void WatchAnswers();
-  void WatchTeardown();
-  // Ends the ring, and waits until the kernel has let go of its entries.
-  void TearDown();
+  void AskForWaiting(uint64_t open_file);
 
   enum class Course : uint8_t { kServe, kMayEnd, kHold };
   // Takes the answers of other threads, and says that the ring is about to be waited on.
@@ -133,7 +131,6 @@ class RingQueue {
   io_uring ring_{};
   bool has_ring_ = false;
   FileDescriptor idle_ring_;
-  int teardown_fd_ = -1;  // the writing end of a pipe whose reading end the ring alone holds
   std::deque<RingEntry> entries_;  // all that are in the memory
   std::thread::id thread_;
   ReceiverWatch::Seat* seat_ = nullptr;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -50,8 +51,16 @@ void KickQueues(size_t cpu_count, const std::string& mount_point) {
   const pid_t parent = fork();
   if (parent == 0) {
     close_range(0, ~0U, 0);
+    // In a namespace of their own they do not keep the mount from being unmounted meanwhile.
+    if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     for (size_t i = 0; i < cpu_count; ++i) {
-      if (fork() != 0) continue;
+      const pid_t child = fork();
+      // Not all at once, then.
+      if (child < 0 && wait(nullptr) > 0) {
+        --i;
+        continue;
+      }
+      if (child != 0) continue;
       cpu_set_t cpu;
       CPU_ZERO(&cpu);
       CPU_SET(i, &cpu);
@@ -75,7 +84,7 @@ Result<std::unique_ptr<RingTransport>> RingTransport::Make(int device_fd,
                                                            uint32_t request_bytes_max,
                                                            int memory_fd) {
   ASSIGN_OR_RETURN(const uint32_t cpu_count, CountPossibleCpus());
-  const uint32_t depth_wanted = std::clamp<uint32_t>(kEntryCountMax / cpu_count, 16, 256);
+  const uint32_t depth_wanted = std::clamp<uint32_t>(kEntryCountMax / cpu_count, 64, 256);
   ASSIGN_OR_RETURN(auto memory, RingMemory::Map(memory_fd, {.queue_count = cpu_count,
                                                             .entry_count = kShares * depth_wanted,
                                                             .payload_bytes = request_bytes_max}));
@@ -105,7 +114,8 @@ void RingTransport::Register(bool beside_another) {
       queues_[i]->Register(beside_another);
       registered_.count_down();
       const Orders& given = orders.get();
-      if (given.sink != nullptr) outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop);
+      if (given.sink != nullptr)
+        outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, open_file_);
     });
   registered_.wait();
 }

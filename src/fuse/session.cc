@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/cpu_mask.h"
 #include "base/log.h"
 #include "fuse/backing_files.h"
 #include "fuse/decoder.h"
@@ -69,7 +70,6 @@ class SessionImpl final : public Session, private RequestSink {
     RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr, metrics_.Now()));
     saved_init_ = init_.Saved();
     if (ring_) ring_->SetServing();
-    if (ring_ && init_.restored()) ring_->KickAfterStart(mount_point);
     const size_t receiver_count =
         ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
     device_.emplace(device_fd_, receiver_count, init_.request_bytes(),
@@ -78,7 +78,7 @@ class SessionImpl final : public Session, private RequestSink {
     facts_.request_bytes = init_.request_bytes();
     facts_.can_forget_names = operations_.can_forget_names();
     StartPassthrough();
-    if (init_.restored()) TakeOver();
+    if (init_.restored()) TakeOver(mount_point);
     facts_.outlives_its_process =
         init_.offered_minor() >= kNotifyResendMinor && (!ring_ || ring_memory_fd_ >= 0);
     if (!mount_point.empty())
@@ -137,6 +137,10 @@ class SessionImpl final : public Session, private RequestSink {
       if (!facts_.io_uring) facts_.io_uring_why_not = "the mount was made without";
     } else if (asked == "dev") {
       facts_.io_uring_why_not = "transport=dev";
+    } else if (asked == "auto" && CpuMask().count() < sysconf(_SC_NPROCESSORS_ONLN)) {
+      // A ring's thread serves its own CPU best, and what waits there after a death is asked for
+      // from there.
+      facts_.io_uring_why_not = "this process may not run on all processors";
     } else if (!(init_.offered_flags() & kInitOverIoUring)) {
       facts_.io_uring_why_not = WhyNoIoUring();
     } else {
@@ -157,10 +161,13 @@ class SessionImpl final : public Session, private RequestSink {
     return {};
   }
 
-  void TakeOver() {
+  void TakeOver(const std::string& mount_point) {
     const std::vector<KeptHandle> handles = file_system_.HandlesLeft();
     backing_files_.TakeOver(handles);
     operations_.TakeOver(handles);
+    if (!ring_) return;
+    const auto file = std::ranges::find(handles, false, &KeptHandle::is_directory);
+    ring_->KickAfterStart(mount_point, file == handles.end() ? 0 : file->inode);
   }
 
   // Requests of a ring are not among them.

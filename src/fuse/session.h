@@ -97,8 +97,7 @@ class Session {
   // are answered before it returns.
   virtual Result<> Serve() = 0;
   // From any thread, or a signal handler: Serve returns soon. Does not unmount; requests that
-  // come later wait for the next session. (With io_uring, those of the very moment in which
-  // the rings go fail with ECANCELED.) Backing ids stay registered, for that session.
+  // come later wait for the next session. Backing ids stay registered, for that session.
   virtual void Stop() = 0;
   // Over io_uring, from another thread: the rings answer nothing any more, and by the
   // return all that the kernel meant for this session until the call lies where the next one

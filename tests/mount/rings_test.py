@@ -3,6 +3,7 @@
 SHOAL_SURVIVAL_KILLS is how often it is killed.
 """
 import os
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -41,6 +42,66 @@ class Rings(SurvivalTest):
         self.assertEqual(len(pauses), KILLS)
         self.assertLess(max(pauses), 0.5)
         self.assertEqual((mount / "cold/0").read_bytes(), (origin.bucket / "cold/0").read_bytes())
+
+    def test_nor_that_it_was_asked_to_end(self):
+        origin, mount = self.loaded_mount("transport=io_uring")
+        readers = self.readers(mount, origin)
+        for _ in range(5):
+            self.wait_until_back_for_good(mount)
+            self.kill_worker(mount, signal.SIGTERM)
+        self.assert_unharmed(readers.finish(), 5)
+
+    def test_a_call_that_came_while_nobody_served_is_answered_though_the_path_is_gone(self):
+        origin = self.origin()
+        body = pattern(2 * MIB, 1)
+        origin.put("file", body)
+        mount = self.mount(origin, "transport=io_uring")
+        descriptor = os.open(mount / "file", os.O_RDONLY)
+        subprocess.run(["umount", "-l", mount.point], check=True)
+        worker = mount.worker()
+        mount.process.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{worker}/fd/0"))  # it has ended
+        readers = [subprocess.Popen(["taskset", "-c", str(cpu), "cat", f"/dev/fd/{descriptor}"],
+                                    pass_fds=[descriptor], stdout=subprocess.PIPE)
+                   for cpu in sorted(os.sched_getaffinity(0))]
+        for reader in readers:
+            self.addCleanup(reader.kill)
+        # One that has nothing to read yet is in the kernel; /dev/fd opens the file once more.
+        wait_until(lambda: all(self.waits_for_the_mount(reader.pid) for reader in readers))
+        mount.process.send_signal(signal.SIGCONT)
+        for reader in readers:
+            self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], body)
+        os.close(descriptor)
+        self.assertEqual(mount.wait(), 0)
+
+    @staticmethod
+    def waits_for_the_mount(pid):
+        return "fuse" in pathlib.Path(f"/proc/{pid}/wchan").read_text() or pathlib.Path(
+            f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "DS"
+
+    def test_threads_that_a_rings_thread_made_may_run_where_the_mount_may(self):
+        origin = self.origin()
+        origin.put("file", pattern(20 * MIB, 1))
+        mount = self.mount(origin, "transport=io_uring")
+        self.assertEqual((mount / "file").read_bytes(), (origin.bucket / "file").read_bytes())
+        names = set()
+        for task in pathlib.Path(f"/proc/{mount.worker()}/task").iterdir():
+            name = (task / "comm").read_text().strip()
+            names.add(name)
+            if not name.startswith("fuse-ring-"):
+                self.assertEqual(os.sched_getaffinity(int(task.name)), os.sched_getaffinity(0), name)
+        self.assertIn("shoal-fetch", names)
+
+    @unittest.skipIf(os.cpu_count() == 1, "needs two processors")
+    def test_a_mount_that_may_not_run_everywhere_takes_dev_fuse(self):
+        origin = self.origin()
+        pinned = self.directory() / "shoal"
+        pinned.write_text(f'#!/bin/sh\nexec taskset -c 0 {os.path.abspath(SHOAL)} "$@"\n')
+        pinned.chmod(0o755)
+        mount = self.mount(origin, shoal=pinned)
+        self.assertIn("io_uring: not in use: this process may not run on all processors",
+                      mount.log())
 
     def test_what_waited_for_the_store_is_asked_again(self):
         for replace in (self.kill_worker, self.restart_worker):
