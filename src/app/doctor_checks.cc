@@ -192,10 +192,11 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
                            "name resolution, routes, proxies (https_proxy), firewalls; inside "
                            "the cloud the endpoint has -internal in its name"));
   }
-  auto opened = OpenCredentials(options.origin, clock);
-  const std::shared_ptr<CredentialSource> credentials = opened ? *std::move(opened) : nullptr;
-  auto store =
-      opened ? OpenStore(options.origin, credentials, clock) : tl::unexpected(opened.error());
+  std::shared_ptr<CredentialSource> credentials;
+  const auto store = [&]() -> Result<std::unique_ptr<ObjectStore>> {
+    ASSIGN_OR_RETURN(credentials, OpenCredentials(options.origin, clock));
+    return OpenStore(options.origin, credentials, clock);
+  }();
   if (!store) {
     findings.push_back(Bad("credentials", store.error().detail,
                            "passwd_file or g_oss_STSFile: root's own, mode 600"));
@@ -238,8 +239,7 @@ Finding CheckIoUring(std::string_view release, bool switched_on) {
     return Note("io_uring", "this kernel has none for FUSE",
                 "small random reads are some times quicker from Linux 6.14 on");
   if (!switched_on)
-    return Note("io_uring", "switched off for FUSE",
-                "mounting as root switches it on");
+    return Note("io_uring", "switched off for FUSE", "mounting as root switches it on");
   return Good("io_uring", "switched on for FUSE");
 }
 

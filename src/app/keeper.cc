@@ -335,7 +335,7 @@ class Keeper {
     ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
     if (memory_->uses_rings()) {
-      if (const Result<> queues = HandOverQueues(next); !queues) {
+      if (Result<> queues = HandOverQueues(next); !queues) {
         EndWorker();  // it answers no more
         return queues;
       }

@@ -83,7 +83,7 @@ class LiveNodeTest : public testing::Test {
   }
 
   std::string Keys(const std::string& id) {
-    const std::string path = directory_.path() / id;
+    std::string path = directory_.path() / id;
     std::ofstream(path) << id << ":secret\n";
     chmod(path.c_str(), 0600);
     return path;

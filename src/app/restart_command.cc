@@ -264,7 +264,7 @@ Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOpti
     return Fail(Errc::kUnsupported, fmt::format("{}: by shoal update, which replaces the process",
                                                 fmt::join(others, ", ")));
   RETURN_IF_ERROR(WriteMountState(directory + "/state.next.json", next));
-  const Result<> asked = AskKeeper(directory, "change");
+  Result<> asked = AskKeeper(directory, "change");
   if (!asked) unlink((directory + "/state.next.json").c_str());
   return asked;
 }
