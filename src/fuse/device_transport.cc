@@ -20,7 +20,10 @@
 namespace shoal {
 namespace {
 
-constexpr size_t kBufferBytes = kInputBytesMax + 4096;
+// What is longer the kernel fails with EIO: an ioctl, which is refused as it should be, brings up
+// to 16 KiB.
+constexpr size_t kBufferBytes = 32 * 1024;
+static_assert(kBufferBytes >= kInputBytesMax + 4096);
 
 size_t TotalBytes(std::span<const iovec> parts) {
   size_t total_bytes = 0;

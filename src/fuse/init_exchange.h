@@ -16,7 +16,8 @@
 namespace shoal {
 
 // What the kernel may put into one request beside its structs: names, and the value of an
-// attribute. The mount is read-only, so this is also the largest write.
+// attribute. The mount is read-only, so this is also the largest write. (An ioctl may bring more,
+// which nobody looks at: all are refused.)
 inline constexpr uint32_t kInputBytesMax = 4 * 1024;
 
 class InitExchange final : private ReplyPort {

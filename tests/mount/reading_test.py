@@ -1,6 +1,7 @@
 """What a reader of the mount sees: whole trees, whole contents."""
 import concurrent.futures
 import errno
+import fcntl
 import hashlib
 import mmap
 import os
@@ -116,6 +117,17 @@ class ReadingThroughEitherTransport:
         self.assertEqual(requests.get("Head", 0), 0)
         # 100 pages; and if the machine is busy and they are slow, those that cutting costs.
         self.assertLessEqual(sum(requests.values()), 150, requests)
+
+
+    def test_an_ioctl_is_refused_however_much_it_brings(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        mount = self.mount_it(origin)
+        with open(mount / "file", "rb") as file:
+            for size in (8, 4096, 16383):
+                request = 1 << 30 | size << 16 | ord("z") << 8 | 1  # _IOW('z', 1, size)
+                self.assert_errno(errno.ENOTTY, fcntl.ioctl, file, request, bytearray(size))
+            self.assertEqual(file.read(), b"contents")
 
 
 class ReadingOverIoUring(ReadingThroughEitherTransport, MountTest):
