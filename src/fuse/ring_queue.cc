@@ -99,7 +99,7 @@ void RingQueue::PinThread() {
 void RingQueue::ChoosePlace(uint64_t answer_bytes) {
   large_in_a_row_ = answer_bytes >= kLargeAnswerBytes ? large_in_a_row_ + 1 : 0;
   if (is_pinned_ && large_in_a_row_ == kStreamAnswers) {
-    sched_setaffinity(0, sizeof(allowed_cpus_), &allowed_cpus_);
+    allowed_cpus_.Apply();
     is_pinned_ = false;
   } else if (!is_pinned_ && large_in_a_row_ == 0) {
     PinThread();
@@ -109,7 +109,6 @@ void RingQueue::ChoosePlace(uint64_t answer_bytes) {
 void RingQueue::Register(bool beside_another) {
   thread_ = std::this_thread::get_id();
   pthread_setname_np(pthread_self(), ("fuse-ring-" + std::to_string(options_.queue_id)).c_str());
-  sched_getaffinity(0, sizeof(allowed_cpus_), &allowed_cpus_);
   PinThread();
   BeTracked();
   WatchAnswers();

@@ -20,7 +20,6 @@
 #pragma once
 
 #include <liburing.h>
-#include <sched.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -33,6 +32,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cpu_mask.h"
 #include "base/file_descriptor.h"
 #include "base/result.h"
 #include "fuse/ring_entry.h"
@@ -137,7 +137,7 @@ class RingQueue {
   uint32_t kernel_count_ = 0;  // entries that the kernel has
   uint32_t ours_count_ = 0;
   uint64_t resident_bytes_ = 0;
-  cpu_set_t allowed_cpus_{};
+  const CpuMask allowed_cpus_;  // of the thread that made this
   bool is_pinned_ = false;
   uint32_t large_in_a_row_ = 0;  // answers
   uint64_t unsubmitted_bytes_ = 0;

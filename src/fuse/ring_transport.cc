@@ -54,12 +54,8 @@ void KickQueues(size_t cpu_count, const std::string& mount_point) {
     // In a namespace of their own they do not keep the mount from being unmounted meanwhile.
     if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     for (size_t i = 0; i < cpu_count; ++i) {
-      const pid_t child = fork();
-      // Not all at once, then.
-      if (child < 0 && wait(nullptr) > 0) {
-        --i;
-        continue;
-      }
+      pid_t child = fork();
+      while (child < 0 && wait(nullptr) > 0) child = fork();  // not all at once, then
       if (child != 0) continue;
       cpu_set_t cpu;
       CPU_ZERO(&cpu);

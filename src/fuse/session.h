@@ -42,8 +42,7 @@ struct SessionOptions {
 inline constexpr auto kSessionOptions = std::tuple{
     Option{"transport", &SessionOptions::transport, Unit::kNone,
            "How requests come from the kernel: io_uring (Linux 6.14), dev (/dev/fuse), or auto: "
-           "io_uring "
-           "where the kernel has it, else dev"},
+           "io_uring where the kernel has it, else dev"},
     Option{"passthrough", &SessionOptions::passthrough, Unit::kNone,
            "Whether the kernel reads objects that are whole in the cache by itself: auto (where it "
            "can: Linux 6.9, CAP_SYS_ADMIN) or off"},

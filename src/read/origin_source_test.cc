@@ -6,6 +6,7 @@
 
 #include "testing/fake_clock.h"
 #include "testing/memory_object_store.h"
+#include "testing/string_sink.h"
 
 namespace shoal {
 namespace {
@@ -22,15 +23,6 @@ class OneObjectStore final : public ObjectStore {
   }
   Result<ListPage> List(const ListQuery&, Deadline) override { return Fail(Errc::kInvalid, ""); }
   Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kInvalid, ""); }
-};
-
-class StringSink final : public ByteSink {
- public:
-  bool Append(std::span<const std::byte> bytes) override {
-    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return true;
-  }
-  std::string text;
 };
 
 TEST(OriginSource, BringsTheRangeAndSaysWhereItWas) {

@@ -25,6 +25,7 @@
 #include "read/origin_source.h"
 #include "testing/adjustable_clock.h"
 #include "testing/memory_object_store.h"
+#include "testing/string_sink.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"
 
@@ -130,15 +131,6 @@ class Bucket final : public ObjectStore {
   std::map<std::string, std::pair<Error, int>> failures_;
   std::map<std::string, std::function<void()>> before_;
   std::map<std::string, int> gets_;
-};
-
-class StringSink final : public ByteSink {
- public:
-  bool Append(std::span<const std::byte> bytes) override {
-    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return true;
-  }
-  std::string text;
 };
 
 class WarmupServiceFixture : public ::testing::Test {
