@@ -11,7 +11,11 @@ tools=$(dirname "$0")
 
 install -s -D -m 755 "$program" "$root/usr/local/bin/shoal"
 mkdir -p "$root/sbin" "$root/usr/bin"
-ln -sf /usr/local/bin/shoal "$root/sbin/mount.alinas"
+# mount -t alinas. The other two are for `mount -o remount` and `mount -t fuse.shoal`: mount(8)
+# takes the type from its table, where the kernel has it with "fuse." before it.
+for helper in mount.alinas mount.fuse.alinas mount.fuse.shoal; do
+  ln -sf /usr/local/bin/shoal "$root/sbin/$helper"
+done
 ln -sf /usr/local/bin/shoal "$root/usr/bin/aliyun-alinas-efc-cli"
 install -D -m 755 "$tools/efc_runtime_ops.py" "$root/usr/local/share/shoal/efc_runtime_ops.py"
 
