@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "control/admin_access.h"
+#include "fuse/io_uring_switch.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "origin/open_store.h"
@@ -234,10 +235,15 @@ Finding CheckKernel(std::string_view release) {
               "kernel reads them by itself (passthrough)");
 }
 
-Finding CheckIoUring(std::string_view release, bool switched_on) {
+Finding CheckIoUring(std::string_view release, bool switched_on, const Result<>& made) {
   if (VersionOf(release) < std::pair{6, 14})
     return Note("io_uring", "this kernel has none for FUSE",
                 "small random reads are some times quicker from Linux 6.14 on");
+  if (!made)
+    return Note("io_uring", made.error().detail,
+                "small random reads are some times quicker with it: sysctl kernel.io_uring_disabled "
+                "is to be 0, and a container's seccomp profile to allow io_uring_setup, "
+                "io_uring_enter and io_uring_register");
   if (!switched_on)
     return Note("io_uring", "switched off for FUSE", "mounting as root switches it on");
   return Good("io_uring", "switched on for FUSE");
@@ -272,7 +278,7 @@ std::vector<Finding> CheckMachine(const std::filesystem::path& root) {
   return {CheckKernel(name.release),
           CheckDevice(root),
           CheckRights(),
-          CheckIoUring(name.release, uring == 'Y'),
+          CheckIoUring(name.release, uring == 'Y', TryIoUring()),
           CheckDescriptors(descriptors.rlim_max),
           CheckHelper(root)};
 }

@@ -12,6 +12,7 @@
 
 #include "app/mount_options.h"
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace shoal {
 
@@ -27,8 +28,8 @@ struct Finding {
 
 // `release`: of uname, "6.18.44-custom".
 Finding CheckKernel(std::string_view release);
-// `switched_on`: what enable_uring of the fuse module says.
-Finding CheckIoUring(std::string_view release, bool switched_on);
+// `switched_on`: what enable_uring of the fuse module says. `made`: of TryIoUring.
+Finding CheckIoUring(std::string_view release, bool switched_on, const Result<>& made);
 Finding CheckDescriptors(rlim_t hard_limit);
 // `skew_seconds`: this clock less the store's.
 Finding CheckClock(int64_t skew_seconds);

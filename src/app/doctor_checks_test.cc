@@ -18,10 +18,15 @@ TEST(DoctorChecks, SayWhatAnOlderKernelDoesNotHave) {
   EXPECT_EQ(CheckKernel("nonsense").severity, Severity::kNote);
 }
 
-TEST(DoctorChecks, TellNoIoUringFromOneThatIsSwitchedOff) {
-  EXPECT_EQ(CheckIoUring("6.18.1", true).severity, Severity::kGood);
-  EXPECT_THAT(CheckIoUring("6.18.1", false).text, testing::HasSubstr("switched off"));
-  EXPECT_THAT(CheckIoUring("6.8.0", false).text, testing::HasSubstr("none"));
+TEST(DoctorChecks, TellNoIoUringFromOneThatIsSwitchedOffOrForbidden) {
+  EXPECT_EQ(CheckIoUring("6.18.1", true, {}).severity, Severity::kGood);
+  EXPECT_THAT(CheckIoUring("6.18.1", false, {}).text, testing::HasSubstr("switched off"));
+  EXPECT_THAT(CheckIoUring("6.8.0", false, {}).text, testing::HasSubstr("none"));
+  const Finding forbidden =
+      CheckIoUring("6.18.1", true, Fail(Errc::kDenied, "io_uring_setup: Operation not permitted"));
+  EXPECT_EQ(forbidden.severity, Severity::kNote);
+  EXPECT_THAT(forbidden.text, testing::HasSubstr("not permitted"));
+  EXPECT_THAT(forbidden.advice, testing::HasSubstr("kernel.io_uring_disabled"));
 }
 
 TEST(DoctorChecks, KnowWhichClockTheStoreRefuses) {

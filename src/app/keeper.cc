@@ -2,18 +2,14 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <climits>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <optional>
 #include <utility>
 
+#include "app/keeper_events.h"
+#include "app/keeper_files.h"
 #include "app/keeper_socket.h"
 #include "app/mount_memory.h"
 #include "app/recovery.h"
@@ -54,52 +50,35 @@ constexpr int kUpgradeTryCount = 2;
 constexpr const char* kCannotGoOn =
     "no other process can go on with this mount: that takes Linux 6.9";
 
-enum class Event : uint8_t { kStop, kMessage, kEnded, kQuestion, kUnmounted, kTimedOut };
+using Event = KeeperEvent;
 
 class Keeper {
  public:
   Keeper(const MountPlan& plan, const MountState& state)
-      : plan_(plan), state_(state), directory_(StateDirectory(plan.mount_point)) {
-    state_.keeper_pid = getpid();
-    sigset_t mask;
-    sigemptyset(&mask);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&mask, number);
-    sigprocmask(SIG_BLOCK, &mask, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    signal_fd_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
+      : plan_(plan), files_(state), events_([this] {
+          if (worker_) worker_->Signal(SIGUSR1);
+        }) {}
 
   int Run(const ReportVerdict& report) {
     const Result<> begun = Begin();
     if (!begun) {
-      unlink(OwnPath().c_str());
       worker_.reset();
       if (device_fd_ >= 0) close(device_fd_);
-      if (mounted_) {
-        RemoveMount();
-        RemoveState();
-      }
-      rmdir(directory_.c_str());  // only if it is not another mount's
-      if (stop_) return kExitInterrupted;
+      if (mounted_) RemoveMount();
+      files_.Remove();
+      if (events_.stop_asked()) return kExitInterrupted;
       report({exit_status_, begun.error().detail});
       return exit_status_;
     }
     // Nobody knows of a mount whose caller is gone.
-    if (!report({kExitSuccess, ""})) stop_ = true;
+    if (!report({kExitSuccess, ""})) events_.AskToStop();
     return Serve();
   }
 
  private:
-  [[nodiscard]] std::string StatePath() const {
-    return lost_its_path_ ? OwnPath() : directory_ + "/state.json";
-  }
-  [[nodiscard]] std::string NextPath() const { return directory_ + "/state.next.json"; }
-  [[nodiscard]] std::string PreviousPath() const { return directory_ + "/state.previous.json"; }
-  // Until it is mounted, state.json may be another mount's.
-  [[nodiscard]] std::string OwnPath() const { return OwnStatePath(directory_, getpid()); }
   [[nodiscard]] WorkerOrder OrderFor(const std::string& state_path, bool attaches,
                                      bool recovers = false) const {
-    return {.binary = state_.binary,
+    return {.binary = files_.state().binary,
             .mount_point = plan_.mount_point,
             .state_path = state_path,
             .device_fd = device_fd_,
@@ -111,8 +90,7 @@ class Keeper {
   }
 
   Result<> Begin() {
-    RETURN_IF_ERROR(MakeStateDirectory(directory_));
-    RETURN_IF_ERROR(WriteMountState(OwnPath(), state_));
+    RETURN_IF_ERROR(files_.Begin());
     ASSIGN_OR_RETURN(memory_, MountMemory::Create());
     // Kept here the memory cache outlives its worker. Without, each worker makes its own.
     if (Result<FileDescriptor> medium = MakeMemoryMedium()) medium_ = *std::move(medium);
@@ -126,7 +104,7 @@ class Keeper {
     }
     ASSIGN_OR_RETURN(device_fd_, OpenDevice());
     ASSIGN_OR_RETURN(WorkerProcess worker,
-                     WorkerProcess::Start(OrderFor(OwnPath(), /*attaches=*/false)));
+                     WorkerProcess::Start(OrderFor(files_.state_path(), /*attaches=*/false)));
     worker_ = std::move(worker);
     const Deadline deadline = Deadline::After(clock_, kComeUpMax);
     RETURN_IF_ERROR(Await(*worker_, Kind::kReady, deadline));
@@ -138,21 +116,17 @@ class Keeper {
     mounted_ = true;
     const auto mounts = MountsAt(plan_.mount_point);
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
-    if (rename(OwnPath().c_str(), StatePath().c_str()) != 0)
-      return Fail(Errc::kInvalid, "cannot write " + StatePath());
-    // What a keeper that was killed left is of another mount.
-    unlink(PreviousPath().c_str());
-    unlink(NextPath().c_str());
-    ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(directory_));
-    SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = StatePath()});
+    RETURN_IF_ERROR(files_.Publish());
+    ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(files_.directory()));
+    SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = files_.state_path()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
     serving_since_ = clock_.Now();
-    NoteState();
+    files_.Note();
     return {};
   }
 
   int Serve() {
-    while (!stop_) {
+    while (!events_.stop_asked()) {
       std::optional<int> status;
       switch (Wait(&*worker_, Deadline::After(clock_, kLookEvery))) {
         case Event::kTimedOut:
@@ -219,56 +193,46 @@ class Keeper {
     is_stuck_ = false;
     worker_.reset();
     for (int failed_count = 0;; ++failed_count) {
-      if (stop_ || IsUnmounted()) return End();
+      if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
           recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
       if (!pause) return Abandon(pause.error().detail);
       const Deadline until = Deadline::After(clock_, *pause);
-      while (*pause > Duration::zero() && !stop_ && Wait(nullptr, until) == Event::kQuestion)
+      while (*pause > Duration::zero() && !events_.stop_asked() &&
+             Wait(nullptr, until) == Event::kQuestion)
         Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
-      if (stop_) continue;
-      SecureState();
-      WorkerOrder order = OrderFor(StatePath(), /*attaches=*/true, /*recovers=*/true);
+      if (events_.stop_asked()) continue;
+      SecureFiles();
+      WorkerOrder order = OrderFor(files_.state_path(), /*attaches=*/true, /*recovers=*/true);
       if (failed_count >= kUpgradeTryCount) order.binary = "/proc/self/exe";
       auto worker = WorkerProcess::Start(order);
       const Result<> attached =
-          worker ? Attach(*std::move(worker), StatePath(), recovery_.deadline(limit))
+          worker ? Attach(*std::move(worker), files_.state_path(), recovery_.deadline(limit))
                  : Result<>(tl::unexpected(worker.error()));
       if (attached) {
         log::Warn("a new worker serves {}", plan_.mount_point);
         return std::nullopt;
       }
-      if (!stop_) log::Error("{}", attached.error().detail);
+      if (!events_.stop_asked()) log::Error("{}", attached.error().detail);
     }
   }
 
-  // What the next worker goes by is this mount's, whatever became of its directory: another
-  // mount may have the path by now (after `umount -l`, or in another mount namespace), and
-  // somebody may have emptied it.
-  void SecureState() {
-    const auto found = ReadMountState(StatePath());
-    if (found && found->keeper_pid == getpid()) return;
-    if (found) {
-      lost_its_path_ = true;
+  // What the next worker goes by, and where commands ask.
+  void SecureFiles() {
+    const KeeperFiles::Found found = files_.Secure();
+    if (found == KeeperFiles::Found::kOwn) return;
+    if (found == KeeperFiles::Found::kAnother) {
       log::Warn("another mount has the path {} now: commands find that one", plan_.mount_point);
-    } else {
-      log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
+      return;
     }
-    Result<> secured = MakeStateDirectory(directory_);
-    if (secured) secured = WriteMountState(StatePath(), state_);
-    if (!secured) log::Error("{}", secured.error().detail);
-    if (lost_its_path_) return;
-    if (Result<int> listens = ListenForQuestions(directory_)) {
+    log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
+    if (Result<int> listens = ListenForQuestions(files_.directory())) {
       close(std::exchange(listen_fd_, *listens));
     } else {
       log::Error("{}", listens.error().detail);
     }
-  }
-
-  void NoteState() {
-    if (auto state = ReadMountState(StatePath())) state_ = *std::move(state);
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
@@ -284,11 +248,11 @@ class Keeper {
     worker_->Signal(SIGHUP);
     const Result<> changed = Await(*worker_, Kind::kChanged, Deadline::After(clock_, kReadyMax));
     if (changed) {
-      TakeNextState();
+      files_.TakeNext();
       Answer(question, "");
       return std::nullopt;
     }
-    unlink(NextPath().c_str());
+    files_.DropNext();
     if (changed.error().code != Errc::kTimedOut || !memory_->outlives_its_worker()) {
       Answer(question, changed.error().detail);
       return std::nullopt;
@@ -299,24 +263,14 @@ class Keeper {
     return Recover();
   }
 
-  void TakeNextState() {
-    // At no moment there is none.
-    unlink(PreviousPath().c_str());
-    if (link(StatePath().c_str(), PreviousPath().c_str()) != 0 ||
-        rename(NextPath().c_str(), StatePath().c_str()) != 0)
-      log::Error("{} does not say how the mount is served now: {}", StatePath(),
-                 std::strerror(errno));
-    NoteState();
-  }
-
   std::optional<int> ReplaceWorker(const Question& question) {
     const bool replaces = question.word == "replace";
-    const std::string path = replaces ? NextPath() : StatePath();
+    const std::string path = replaces ? files_.next_path() : files_.state_path();
     const Result<> replaced = ReplaceWorker(path);
     if (replaced && replaces) {
-      TakeNextState();
+      files_.TakeNext();
     } else if (replaces) {
-      unlink(NextPath().c_str());
+      files_.DropNext();
     }
     if (replaced || worker_) {
       Answer(question, replaced ? "" : replaced.error().detail + "; nothing has changed");
@@ -379,10 +333,11 @@ class Keeper {
     while (true) {
       switch (Wait(&worker, deadline, /*listens=*/false)) {
         case Event::kMessage: {
-          if (message_->kind == kind) return {};
-          if (message_->kind == Kind::kFailed) {
-            exit_status_ = message_->exit_status;
-            return Fail(Errc::kInvalid, message_->text);
+          const WorkerMessage& said = events_.message();
+          if (said.kind == kind) return {};
+          if (said.kind == Kind::kFailed) {
+            exit_status_ = said.exit_status;
+            return Fail(Errc::kInvalid, said.text);
           }
           break;
         }
@@ -394,48 +349,13 @@ class Keeper {
         case Event::kTimedOut:
           return Fail(Errc::kTimedOut, "the worker did not come up in time");
         default:
-          if (stop_) return Fail(Errc::kInterrupted, "a signal asked to end");
+          if (events_.stop_asked()) return Fail(Errc::kInterrupted, "a signal asked to end");
       }
     }
   }
 
-  // Without a worker, until the deadline or the unmount. A signal to stop is kept in stop_.
   Event Wait(const WorkerProcess* worker, Deadline deadline, bool listens = true) {
-    pollfd fds[] = {{signal_fd_, POLLIN, 0},
-                    {worker ? worker->socket_fd() : -1, POLLIN, 0},
-                    {worker ? worker->ended_fd() : -1, POLLIN, 0},
-                    {listens ? listen_fd_ : -1, POLLIN, 0},
-                    {worker ? -1 : device_fd_, 0, 0}};
-    while (true) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(deadline.Remaining(clock_)).count();
-      const int wait_ms =
-          deadline.at == Instant::max() ? -1 : static_cast<int>(std::min<int64_t>(left, INT_MAX));
-      const int ready = poll(fds, std::size(fds), wait_ms);
-      if (ready == 0) return Event::kTimedOut;
-      if (ready < 0) continue;
-      if (fds[0].revents != 0 && TakeSignal()) return Event::kStop;
-      if (fds[1].revents != 0) {
-        message_ = ReceiveMessage(fds[1].fd);
-        if (message_) return Event::kMessage;
-        fds[1].fd = -1;  // it is about to end
-        continue;
-      }
-      if (fds[2].revents != 0) return Event::kEnded;
-      if (fds[3].revents != 0) return Event::kQuestion;
-      if (fds[4].revents != 0) return Event::kUnmounted;
-    }
-  }
-
-  // Whether it was one to stop.
-  bool TakeSignal() {
-    signalfd_siginfo info;
-    if (read(signal_fd_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return false;
-    if (info.ssi_signo == SIGUSR1) {
-      if (worker_) worker_->Signal(SIGUSR1);
-      return false;
-    }
-    return stop_ = true;
+    return events_.Wait(worker, listens ? listen_fd_ : -1, device_fd_, deadline);
   }
 
   [[nodiscard]] bool IsUnmounted() const {
@@ -449,7 +369,7 @@ class Keeper {
     const bool unmounted = IsUnmounted();
     close(device_fd_);  // fails what programs still wait for
     if (!unmounted) RemoveMount();
-    RemoveState();
+    files_.Remove();
     log::Info("{} is unmounted{}", plan_.mount_point, unmounted ? "" : ", as a signal asked");
     return kExitSuccess;
   }
@@ -457,7 +377,7 @@ class Keeper {
   int Abandon(const std::string& why) {
     log::Error("{} is given up: {}", plan_.mount_point, why);
     close(device_fd_);  // fails what programs still wait for, and will ask
-    RemoveState();
+    files_.Remove();
     return kExitFailure;
   }
 
@@ -472,39 +392,21 @@ class Keeper {
     if (!detached) log::Error("{}", detached.error().detail);
   }
 
-  // Unless it is the next mount's already.
-  void RemoveState() {
-    if (lost_its_path_) unlink(StatePath().c_str());
-    const auto state = ReadMountState(StatePath());
-    if (lost_its_path_ || (state && state->keeper_pid != getpid())) return;
-    for (const char* name :
-         {"state.json", "state.previous.json", "state.next.json", "keeper.sock", "admin.json"}) {
-      const std::string path = directory_ + "/" + name;
-      unlink(path.c_str());
-      unlink((path + ".new").c_str());  // of one that was killed when it wrote it
-    }
-    rmdir(directory_.c_str());
-  }
-
   const SystemClock clock_;
   const MountPlan& plan_;
-  MountState state_;  // as it is served
-  const std::string directory_;
-  int signal_fd_ = -1;
+  KeeperFiles files_;
+  KeeperEvents events_;
   int listen_fd_ = -1;
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
-  bool is_stuck_ = false;       // the worker, when it was last looked at
-  bool lost_its_path_ = false;  // see SecureState
-  bool stop_ = false;
+  bool is_stuck_ = false;    // the worker, when it was last looked at
   bool is_hurried_ = false;  // by a second signal to stop
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's
   FileDescriptor rings_;   // the memory of the rings, as well; none over /dev/fuse
   std::optional<WorkerProcess> worker_;
-  std::optional<WorkerMessage> message_;  // the last
   std::optional<Instant> serving_since_;
   Recovery recovery_;
 };

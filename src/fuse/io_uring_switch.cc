@@ -1,6 +1,8 @@
 #include "fuse/io_uring_switch.h"
 
 #include <fcntl.h>
+#include <linux/io_uring.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,6 +35,17 @@ Result<> EnableIoUring() {
   if (fd >= 0) close(fd);
   if (written == 1) return {};
   return Fail(Errc::kDenied, std::string(kSwitchPath) + ": " + std::strerror(error));
+}
+
+Result<> TryIoUring() {
+  io_uring_params params{};
+  const long fd = syscall(SYS_io_uring_setup, 1, &params);
+  if (fd >= 0) {
+    close(static_cast<int>(fd));
+    return {};
+  }
+  return Fail(errno == ENOSYS ? Errc::kUnsupported : Errc::kDenied,
+              std::string("io_uring_setup: ") + std::strerror(errno));
 }
 
 }  // namespace shoal

@@ -1,4 +1,5 @@
-// Whether the kernel lets FUSE use io_uring: a parameter of its fuse module.
+// Whether the kernel lets FUSE use io_uring, and this process: a parameter of its fuse module, and
+// what forbids io_uring altogether.
 #pragma once
 
 #include <string>
@@ -13,5 +14,9 @@ std::string WhyNoIoUring();
 // Switches /sys/module/fuse/parameters/enable_uring on; new mounts then have it. kUnsupported:
 // the kernel has no such switch; kDenied: not root.
 Result<> EnableIoUring();
+
+// Whether this process may make a ring at all. kDenied: kernel.io_uring_disabled, or a filter of
+// system calls, as containers have; kUnsupported: the kernel has none.
+Result<> TryIoUring();
 
 }  // namespace shoal

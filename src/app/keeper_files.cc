@@ -1,0 +1,89 @@
+#include "app/keeper_files.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
+#include "control/runtime_directory.h"
+
+namespace shoal {
+
+KeeperFiles::KeeperFiles(MountState state)
+    : directory_(StateDirectory(state.mount_point)), state_(std::move(state)) {
+  state_.keeper_pid = getpid();
+}
+
+std::string KeeperFiles::state_path() const {
+  // Until it is mounted, state.json may be another mount's.
+  if (!is_published_ || lost_its_path_) return OwnStatePath(directory_, getpid());
+  return directory_ + "/state.json";
+}
+
+std::string KeeperFiles::next_path() const {
+  return directory_ + "/state.next.json";
+}
+
+Result<> KeeperFiles::Begin() {
+  RETURN_IF_ERROR(MakeStateDirectory(directory_));
+  return WriteMountState(state_path(), state_);
+}
+
+Result<> KeeperFiles::Publish() {
+  const std::string own_path = state_path();
+  is_published_ = true;
+  if (rename(own_path.c_str(), state_path().c_str()) != 0)
+    return Fail(Errc::kInvalid, "cannot write " + state_path());
+  // What a keeper that was killed left is of another mount.
+  unlink((directory_ + "/state.previous.json").c_str());
+  unlink(next_path().c_str());
+  return {};
+}
+
+void KeeperFiles::Note() {
+  if (auto state = ReadMountState(state_path())) state_ = *std::move(state);
+}
+
+void KeeperFiles::TakeNext() {
+  // At no moment there is none.
+  const std::string previous_path = directory_ + "/state.previous.json";
+  unlink(previous_path.c_str());
+  if (link(state_path().c_str(), previous_path.c_str()) != 0 ||
+      rename(next_path().c_str(), state_path().c_str()) != 0)
+    log::Error("{} does not say how the mount is served now: {}", state_path(),
+               std::strerror(errno));
+  Note();
+}
+
+void KeeperFiles::DropNext() {
+  unlink(next_path().c_str());
+}
+
+KeeperFiles::Found KeeperFiles::Secure() {
+  const auto found = ReadMountState(state_path());
+  if (found && found->keeper_pid == getpid()) return Found::kOwn;
+  lost_its_path_ = lost_its_path_ || found;
+  Result<> secured = MakeStateDirectory(directory_);
+  if (secured) secured = WriteMountState(state_path(), state_);
+  if (!secured) log::Error("{}", secured.error().detail);
+  return lost_its_path_ ? Found::kAnother : Found::kNothing;
+}
+
+void KeeperFiles::Remove() {
+  unlink(OwnStatePath(directory_, getpid()).c_str());
+  const auto found = ReadMountState(directory_ + "/state.json");
+  if (is_published_ && !lost_its_path_ && (!found || found->keeper_pid == getpid())) {
+    for (const char* name :
+         {"state.json", "state.previous.json", "state.next.json", "keeper.sock", "admin.json"}) {
+      const std::string path = directory_ + "/" + name;
+      unlink(path.c_str());
+      unlink((path + ".new").c_str());  // of one that was killed when it wrote it
+    }
+  }
+  rmdir(directory_.c_str());  // only if it is not another mount's
+}
+
+}  // namespace shoal
