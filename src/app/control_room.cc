@@ -98,35 +98,33 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
   };
   ASSIGN_OR_RETURN(
       parts->server,
-      AdminServer::Start(options.admin,
-                         {.warmup = *parts->warmup,
-                          .report = *parts->reporter,
-                          .clear_directory_cache =
-                              [&file_system, forget] {
-                                file_system.ClearDirectoryCache();
-                                forget();
-                              },
-                          .clear_metadata_cache =
-                              [&file_system, forget] {
-                                file_system.ClearMetadataCache();
-                                forget();
-                              },
-                          .describe_path =
-                              [&node, prefix = options.file_system.prefix](std::string_view path,
-                                                                           Deadline deadline) {
-                                return DescribePath(*node.facts_store, *node.last_requests, prefix,
-                                                    node.tiers, path, deadline);
-                              },
-                          .change_options = [mount_point = plan.mount_point,
-                                             has_its_path](const auto& given) -> Result<> {
-                            if (!has_its_path)
-                              return Fail(Errc::kUnsupported,
-                                          "another mount has the path " + mount_point + " by now");
-                            std::vector<ListedOption> wanted;
-                            for (const auto& [name, value] : given) wanted.push_back({name, value});
-                            return UpdateLive(mount_point, wanted);
-                          },
-                          .clock = clock}));
+      AdminServer::Start(options.admin, {.warmup = *parts->warmup,
+                                         .report = *parts->reporter,
+                                         .clear_directory_cache =
+                                             [&file_system, forget] {
+                                               file_system.ClearDirectoryCache();
+                                               forget();
+                                             },
+                                         .clear_metadata_cache =
+                                             [&file_system, forget] {
+                                               file_system.ClearMetadataCache();
+                                               forget();
+                                             },
+                                         .describe_path =
+                                             [&node, prefix = options.file_system.prefix](
+                                                 std::string_view path, Deadline deadline) {
+                                               return DescribePath(*node.facts_store,
+                                                                   *node.last_requests, prefix,
+                                                                   node.tiers, path, deadline);
+                                             },
+                                         .change_options =
+                                             [mount_point = plan.mount_point](const auto& given) {
+                                               std::vector<ListedOption> wanted;
+                                               for (const auto& [name, value] : given)
+                                                 wanted.push_back({name, value});
+                                               return UpdateLive(mount_point, wanted);
+                                             },
+                                         .clock = clock}));
   parts->address = AddressOf(*parts->server, options.admin);
   const Result<> written =
       has_its_path ? WriteAdminAddress(plan.mount_point, parts->address) : Result<>();

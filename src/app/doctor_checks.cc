@@ -240,10 +240,11 @@ Finding CheckIoUring(std::string_view release, bool switched_on, const Result<>&
     return Note("io_uring", "this kernel has none for FUSE",
                 "small random reads are some times quicker from Linux 6.14 on");
   if (!made)
-    return Note("io_uring", made.error().detail,
-                "small random reads are some times quicker with it: sysctl kernel.io_uring_disabled "
-                "is to be 0, and a container's seccomp profile to allow io_uring_setup, "
-                "io_uring_enter and io_uring_register");
+    return Note(
+        "io_uring", made.error().detail,
+        "small random reads are some times quicker with it: sysctl kernel.io_uring_disabled "
+        "is to be 0, and a container's seccomp profile to allow io_uring_setup, "
+        "io_uring_enter and io_uring_register");
   if (!switched_on)
     return Note("io_uring", "switched off for FUSE", "mounting as root switches it on");
   return Good("io_uring", "switched on for FUSE");

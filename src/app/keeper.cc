@@ -52,6 +52,18 @@ constexpr const char* kCannotGoOn =
 
 using Event = KeeperEvent;
 
+// What a worker was to do that says this.
+std::string_view TaskOf(Kind kind) {
+  switch (kind) {
+    case Kind::kChanged:
+      return "take other options";
+    case Kind::kHolding:
+      return "hand over";
+    default:
+      return "come up";
+  }
+}
+
 class Keeper {
  public:
   Keeper(const MountPlan& plan, const MountState& state)
@@ -202,7 +214,8 @@ class Keeper {
       const Deadline until = Deadline::After(clock_, *pause);
       while (*pause > Duration::zero() && !events_.stop_asked() &&
              Wait(nullptr, until) == Event::kQuestion)
-        Answer(TakeQuestion(listen_fd_), "the mount has no worker just now; it is being started");
+        Answer(TakeQuestion(listen_fd_),
+               Fail(Errc::kBusy, "the mount has no worker just now; it is being started"));
       if (events_.stop_asked()) continue;
       SecureFiles();
       WorkerOrder order = OrderFor(files_.state_path(), /*attaches=*/true, /*recovers=*/true);
@@ -237,9 +250,17 @@ class Keeper {
 
   // To somebody who asked. The exit status, if the mount ended over it.
   std::optional<int> Reply(const Question& question) {
-    if (question.word == "restart" || question.word == "replace") return ReplaceWorker(question);
-    if (question.word == "change") return Change(question);
-    Answer(question, "the keeper of this mount knows 'restart', 'replace' and 'change'");
+    if (question.word == "restart") return ReplaceWorker(question, files_.state_path());
+    if (question.word == "replace" || question.word == "change") {
+      const Result<> written = files_.WriteNext(question.state);
+      if (written)
+        return question.word == "change" ? Change(question)
+                                         : ReplaceWorker(question, files_.next_path());
+      Answer(question, written);
+      return std::nullopt;
+    }
+    Answer(question, Fail(Errc::kInvalid,
+                          "the keeper of this mount knows 'restart', 'replace' and 'change'"));
     return std::nullopt;
   }
 
@@ -249,37 +270,38 @@ class Keeper {
     const Result<> changed = Await(*worker_, Kind::kChanged, Deadline::After(clock_, kReadyMax));
     if (changed) {
       files_.TakeNext();
-      Answer(question, "");
+      Answer(question, {});
       return std::nullopt;
     }
     files_.DropNext();
     if (changed.error().code != Errc::kTimedOut || !memory_->outlives_its_worker()) {
-      Answer(question, changed.error().detail);
+      Answer(question, changed);
       return std::nullopt;
     }
     // Some of them may be in force, or soon be: the next worker goes by what is written.
-    Answer(question, "the worker did not take the options in time; another one takes its place");
+    Answer(question,
+           Fail(Errc::kTimedOut, changed.error().detail + "; another one takes its place"));
     log::Error("the worker of {} did not take other options in time", plan_.mount_point);
     return Recover();
   }
 
-  std::optional<int> ReplaceWorker(const Question& question) {
-    const bool replaces = question.word == "replace";
-    const std::string path = replaces ? files_.next_path() : files_.state_path();
-    const Result<> replaced = ReplaceWorker(path);
-    if (replaced && replaces) {
-      files_.TakeNext();
-    } else if (replaces) {
-      files_.DropNext();
+  std::optional<int> ReplaceWorker(const Question& question, const std::string& path) {
+    const bool is_update = path == files_.next_path();
+    Result<> replaced = ReplaceWorker(path);
+    if (is_update && replaced) files_.TakeNext();
+    if (is_update && !replaced) files_.DropNext();
+    std::optional<int> status;
+    if (!replaced) {
+      std::string& reason = replaced.error().detail;
+      if (worker_) {
+        reason += "; nothing has changed";
+      } else {
+        log::Error("{}", reason);
+        status = Recover();
+        reason += status ? "; the mount has ended" : "; the mount goes on as before";
+      }
     }
-    if (replaced || worker_) {
-      Answer(question, replaced ? "" : replaced.error().detail + "; nothing has changed");
-      return std::nullopt;
-    }
-    log::Error("{}", replaced.error().detail);
-    const std::optional<int> status = Recover();
-    Answer(question, replaced.error().detail +
-                         (status ? "; the mount has ended" : "; the mount goes on as before"));
+    Answer(question, replaced);
     return status;
   }
 
@@ -317,7 +339,7 @@ class Keeper {
     worker_->Signal(SIGUSR2);
     const Result<> holds = Await(*worker_, Kind::kHolding, Deadline::After(clock_, kReadyMax));
     if (holds) return {};
-    return Fail(holds.error().code, "the worker does not hand over: " + holds.error().detail);
+    return Fail(holds.error().code, "the one before: " + holds.error().detail);
   }
 
   Result<> Attach(WorkerProcess worker, const std::string& path, Deadline deadline) {
@@ -335,6 +357,7 @@ class Keeper {
         case Event::kMessage: {
           const WorkerMessage& said = events_.message();
           if (said.kind == kind) return {};
+          if (said.kind == Kind::kCannotChange) return Fail(Errc::kUnsupported, said.text);
           if (said.kind == Kind::kFailed) {
             exit_status_ = said.exit_status;
             return Fail(Errc::kInvalid, said.text);
@@ -343,11 +366,11 @@ class Keeper {
         }
         case Event::kEnded:
           worker.Reap();
-          return Fail(Errc::kInvalid, fmt::format("the worker {} before it served; the log may "
-                                                  "say why",
-                                                  worker.how_it_ended()));
+          return Fail(Errc::kInvalid,
+                      fmt::format("the worker {} when it was to {}; the log may say why",
+                                  worker.how_it_ended(), TaskOf(kind)));
         case Event::kTimedOut:
-          return Fail(Errc::kTimedOut, "the worker did not come up in time");
+          return Fail(Errc::kTimedOut, fmt::format("the worker did not {} in time", TaskOf(kind)));
         default:
           if (events_.stop_asked()) return Fail(Errc::kInterrupted, "a signal asked to end");
       }

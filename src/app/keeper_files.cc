@@ -47,6 +47,13 @@ void KeeperFiles::Note() {
   if (auto state = ReadMountState(state_path())) state_ = *std::move(state);
 }
 
+Result<> KeeperFiles::WriteNext(const std::string& json) {
+  ASSIGN_OR_RETURN(const MountState next, ParseMountState(json));
+  if (next.mount_point != state_.mount_point || next.source != state_.source)
+    return Fail(Errc::kInvalid, "the options are of another mount");
+  return WriteMountState(next_path(), next);
+}
+
 void KeeperFiles::TakeNext() {
   // At no moment there is none.
   const std::string previous_path = directory_ + "/state.previous.json";

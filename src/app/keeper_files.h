@@ -31,7 +31,9 @@ class KeeperFiles {
   Result<> Publish();
   // Reads what the worker wrote there.
   void Note();
-  // The update is what the mount is served with; or is not.
+  // Of an update: next_path() is this state. kInvalid: it is none of this mount.
+  Result<> WriteNext(const std::string& json);
+  // It is what the mount is served with; or is not.
   void TakeNext();
   void DropNext();
 

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -18,9 +19,15 @@ namespace {
 
 constexpr int kQueueMax = 8;
 constexpr time_t kQuestionSecondsMax = 1;
-// Longer than the keeper tries.
-constexpr time_t kAnswerSecondsMax = 120;
+// What the steps of a keeper may take, beside the limit.
+constexpr std::chrono::seconds kStepsMax{80};
+constexpr size_t kQuestionBytesMax = 128 * 1024;
 constexpr size_t kAnswerBytesMax = 16 * 1024;
+
+// How an answer begins.
+constexpr char kDone = '=';
+constexpr char kRefused = '!';
+constexpr char kTakesAnother = '~';
 
 auto FailSystem(const std::string& what) {
   const Errc code = errno == ENOENT || errno == ECONNREFUSED ? Errc::kNotFound : Errc::kUnreachable;
@@ -88,9 +95,14 @@ Question TakeQuestion(int listening_fd) {
   question.fd = accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC);
   if (question.fd < 0) return question;
   LimitWaits(question.fd, kQuestionSecondsMax);
-  char word[16] = {};
-  const ssize_t length = IsRoot(question.fd) ? recv(question.fd, word, sizeof(word), 0) : -1;
-  if (length > 0) question.word.assign(word, static_cast<size_t>(length));
+  std::string text(kQuestionBytesMax, '\0');
+  const ssize_t length =
+      IsRoot(question.fd) ? recv(question.fd, text.data(), text.size(), MSG_TRUNC) : -1;
+  if (length <= 0 || length > static_cast<ssize_t>(text.size())) return question;
+  text.resize(static_cast<size_t>(length));
+  const size_t end = std::min(text.find('\n'), text.size());
+  question.word = text.substr(0, end);
+  question.state = text.substr(std::min(end + 1, text.size()));
   return question;
 }
 
@@ -99,27 +111,35 @@ bool IsKept(const std::string& directory) {
   return connection || connection.error().code != Errc::kNotFound;
 }
 
-void Answer(const Question& question, std::string_view reason) {
+void Answer(const Question& question, const Result<>& outcome) {
   if (question.fd < 0) return;
-  // The first byte keeps an empty reason from looking like an end.
-  const std::string bytes = "=" + std::string(reason.substr(0, kAnswerBytesMax - 1));
+  std::string bytes(1, kDone);
+  if (!outcome) {
+    bytes = outcome.error().code == Errc::kUnsupported ? kTakesAnother : kRefused;
+    bytes += outcome.error().detail.substr(0, kAnswerBytesMax - 1);
+  }
   send(question.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   close(question.fd);
 }
 
-Result<> AskKeeper(const std::string& directory, std::string_view word) {
+Result<> AskKeeper(const std::string& directory, std::string_view word, std::string_view state,
+                   std::chrono::seconds recovery_limit) {
   ASSIGN_OR_RETURN(const FileDescriptor connection, Connect(directory, /*flags=*/0));
   const int fd = connection.get();
-  LimitWaits(fd, kAnswerSecondsMax);
+  LimitWaits(fd, (kStepsMax + recovery_limit).count());
+  const std::string question = fmt::format("{}\n{}", word, state);
+  if (question.size() > kQuestionBytesMax)
+    return Fail(Errc::kInvalid, "the options are too long for an update");
   std::string answer(kAnswerBytesMax, '\0');
   ssize_t length = -1;
-  if (send(fd, word.data(), word.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(word.size()))
+  if (send(fd, question.data(), question.size(), MSG_NOSIGNAL) ==
+      static_cast<ssize_t>(question.size()))
     length = recv(fd, answer.data(), answer.size(), 0);
   if (length <= 0)
     return Fail(Errc::kUnreachable, "the keeper of the mount did not answer; its log may say why");
   answer.resize(static_cast<size_t>(length));
-  if (answer == "=") return {};
-  return Fail(Errc::kInvalid, answer.substr(1));
+  if (answer[0] == kDone) return {};
+  return Fail(answer[0] == kTakesAnother ? Errc::kUnsupported : Errc::kInvalid, answer.substr(1));
 }
 
 }  // namespace shoal

@@ -84,6 +84,10 @@ std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOpt
   return names;
 }
 
+bool AreTheSame(const MountOptions& a, const MountOptions& b) {
+  return ChangedOptions(a, b).empty() && a.mount_flags == b.mount_flags;
+}
+
 std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,
                                                       const MountOptions& to) {
   std::vector<std::string> names = ChangedOptions(from, to);

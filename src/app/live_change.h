@@ -13,6 +13,9 @@ namespace shoal {
 // Names of the options whose values differ. Pure.
 std::vector<std::string> ChangedOptions(const MountOptions& from, const MountOptions& to);
 
+// They have the same effect. Pure.
+bool AreTheSame(const MountOptions& a, const MountOptions& b);
+
 // Of what differs, what cannot change while a worker serves: names of options, or of groups of
 // them. Pure.
 std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,

@@ -113,7 +113,7 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     return status;
   };
   if (IsRemount(arguments->options))
-    return RunRemount(name.text, arguments->mount_point, arguments->options);
+    return RunRemount(name.text, arguments->mount_point, arguments->options, arguments->fake);
   MountState state{.source = arguments->source,
                    .subtype = arguments->subtype,
                    .mount_point = {},

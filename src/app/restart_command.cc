@@ -85,8 +85,14 @@ Result<Target> Find(const std::string& path) {
   return Target{std::move(mount_point), std::move(directory)};
 }
 
-Outcome Ask(const Target& target, std::string_view word, std::string_view done) {
-  const Result<> asked = AskKeeper(target.directory, word);
+// How long a worker may take to come up that is served with this.
+std::chrono::seconds RecoveryLimitOf(const MountState& state) {
+  const auto options = OptionsOf(state);
+  return std::chrono::seconds(options ? options->command.recovery_limit_seconds
+                                      : CommandOptions().recovery_limit_seconds);
+}
+
+Outcome OutcomeOf(const Target& target, const Result<>& asked, std::string_view done) {
   if (asked)
     return {kExitSuccess, fmt::format("{} {}", target.mount_point, done), target.mount_point};
   if (asked.error().code == Errc::kNotFound)
@@ -98,17 +104,17 @@ Outcome Ask(const Target& target, std::string_view word, std::string_view done) 
 // To a state that was checked.
 Outcome ReplaceBy(const Target& target, const MountState& now, const MountState& next,
                   std::string_view done) {
-  const Result<> written = WriteMountState(target.directory + "/state.next.json", next);
-  if (!written) return {kExitFailure, written.error().detail};
   const auto before = OptionsOf(now);
   const auto after = OptionsOf(next);
-  const bool live = before && after && CanChangeLive(*before, *after);
-  Outcome outcome = Ask(target, live ? "change" : "replace", done);
-  if (outcome.status != kExitSuccess) {
-    unlink((target.directory + "/state.next.json").c_str());
-    return outcome;
-  }
-  outcome.at_next_mount = OptionsOfTheNextMount(now, next);
+  const auto ask = [&](std::string_view word) {
+    return AskKeeper(target.directory, word, ToJson(next), RecoveryLimitOf(now));
+  };
+  Result<> asked = Fail(Errc::kUnsupported, "");
+  if (before && after && CanChangeLive(*before, *after)) asked = ask("change");
+  // The process may have less in force than the state says.
+  if (!asked && asked.error().code == Errc::kUnsupported) asked = ask("replace");
+  Outcome outcome = OutcomeOf(target, asked, done);
+  if (asked) outcome.at_next_mount = OptionsOfTheNextMount(now, next);
   return outcome;
 }
 
@@ -116,14 +122,17 @@ Outcome Restart(const std::string& path) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
   const StateLock lock(target->directory);
-  return Ask(*target, "restart", "is served by a new process");
+  const auto state = ReadMountState(target->directory + "/state.json");
+  if (!state) return {kExitFailure, state.error().detail};
+  return OutcomeOf(*target, AskKeeper(target->directory, "restart", "", RecoveryLimitOf(*state)),
+                   "is served by a new process");
 }
 
 enum class Others : uint8_t { kStay, kDefault };
 
 // `others` are the options that are not among these.
 Outcome Update(const std::string& path, const std::vector<std::string>& options,
-               Others others = Others::kStay) {
+               Others others = Others::kStay, bool only_check = false) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
   const StateLock lock(target->directory);
@@ -133,15 +142,16 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
   if (others == Others::kDefault) from.options.clear();
   const auto next = WithOptions(std::move(from), options);
   if (!next) return Failed(next.error());
-  // A reload of what was not edited leaves a rollback what it had.
-  if (others == Others::kDefault && *next == *state)
-    return {kExitSuccess, target->mount_point + " is served with these options already",
-            target->mount_point};
+  const auto before = OptionsOf(*state);
+  const auto after = OptionsOf(*next);
+  if (!after) return Failed(after.error());
+  // What changes nothing leaves a rollback what it had.
+  if (before && AreTheSame(*before, *after))
+    return {kExitSuccess, target->mount_point + " has these options already", target->mount_point};
   if (const auto checked = CheckMountState(*next); !checked) return Failed(checked.error());
-  const auto plan = PlanOf(*next);
-  if (!plan) return Failed(plan.error());
+  if (only_check) return {};
   Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");
-  for (const Notice& notice : plan->options.notices)
+  for (const Notice& notice : after->notices)
     if (notice.is_warning && outcome.status == kExitSuccess)
       outcome.warnings.push_back(notice.text);
   return outcome;
@@ -256,6 +266,8 @@ Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOpti
   const StateLock lock(directory, LOCK_NB);
   if (!lock.locked()) return Fail(Errc::kBusy, "somebody else changes this mount; try again");
   ASSIGN_OR_RETURN(const MountState now, ReadMountState(directory + "/state.json"));
+  if (now.keeper_pid != getppid())
+    return Fail(Errc::kUnsupported, "another mount has the path " + mount_point + " by now");
   ASSIGN_OR_RETURN(const MountState next, WithOptions(now, {JoinOptionList(options)}));
   RETURN_IF_ERROR(CheckMountState(next));
   ASSIGN_OR_RETURN(const MountOptions from, OptionsOf(now));
@@ -263,10 +275,7 @@ Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOpti
   if (const auto others = OptionsThatTakeAnotherWorker(from, to); !others.empty())
     return Fail(Errc::kUnsupported, fmt::format("{}: by shoal update, which replaces the process",
                                                 fmt::join(others, ", ")));
-  RETURN_IF_ERROR(WriteMountState(directory + "/state.next.json", next));
-  Result<> asked = AskKeeper(directory, "change");
-  if (!asked) unlink((directory + "/state.next.json").c_str());
-  return asked;
+  return AskKeeper(directory, "change", ToJson(next), RecoveryLimitOf(now));
 }
 
 Result<MountState> WithOptions(MountState state, const std::vector<std::string>& options) {
@@ -315,7 +324,7 @@ bool IsRemount(const std::vector<std::string>& options) {
 }
 
 int RunRemount(std::string_view name, const std::string& mount_point,
-               const std::vector<std::string>& options) {
+               const std::vector<std::string>& options, bool fake) {
   const auto resolved = ResolveMountPoint(mount_point);
   const auto mounts = resolved ? MountsAt(*resolved) : tl::unexpected(resolved.error());
   const std::string shown = mounts && !mounts->empty() ? mounts->back().words : "";
@@ -333,7 +342,7 @@ int RunRemount(std::string_view name, const std::string& mount_point,
     if (!list->empty()) typed.push_back(JoinOptionList(*list));
   }
   for (const std::string& word : WordsNotInForce(words, shown)) typed.push_back(word);
-  const Outcome outcome = Update(mount_point, typed);
+  const Outcome outcome = Update(mount_point, typed, Others::kStay, fake);
   if (outcome.status != kExitSuccess) return Say(name, outcome);
   // mount(8) says nothing where all is well.
   for (const std::string& note : outcome.notes()) fmt::print(stderr, "{}: {}\n", name, note);

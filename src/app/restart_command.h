@@ -18,13 +18,15 @@ std::vector<std::unique_ptr<Command>> MakeReplaceCommands();
 
 // Whether -o asks to change a mount that is there.
 bool IsRemount(const std::vector<std::string>& options);
-// As update, for mount(8), which adds what the kernel shows of the mount to what was typed.
+// As update, for mount(8), which adds what the kernel shows of the mount to what was typed. `fake`
+// only checks.
 int RunRemount(std::string_view name, const std::string& mount_point,
-               const std::vector<std::string>& options);
+               const std::vector<std::string>& options, bool fake);
 
 // As update, of a mount that the caller serves, and only what can change in its process as it is.
 // kInvalid: an option is wrong; kUnsupported: one takes another process, which the detail names;
-// kBusy: somebody else changes the mount now; others are AskKeeper's. Waits for the keeper, which
+// kBusy: somebody else changes the mount now; kUnsupported, too: its path is another mount's by
+// now; others are AskKeeper's. Waits for the keeper, which
 // waits for the caller.
 Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options);
 

@@ -86,8 +86,8 @@ int StatusOf(const Error& error) {
 }
 
 // One that recovers begins without directories of the disk cache that are not to be had, and does
-// without a memory cache that cannot be made.
-Result<Node> MakeNode(const MountOptions& options, const WorkerSeat& seat, const Clock& clock,
+// without a memory cache that cannot be made, which `options` then say.
+Result<Node> MakeNode(MountOptions& options, const WorkerSeat& seat, const Clock& clock,
                       HandOver& hand_over) {
   const FileDescriptor medium(seat.medium_fd);
   const auto assemble = [&](const MountOptions& with) {
@@ -102,6 +102,7 @@ Result<Node> MakeNode(const MountOptions& options, const WorkerSeat& seat, const
   Result<Node> without = assemble(with);
   if (!without) return node;
   log::Error("served without the memory cache: {}", node.error().detail);
+  options.cache.memory_capacity_mib = 0;
   return without;
 }
 
@@ -141,12 +142,15 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& wa
   return {};
 }
 
-// What the keeper put there. It has to fit into the memory of this process, which may have less
-// than the one that asks, or no worker could be started with it.
+// What the keeper put there. It has to fit into the memory of this process, or no worker could be
+// started with it. kUnsupported: it takes another process.
 Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& node,
                   const Clock& clock) {
   ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
   ASSIGN_OR_RETURN(MountPlan next, PlanOf(state));
+  if (const auto others = OptionsThatTakeAnotherWorker(in_force, next.options); !others.empty())
+    return Fail(Errc::kUnsupported,
+                fmt::format("{}: takes another process", fmt::join(others, ", ")));
   NameThisProcess(state);
   RETURN_IF_ERROR(WriteMountState(state_path, state));
   RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
@@ -178,7 +182,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   }
   auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
   if (!hand_over) return Refuse(seat, kExitFailure, hand_over.error());
-  auto node = MakeNode(plan.options, seat, clock, **hand_over);
+  MountOptions in_force = plan.options;
+  auto node = MakeNode(in_force, seat, clock, **hand_over);
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
     auto probed = Probe(plan, *node, clock);
@@ -217,14 +222,15 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());
   }
   if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
-  MountOptions in_force = plan.options;
   signals.ChangeOn([&in_force, &node, &seat, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {
     const Result<> changed = ChangeTo(path, in_force, *node, clock);
-    SendMessage(seat.keeper_fd,
-                {.kind = changed ? WorkerMessage::Kind::kChanged : WorkerMessage::Kind::kFailed,
-                 .exit_status = kExitFailure,
-                 .text = changed ? "" : changed.error().detail});
+    SendMessage(seat.keeper_fd, {.kind = changed ? WorkerMessage::Kind::kChanged
+                                         : changed.error().code == Errc::kUnsupported
+                                             ? WorkerMessage::Kind::kCannotChange
+                                             : WorkerMessage::Kind::kFailed,
+                                 .exit_status = kExitFailure,
+                                 .text = changed ? "" : changed.error().detail});
   });
   if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {

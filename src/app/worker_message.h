@@ -6,8 +6,9 @@
 //   worker: kServing             from now on
 //   or, before that, kFailed     the exit status, and why, for people
 //   keeper: SIGHUP               state.next.json has other options, which can change live
-//   worker: kChanged             they are in force, and the file says who serves; or kFailed,
-//                                and why: nothing has changed
+//   worker: kChanged             they are in force, and the file says who serves; or kFailed or,
+//                                if it takes another worker, kCannotChange, and why: nothing has
+//                                changed
 //
 // Where one takes over from another over io_uring, before kGo (fuse/session.h):
 //
@@ -30,6 +31,7 @@ struct WorkerMessage {
     kServing = 'S',
     kFailed = 'F',
     kChanged = 'C',
+    kCannotChange = 'N',
     kHolding = 'H',
     kStandBy = 'B',
     kStandsBy = 'b'

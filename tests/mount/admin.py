@@ -23,14 +23,18 @@ class Admin:
     def __init__(self, port):
         self.port = port
 
-    def get(self, path, **parameters):
+    def get(self, path, method="GET", **parameters):
         query = urllib.parse.urlencode(parameters)
         url = f"http://127.0.0.1:{self.port}{path}?{query}"
+        request = urllib.request.Request(url, method=method)
         try:
-            with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as answer:
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             return json.load(error)
+
+    def post(self, path, **parameters):
+        return self.get(path, method="POST", **parameters)
 
     def answers(self):
         try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 
+from admin import Admin, free_port
 from caching import cache_options, wait_until
 from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest
@@ -81,7 +82,7 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.state()["options"], [given])
         self.assertEqual(mount.worker(), worker)
         again = shoal("update", mount.point, "--only", "-o", given)
-        self.assertIn("with these options already", again.stdout)
+        self.assertIn("has these options already", again.stdout)
         back = shoal("rollback", mount.point)
         self.assertEqual((back.returncode, back.stderr), (0, ""), back)
         self.assertIn("read_memory_mb=128", ",".join(mount.state()["options"]))
@@ -197,6 +198,69 @@ class Updates(SurvivalTest):
         self.assertIn("2000 MiB do not fit", refused.stderr)
         self.assert_untouched(mount, before)
 
+    def test_a_change_may_be_asked_for_from_where_there_is_less_memory(self):
+        group = self.small_memory_group(200 << 20)
+        _, mount = self.small_mount("g_tier_DadiMemCacheCapacityMB=64")
+        done = subprocess.run(
+            ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', group, SHOAL, "update",
+             mount.point, "-o", "g_tier_DadiMemCacheCapacityMB=512"],
+            capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+
+    def test_a_memory_cache_that_had_to_go_comes_back_with_a_size_that_fits(self):
+        group = self.small_memory_group(300 << 20)
+        port = free_port()
+        _, mount = self.small_mount(f"g_server_Port={port},g_tier_DadiMemCacheCapacityMB=512")
+        for process in (mount.process.pid, mount.worker()):
+            (group / "cgroup.procs").write_text(str(process))
+        os.kill(mount.worker(), signal.SIGKILL)
+        wait_until(lambda: "served without the memory cache" in mount.log())
+        admin = Admin(port)
+        wait_until(admin.answers)
+        self.assertEqual(admin.get("/v1/status")["tiers"], [])
+        done = self.update(mount, "g_tier_DadiMemCacheCapacityMB=100")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertEqual([t["capacity_bytes"] for t in admin.get("/v1/status")["tiers"]],
+                         [100 << 20])
+
+    def test_an_update_whose_command_was_killed_does_not_mix_with_the_next(self):
+        new = {"id": "another-key", "secret": "another-secret"}
+        for word in ("change", "replace"):
+            with self.subTest(word):
+                origin = self.origin(keys=[{"id": KEY_ID, "secret": KEY_SECRET}, new])
+                mount = self.mount(origin)
+                origin.configure(latency_ms=1500)  # the keys are tried for so long
+                command = subprocess.Popen(
+                    [SHOAL, "update", mount.point, "-o", f"passwd_file={self.keys(*new.values())}"])
+                wait_until(lambda: (state_directory(mount.point) / "state.next.json").exists())
+                command.kill()
+                command.wait()
+                option = {"change": "g_readdircache_MaxCount=333", "replace": "entry_timeout=9"}[word]
+                done = self.update(mount, option)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+                words = ",".join(mount.state()["options"])
+                self.assertIn(option, words)
+                # What is signed with is what the state says.
+                used = new["id"] if "another-key" in words else KEY_ID
+                origin.write_credentials([k for k in (new, {"id": KEY_ID, "secret": KEY_SECRET})
+                                          if k["id"] == used])
+                origin.put("later", b"contents")
+                self.assertEqual((mount / "later").read_bytes(), b"contents")
+
+    def test_the_admin_port_of_a_mount_does_not_change_the_one_that_has_its_path(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        port = free_port()
+        first = self.mount(origin, f"g_server_Port={port}")
+        with open(first / "file", "rb"):
+            subprocess.run(["umount", "-l", first.point], check=True)
+            second = self.mount(origin, point=first.point)
+            before = second.state()
+            refused = Admin(port).post("/v1/options", g_readdircache_MaxCount=777)
+            self.assertIn("another mount has the path", refused["ErrorMessage"])
+            self.assertEqual(second.state(), before)
+        second.close()
+
     def test_what_the_kernel_was_told_is_said_to_wait_for_the_next_mount(self):
         _, mount = self.small_mount("transport=dev,passthrough=off")
         done = self.update(mount, "transport=io_uring,passthrough=auto,noatime")
@@ -206,11 +270,9 @@ class Updates(SurvivalTest):
 
     def test_mount_o_remount_is_an_update(self):
         _, mount = self.small_mount()
-        helper = mount.base / "mount.alinas"
-        helper.symlink_to(os.path.abspath(SHOAL))
         # What mount(8) makes of `mount -o remount,readahead_kb=512 MOUNTPOINT`.
         shown = "ro,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other"
-        done = subprocess.run([helper, "data:/", mount.point, "-o",
+        done = subprocess.run([self.helper(mount), "data:/", mount.point, "-o",
                                shown + ",remount,readahead_kb=512"],
                               capture_output=True, text=True, timeout=WAIT_SECONDS)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
@@ -218,17 +280,41 @@ class Updates(SurvivalTest):
         self.assertNotIn("user_id", ",".join(mount.state()["options"]))
         self.assertNotIn("relatime", ",".join(mount.state()["options"]))
 
+    def helper(self, mount):
+        path = mount.base / "mount.alinas"
+        if not path.exists():
+            path.symlink_to(os.path.abspath(SHOAL))
+        return path
+
     def test_a_remount_says_what_it_cannot_change_now(self):
         _, mount = self.small_mount("transport=dev")
-        helper = mount.base / "mount.alinas"
-        helper.symlink_to(os.path.abspath(SHOAL))
-        done = subprocess.run([helper, "data:/", mount.point, "-o", "ro,nosuid,nodev,relatime,"
+        done = subprocess.run([self.helper(mount), "data:/", mount.point, "-o", "ro,nosuid,nodev,relatime,"
                                "remount,noatime,transport=io_uring,g_tier_DadiP2PPort=23456"],
                               capture_output=True, text=True, timeout=WAIT_SECONDS)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done)
         self.assertRegex(done.stderr, "transport: takes effect at the next mount")
         self.assertRegex(done.stderr, "atime.*takes effect at the next mount")
         self.assertRegex(done.stderr, "g_tier_DadiP2PPort.*not in this build")
+
+    def test_a_remount_that_changes_nothing_leaves_a_rollback_what_it_had(self):
+        _, mount = self.small_mount("entry_timeout=1")
+        helper = self.helper(mount)
+        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        worker = mount.worker()
+        for words in ("ro,nosuid,nodev,relatime,remount", "ro,remount,entry_timeout=5"):
+            subprocess.run([helper, "data:/", mount.point, "-o", words], check=True)
+        self.assertEqual(mount.worker(), worker)
+        self.assertEqual(shoal("rollback", mount.point).returncode, 0)
+        self.assertIn("entry_timeout=1", ",".join(mount.state()["options"]))
+
+    def test_a_remount_that_is_only_to_be_checked_changes_nothing(self):
+        _, mount = self.small_mount()
+        before = mount.state()
+        for words, status in (("remount,log_level=debug", 0), ("remount,log_levl=debug", 1)):
+            done = subprocess.run([self.helper(mount), "data:/", mount.point, "-f", "-o", words],
+                                  capture_output=True, timeout=WAIT_SECONDS)
+            self.assertEqual(done.returncode, status, done)
+            self.assert_untouched(mount, before)
 
     def keys(self, key, secret):
         path = self.directory() / key
