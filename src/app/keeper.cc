@@ -74,7 +74,7 @@ class Keeper {
   int Run(const ReportVerdict& report) {
     const Result<> begun = Begin();
     if (!begun) {
-      worker_.reset();
+      RemoveWorker();
       if (device_fd_ >= 0) close(device_fd_);
       if (mounted_) RemoveMount();
       files_.Remove();
@@ -102,6 +102,7 @@ class Keeper {
   }
 
   Result<> Begin() {
+    RETURN_IF_ERROR(RefuseToCoverAnother());
     RETURN_IF_ERROR(files_.Begin());
     ASSIGN_OR_RETURN(memory_, MountMemory::Create());
     // Kept here the memory cache outlives its worker. Without, each worker makes its own.
@@ -128,6 +129,7 @@ class Keeper {
     mounted_ = true;
     const auto mounts = MountsAt(plan_.mount_point);
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
+    memory_->SetDevice(device_);
     RETURN_IF_ERROR(files_.Publish());
     ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(files_.directory()));
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = files_.state_path()});
@@ -135,6 +137,17 @@ class Keeper {
     serving_since_ = clock_.Now();
     files_.Note();
     return {};
+  }
+
+  // A live mount of whatever type of ours, whose files in /run would become this one's. What is
+  // left of one that died is Mount's to remove.
+  Result<> RefuseToCoverAnother() {
+    if (!IsKept(files_.directory())) return {};
+    ASSIGN_OR_RETURN(const MountState other, ReadMountState(files_.directory() + "/state.json"));
+    ASSIGN_OR_RETURN(const auto mounts, MountsAt(plan_.mount_point));
+    if (mounts.empty() || mounts.back().type != "fuse." + other.subtype) return {};
+    return Fail(Errc::kBusy, fmt::format("{} is already mounted, from {}", plan_.mount_point,
+                                         log::Printable(other.source)));
   }
 
   int Serve() {
@@ -203,7 +216,7 @@ class Keeper {
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
     is_stuck_ = false;
-    worker_.reset();
+    RemoveWorker();
     for (int failed_count = 0;; ++failed_count) {
       if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
@@ -320,9 +333,14 @@ class Keeper {
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 
+  void RemoveWorker() {
+    if (worker_ && !worker_->Kill()) has_stuck_worker_ = true;
+    worker_.reset();
+  }
+
   // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
   void EndWorker() {
-    worker_.reset();
+    RemoveWorker();
     serving_since_.reset();
     recovery_.AfterPlannedEnd();
   }
@@ -388,9 +406,9 @@ class Keeper {
 
   // The worker is gone, and what it could answer it has.
   int End() {
-    worker_.reset();
+    RemoveWorker();
     const bool unmounted = IsUnmounted();
-    close(device_fd_);  // fails what programs still wait for
+    FailAllCalls();
     if (!unmounted) RemoveMount();
     files_.Remove();
     log::Info("{} is unmounted{}", plan_.mount_point, unmounted ? "" : ", as a signal asked");
@@ -399,12 +417,21 @@ class Keeper {
 
   int Abandon(const std::string& why) {
     log::Error("{} is given up: {}", plan_.mount_point, why);
-    close(device_fd_);  // fails what programs still wait for, and will ask
+    FailAllCalls();
     files_.Remove();
     return kExitFailure;
   }
 
-  // Only after the descriptor is closed. A mount that is in use is gone from the path, and ends
+  // Those that programs still wait for, and whatever they ask from now on. Closing the descriptor
+  // would do, but for a worker that a hung disk keeps from ending, and so from closing its own.
+  void FailAllCalls() {
+    if (has_stuck_worker_ && !IsUnmounted())
+      if (const auto aborted = AbortConnection(device_); !aborted)
+        log::Warn("{}", aborted.error().detail);
+    close(device_fd_);
+  }
+
+  // Only after that. A mount that is in use is gone from the path, and ends
   // when they let go of it.
   void RemoveMount() {
     // What is on top there now may be somebody else's.
@@ -423,8 +450,9 @@ class Keeper {
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
-  bool is_stuck_ = false;    // the worker, when it was last looked at
-  bool is_hurried_ = false;  // by a second signal to stop
+  bool is_stuck_ = false;          // the worker, when it was last looked at
+  bool has_stuck_worker_ = false;  // one that was killed, and has the descriptor for ever
+  bool is_hurried_ = false;        // by a second signal to stop
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's

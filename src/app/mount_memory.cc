@@ -20,6 +20,7 @@ constexpr size_t kHeaderBytes = 64 * kKiB;
 // Room for millions of directories. Only what is written takes memory.
 constexpr size_t kMemoryBytes = 2048 * kMiB;
 constexpr size_t kInitBytesMax = 4096;
+constexpr size_t kDeviceBytes = 28;
 
 auto FailSystem(const char* what) {
   return Fail(Errc::kInvalid,
@@ -36,6 +37,7 @@ struct MountMemory::Header {
   std::atomic<uint64_t> options_served;
   std::byte init[kInitBytesMax];
   std::atomic<uint32_t> uses_rings;
+  char device[kDeviceBytes];
 };
 
 Result<std::unique_ptr<MountMemory>> MountMemory::Map(int fd, int owned_fd) {
@@ -109,6 +111,14 @@ bool MountMemory::uses_rings() const {
 void MountMemory::SetUsesRings(bool uses) {
   header().uses_rings.store(uses ? 1 : 0);
 }
+std::string MountMemory::device() const {
+  return {header().device, strnlen(header().device, kDeviceBytes)};
+}
+
+void MountMemory::SetDevice(std::string_view device) {
+  header().device[device.copy(header().device, kDeviceBytes - 1)] = '\0';
+}
+
 uint64_t MountMemory::recovery_limit_seconds() const {
   return header().recovery_limit_seconds.load();
 }

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,6 +38,9 @@ class MountMemory {
   // Whether requests come over io_uring.
   [[nodiscard]] bool uses_rings() const;
   void SetUsesRings(bool uses);
+  // "MAJOR:MINOR" of what is mounted, wherever it is by now; empty before.
+  [[nodiscard]] std::string device() const;
+  void SetDevice(std::string_view device);
   // For how long requests may wait for a worker that comes up.
   [[nodiscard]] uint64_t recovery_limit_seconds() const;
   void SetRecoveryLimit(uint64_t seconds);

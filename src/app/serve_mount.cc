@@ -175,6 +175,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
     channel.saved_init = memory.saved_init();
+    channel.mount_device = memory.device();
     if (const Result<> prepared = PrepareRings(channel); !prepared)
       return Refuse(seat, kExitFailure, prepared.error());
     state_path = AwaitGo(seat, channel);

@@ -109,24 +109,33 @@ WorkerProcess::WorkerProcess(WorkerProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, 0)),
       pidfd_(std::exchange(other.pidfd_, -1)),
       socket_fd_(std::exchange(other.socket_fd_, -1)),
-      wait_status_(other.wait_status_) {}
+      wait_status_(other.wait_status_),
+      is_stuck_(other.is_stuck_) {}
 
 WorkerProcess& WorkerProcess::operator=(WorkerProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(pidfd_, other.pidfd_);
   std::swap(socket_fd_, other.socket_fd_);
   std::swap(wait_status_, other.wait_status_);
+  std::swap(is_stuck_, other.is_stuck_);
   return *this;
 }
 
-WorkerProcess::~WorkerProcess() {
-  if (pid_ > 0) {
-    kill(pid_, SIGKILL);
-    if (EndsSoon(pidfd_))
-      Reap();
-    else
-      log::Error("process {} was killed and does not end", pid_);
+bool WorkerProcess::Kill() {
+  if (pid_ <= 0) return !is_stuck_;
+  kill(pid_, SIGKILL);
+  is_stuck_ = !EndsSoon(pidfd_);
+  if (!is_stuck_) {
+    Reap();
+  } else {
+    log::Error("process {} was killed and does not end", pid_);
+    pid_ = 0;
   }
+  return !is_stuck_;
+}
+
+WorkerProcess::~WorkerProcess() {
+  Kill();
   if (pidfd_ >= 0) close(pidfd_);
   if (socket_fd_ >= 0) close(socket_fd_);
 }

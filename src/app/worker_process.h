@@ -29,9 +29,11 @@ class WorkerProcess {
   static Result<WorkerProcess> Start(const WorkerOrder& order);
   WorkerProcess(WorkerProcess&& other) noexcept;
   WorkerProcess& operator=(WorkerProcess&& other) noexcept;
+  ~WorkerProcess();  // Kill
+
   // Kills it, and waits for its end; for some seconds, as one that hangs in the kernel cannot be
-  // killed. It runs no more in any case.
-  ~WorkerProcess();
+  // killed: then false. It runs no more in any case. Idempotent.
+  bool Kill();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int socket_fd() const { return socket_fd_; }  // worker_message.h
@@ -52,10 +54,11 @@ class WorkerProcess {
   WorkerProcess(pid_t pid, int pidfd, int socket_fd)
       : pid_(pid), pidfd_(pidfd), socket_fd_(socket_fd) {}
 
-  pid_t pid_;  // 0: it has ended
+  pid_t pid_;  // 0: it has ended, or never will
   int pidfd_;
   int socket_fd_;
   int wait_status_ = 0;
+  bool is_stuck_ = false;
 };
 
 }  // namespace shoal

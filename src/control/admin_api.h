@@ -46,7 +46,8 @@ class AdminApi {
  public:
   explicit AdminApi(AdminNode node) : node_(std::move(node)) {}
 
-  // Waits for nothing but the store, where that is asked about, and 20 s at most.
+  // Waits for the store, where that is asked about, 20 s at most; for the disk that warm-up tasks
+  // are saved on, 10 s; and, where options change, for the keeper.
   HttpAnswer Answer(const HttpCall& call, const AdminAccessRules& rules);
 
   // What a call that never became one is answered.

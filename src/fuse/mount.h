@@ -29,8 +29,13 @@ Result<int> Mount(const MountRequest& request);
 // Idempotent. `lazy` detaches a mount that is in use.
 Result<> Unmount(const std::string& mount_point, bool lazy);
 
-// The same, not lazy, of a mount that nobody is to serve any more: what programs wait for fails,
-// even if a process that cannot be ended has its device.
+// Fails what programs wait for and whatever they ask from now on, wherever the mount is and whoever
+// has its descriptor. `device` is its "MAJOR:MINOR". Leaves it mounted. REQUIRES: it is there, or
+// another may have its number by now.
+Result<> AbortConnection(const std::string& device);
+
+// The same as Unmount, not lazy, of a mount that nobody is to serve any more: what programs wait
+// for fails, even if a process that cannot be ended has its device.
 Result<> UnmountByForce(const std::string& mount_point);
 
 }  // namespace shoal

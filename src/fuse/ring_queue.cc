@@ -193,6 +193,9 @@ void RingQueue::Submit(bool waits) {
     for (const Committed& committed : committed_) committed.entry->MarkCommitted(committed.id);
     GiveBackPages();
     committed_.clear();
+  } else {
+    // The kernel took some of them, and may have given those their next request.
+    for (Committed& committed : committed_) committed.is_all_it_holds = false;
   }
   if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY && outcome_) {
     outcome_ = FailSystem("io_uring_enter", -result);
@@ -459,7 +462,7 @@ void RingQueue::ReceiveRequest(RingEntry& entry, bool again) {
 void RingQueue::GiveBackPages() {
   for (const Committed& committed : committed_) {
     if (resident_bytes_ <= options_.resident_bytes_max) break;
-    if (committed.entry->resident_bytes == 0) continue;
+    if (!committed.is_all_it_holds || committed.entry->resident_bytes == 0) continue;
     RemovePages(*committed.entry);
     resident_bytes_ -= std::exchange(committed.entry->resident_bytes, 0);
   }

@@ -117,7 +117,8 @@ class RingQueue {
 
   struct Committed {
     RingEntry* entry;
-    uint64_t id;  // the entry may have the next by then
+    uint64_t id;                  // the entry may have the next by then
+    bool is_all_it_holds = true;  // no: it may be answering that one
   };
 
   const RingQueueOptions options_;

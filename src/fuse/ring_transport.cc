@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/file_descriptor.h"
+#include "fuse/mount_holder.h"
 
 namespace shoal {
 namespace {
@@ -47,12 +48,14 @@ Result<uint32_t> CountPossibleCpus() {
 // By a process of its own for each CPU, since a thread that waits for an answer of its own
 // process cannot be killed. They hold none of our descriptors, or one that is never answered would
 // keep a dead mount. Returns when all are answered, or after a second.
-void KickQueues(size_t cpu_count, const std::string& mount_point) {
+void KickQueues(size_t cpu_count, const std::string& mount_point, const std::string& device) {
   const pid_t parent = fork();
   if (parent == 0) {
     close_range(0, ~0U, 0);
     // In a namespace of their own they do not keep the mount from being unmounted meanwhile.
     if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    const std::string path = PathInto(mount_point, device);
+    if (path.empty()) _exit(0);
     for (size_t i = 0; i < cpu_count; ++i) {
       pid_t child = fork();
       while (child < 0 && wait(nullptr) > 0) child = fork();  // not all at once, then
@@ -61,7 +64,7 @@ void KickQueues(size_t cpu_count, const std::string& mount_point) {
       CPU_ZERO(&cpu);
       CPU_SET(i, &cpu);
       struct statfs unused;
-      if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(mount_point.c_str(), &unused);
+      if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(path.c_str(), &unused);
       _exit(0);
     }
     while (wait(nullptr) > 0) {
@@ -111,14 +114,14 @@ void RingTransport::Register(bool beside_another) {
       registered_.count_down();
       const Orders& given = orders.get();
       if (given.sink != nullptr)
-        outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, open_file_);
+        outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, kick_.open_file);
     });
   registered_.wait();
 }
 
 Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {
   orders_.set_value({&sink, &stop});
-  if (!kick_mount_point_.empty()) KickQueues(queues_.size(), kick_mount_point_);
+  if (!kick_.device.empty()) KickQueues(queues_.size(), kick_.mount_point, kick_.device);
   for (const auto& queue : queues_) queue->MayEnd();
   Join();
   for (Result<>& outcome : outcomes_) RETURN_IF_ERROR(std::move(outcome));

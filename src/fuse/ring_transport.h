@@ -43,13 +43,13 @@ class RingTransport {
   void SetServing() { memory_->SetServing(); }
 
   // For a descriptor whose rings were another process's: requests that came while there was no
-  // entry wait in the kernel until the next on their CPU. Serve sees to one on each, by a statfs
-  // of `mount_point` and, since that path may lead elsewhere by now, of `open_file`, an inode; 0:
-  // none.
-  void KickAfterStart(std::string mount_point, uint64_t open_file) {
-    kick_mount_point_ = std::move(mount_point);
-    open_file_ = open_file;
-  }
+  // entry wait in the kernel until the next on their CPU. Serve sees to one on each.
+  struct Kick {
+    std::string mount_point;  // as it was made; may lead elsewhere by now
+    std::string device;       // "MAJOR:MINOR" of the mount
+    uint64_t open_file = 0;   // an inode; 0: none is open
+  };
+  void KickAfterStart(Kick kick) { kick_ = std::move(kick); }
 
   // Until the stop event, which it raises itself when the file system was unmounted or its
   // threads cannot go on. Returns once every request it received is answered. Once. `sink` and
@@ -70,8 +70,7 @@ class RingTransport {
 
   const std::unique_ptr<RingMemory> memory_;
   const std::vector<std::unique_ptr<RingQueue>> queues_;
-  std::string kick_mount_point_;
-  uint64_t open_file_ = 0;
+  Kick kick_;
   std::promise<Orders> orders_;
   std::latch registered_{static_cast<ptrdiff_t>(queues_.size())};
   std::vector<Result<>> outcomes_;  // one of each thread

@@ -32,14 +32,15 @@ namespace {
 // More do not answer more: requests that wait do not hold a receiver.
 constexpr size_t kReceiverCountMax = 8;
 
-// Sets how far the kernel reads ahead on the mount; what is then in force, or 0 if unknown.
-uint32_t SetReadahead(const std::string& mount_point, uint64_t readahead_kib) {
+// "MAJOR:MINOR" of what is mounted there; empty if nothing is.
+std::string DeviceAt(const std::string& mount_point) {
   const auto mounts = MountsAt(mount_point);
-  if (!mounts || mounts->empty()) {
-    log::Warn("readahead is the kernel's own: {} is not in /proc/self/mountinfo", mount_point);
-    return 0;
-  }
-  const std::string path = "/sys/class/bdi/" + mounts->back().device + "/read_ahead_kb";
+  return mounts && !mounts->empty() ? mounts->back().device : "";
+}
+
+// Sets how far the kernel reads ahead on the mount; what is then in force, or 0 if unknown.
+uint32_t SetReadahead(const std::string& device, uint64_t readahead_kib) {
+  const std::string path = "/sys/class/bdi/" + device + "/read_ahead_kb";
   if (!(std::ofstream(path) << readahead_kib << std::flush))
     log::Warn("readahead is the kernel's own: cannot write {}: {}", path, std::strerror(errno));
   uint32_t in_force = 0;
@@ -54,6 +55,7 @@ class SessionImpl final : public Session, private RequestSink {
       : file_system_(file_system),
         device_fd_(channel.device_fd),
         ring_memory_fd_(channel.ring_memory_fd),
+        mount_device_(channel.mount_device),
         init_(std::move(init)),
         options_(options),
         metrics_(clock),
@@ -78,11 +80,11 @@ class SessionImpl final : public Session, private RequestSink {
     facts_.request_bytes = init_.request_bytes();
     facts_.can_forget_names = operations_.can_forget_names();
     StartPassthrough();
-    if (init_.restored()) TakeOver(mount_point);
+    const std::string device = mount_device_.empty() ? DeviceAt(mount_point) : mount_device_;
+    if (init_.restored()) TakeOver(mount_point, device);
     facts_.outlives_its_process =
         init_.offered_minor() >= kNotifyResendMinor && (!ring_ || ring_memory_fd_ >= 0);
-    if (!mount_point.empty())
-      facts_.readahead_kib = SetReadahead(mount_point, options_.readahead_kib);
+    if (!device.empty()) facts_.readahead_kib = SetReadahead(device, options_.readahead_kib);
     log::Info("io_uring: {}; passthrough: {}; requests of up to {} KiB; readahead {} KiB{}",
               facts_.io_uring ? "in use" : "not in use: " + facts_.io_uring_why_not,
               facts_.passthrough ? "in use" : "not in use: " + facts_.passthrough_why_not,
@@ -161,13 +163,15 @@ class SessionImpl final : public Session, private RequestSink {
     return {};
   }
 
-  void TakeOver(const std::string& mount_point) {
+  void TakeOver(const std::string& mount_point, const std::string& device) {
     const std::vector<KeptHandle> handles = file_system_.HandlesLeft();
     backing_files_.TakeOver(handles);
     operations_.TakeOver(handles);
     if (!ring_) return;
     const auto file = std::ranges::find(handles, false, &KeptHandle::is_directory);
-    ring_->KickAfterStart(mount_point, file == handles.end() ? 0 : file->inode);
+    ring_->KickAfterStart({.mount_point = mount_point,
+                           .device = device,
+                           .open_file = file == handles.end() ? 0 : file->inode});
   }
 
   // Requests of a ring are not among them.
@@ -218,6 +222,7 @@ class SessionImpl final : public Session, private RequestSink {
   FileSystem& file_system_;
   const int device_fd_;
   const int ring_memory_fd_;
+  const std::string mount_device_;
   InitExchange init_;
   const SessionOptions options_;
   std::vector<std::byte> saved_init_;

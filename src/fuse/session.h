@@ -116,6 +116,9 @@ struct SessionChannel {
   // no other process can go on should this one die.
   int ring_memory_fd = -1;
   std::shared_ptr<RingTransport> ring{};  // of PrepareRings, if it was called
+  // "MAJOR:MINOR" of the mount, for one whose path may lead elsewhere by now; empty: that of
+  // what is mounted at `mount_point`.
+  std::string mount_device{};
 };
 
 // For a mount that was served before: makes what its rings need here, if it has any. The kernel

@@ -263,6 +263,27 @@ class Trouble(MediaTest):
         self.assertNotEqual(mount.worker(), worker)
         self.thaw(disk)
 
+    def test_where_no_worker_comes_after_such_a_one_readers_get_errors_and_do_not_hang(self):
+        origin = self.origin()
+        written = self.objects(origin, 24, 1_200_000)
+        disk, _ = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk), "recovery_limit=2")
+        self.freeze(disk)
+        self.read_in_time(mount, written)
+        worker = mount.worker()
+        wait_until(lambda: "D" in states_of_threads(worker))
+        mount.password.unlink()  # nobody can take its place
+        os.kill(worker, signal.SIGKILL)
+        self.assertEqual(mount.wait(), 32, mount.log())
+        asks = subprocess.Popen(["ls", mount.point], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        try:
+            _, said = asks.communicate(timeout=10)  # long before the disk thaws
+        finally:
+            self.thaw(disk)
+        self.assertIn("Transport endpoint is not connected", said)
+        self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
+
     def freeze(self, disk):
         """Thaws by itself, even if this process is stuck in a read."""
         rescue = subprocess.Popen(["sh", "-c", f"read _; fsfreeze -u {disk}"],

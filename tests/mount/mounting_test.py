@@ -185,6 +185,10 @@ class MountCommand(MountTest):
         result = self.run_mount(self.basic(origin))
         self.assertEqual(result.returncode, 32, result.stderr)
         self.assertIn("already", result.stderr)
+        other_type = self.run_mount(self.basic(origin), helper=True)
+        self.assertEqual(other_type.returncode, 32, other_type.stderr)
+        self.assertIn("already mounted, from data:/", other_type.stderr)
+        subprocess.run([SHOAL, "restart", self.point], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["umount", self.point], check=True)
         self.assertIsNone(mounted(self.point), "the first mount was the only one")
 

@@ -52,17 +52,25 @@ class Rings(SurvivalTest):
         self.assert_unharmed(readers.finish(), 5)
 
     def test_a_call_that_came_while_nobody_served_is_answered_though_the_path_is_gone(self):
+        for held in ("file", "directory"):
+            with self.subTest(held):
+                self.assert_answered_though_the_path_is_gone(held)
+
+    def assert_answered_though_the_path_is_gone(self, held):
+        """`held` is all that anybody has of the mount."""
         origin = self.origin()
         body = pattern(2 * MIB, 1)
-        origin.put("file", body)
+        for key in ("file", *(f"directory/{cpu}" for cpu in os.sched_getaffinity(0))):
+            origin.put(key, body)
         mount = self.mount(origin, "transport=io_uring")
-        descriptor = os.open(mount / "file", os.O_RDONLY)
+        descriptor = os.open(mount / held, os.O_RDONLY)
         subprocess.run(["umount", "-l", mount.point], check=True)
         worker = mount.worker()
         mount.process.send_signal(signal.SIGSTOP)
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{worker}/fd/0"))  # it has ended
-        readers = [subprocess.Popen(["taskset", "-c", str(cpu), "cat", f"/dev/fd/{descriptor}"],
+        readers = [subprocess.Popen(["taskset", "-c", str(cpu), "cat", f"/dev/fd/{descriptor}" +
+                                     (f"/{cpu}" if held == "directory" else "")],
                                     pass_fds=[descriptor], stdout=subprocess.PIPE)
                    for cpu in sorted(os.sched_getaffinity(0))]
         for reader in readers:

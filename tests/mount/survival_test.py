@@ -180,9 +180,15 @@ class Survival(SurvivalTest):
         worker = first.worker()
         with open(first / "file", "rb", buffering=0) as opened:
             subprocess.run(["umount", "-l", first.point], check=True)
-            second = self.mount(other, "log_level=debug", point=first.point)
+            second = self.mount(other, "log_level=debug,readahead_kb=512", point=first.point)
+            device = os.stat(second.point).st_dev
+            ahead = pathlib.Path(
+                f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+            self.assertEqual(ahead.read_text(), "512\n")
             os.kill(worker, signal.SIGKILL)
             self.assertEqual(opened.readall(), (origin.bucket / "file").read_bytes())
+            wait_until(lambda: "a new worker serves" in first.log())
+            self.assertEqual(ahead.read_text(), "512\n")
             state = second.state()
             self.assertEqual(state["keeper_pid"], second.process.pid)
             self.assertIn("another mount has the path", first.log())
