@@ -143,11 +143,11 @@ class Keeper {
   // left of one that died is Mount's to remove.
   Result<> RefuseToCoverAnother() {
     if (!IsKept(files_.directory())) return {};
-    ASSIGN_OR_RETURN(const MountState other, ReadMountState(files_.directory() + "/state.json"));
+    const auto other = ReadMountState(files_.directory() + "/state.json");
     ASSIGN_OR_RETURN(const auto mounts, MountsAt(plan_.mount_point));
-    if (mounts.empty() || mounts.back().type != "fuse." + other.subtype) return {};
+    if (!other || mounts.empty() || mounts.back().type != "fuse." + other->subtype) return {};
     return Fail(Errc::kBusy, fmt::format("{} is already mounted, from {}", plan_.mount_point,
-                                         log::Printable(other.source)));
+                                         log::Printable(other->source)));
   }
 
   int Serve() {
