@@ -15,7 +15,9 @@ constexpr uint64_t BitOf(int signal) {
 }
 
 constexpr uint64_t kClocks = BitOf(SIGALRM) | BitOf(SIGVTALRM) | BitOf(SIGPROF) | BitOf(SIGURG) |
-                             BitOf(SIGCHLD) | BitOf(SIGIO) | BitOf(SIGWINCH) | BitOf(SIGCONT);
+                             BitOf(SIGCHLD) | BitOf(SIGIO) | BitOf(SIGWINCH);
+constexpr uint64_t kPauses =
+    BitOf(SIGSTOP) | BitOf(SIGTSTP) | BitOf(SIGTTIN) | BitOf(SIGTTOU) | BitOf(SIGCONT);
 
 // The hexadecimal number behind `name`.
 std::optional<uint64_t> Field(std::string_view status, std::string_view name) {
@@ -37,7 +39,7 @@ bool IsReasonToInterrupt(std::string_view status) {
   const auto of_process = Field(status, "\nShdPnd:");
   const auto blocked = Field(status, "\nSigBlk:");
   if (!of_thread || !of_process || !blocked) return true;
-  return ((*of_thread | *of_process) & ~*blocked & ~kClocks) != 0;
+  return ((*of_thread | *of_process) & ~*blocked & ~(kClocks | kPauses)) != 0;
 }
 
 bool IsThreadInterrupted(pid_t tid) {

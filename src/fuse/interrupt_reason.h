@@ -1,8 +1,9 @@
 // Whether a signal that reached a waiting program is a reason to end its wait.
 //
 // The kernel sends FUSE_INTERRUPT for any signal, also those that programs use as clocks
-// (git's progress timer, Go's preemption), and when its own io_uring has work for the thread.
-// Few programs expect EINTR of open or stat; so those do not end a wait. The others do: the
+// (git's progress timer, Go's preemption), those that stop a program (Ctrl-Z) and continue it, and
+// when its own io_uring has work for the thread. Few programs expect EINTR of open or stat, and on
+// a disk they go on; so those do not end a wait, and a program stops after it. The others do: the
 // kernel tells of the first signal only (ParkedCalls looks for later ones), and a program that
 // catches Ctrl-C wants it now.
 #pragma once

@@ -3,15 +3,43 @@ import concurrent.futures
 import errno
 import http.server
 import os
+import pathlib
 import signal
 import subprocess
+import sys
 import threading
 import time
 import unittest
 
+from caching import wait_until
 from harness import KEY_ID, KEY_SECRET, WAIT_SECONDS, MountTest, pattern, sha256
 
 MIB = 1 << 20
+
+# Opens and reads a file once, past the kernel's pages, and prints the first errno there is, or a
+# digest. Not by Python's own calls, which go on after EINTR.
+READ_ONCE = """
+import ctypes, errno, hashlib, mmap, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGINT, lambda *_: None)
+def call(function, *arguments):
+    done = function(*arguments)
+    if done < 0:
+        print(errno.errorcode[ctypes.get_errno()])
+        sys.exit()
+    return done
+size = int(sys.argv[2])
+room = mmap.mmap(-1, size)
+address = ctypes.addressof(ctypes.c_char.from_buffer(room))
+file = call(libc.open, os.fsencode(sys.argv[1]), os.O_RDONLY | os.O_DIRECT)
+got = call(libc.read, file, ctypes.c_void_p(address), ctypes.c_size_t(size))
+print(hashlib.sha256(room[:got]).hexdigest())
+"""
+
+
+def state_of(process):
+    stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0]
 
 
 class Faults(MountTest):
@@ -172,6 +200,46 @@ class Faults(MountTest):
             process.send_signal(signal.SIGKILL)
             process.wait(WAIT_SECONDS)
             self.assertLess(time.monotonic() - begun, 5)
+
+    def read_once(self, path):
+        """In a process group of its own, as a shell's job."""
+        process = subprocess.Popen([sys.executable, "-c", READ_ONCE, path, str(64 * 1024)],
+                                   stdout=subprocess.PIPE, text=True, process_group=0)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_program_that_is_stopped_while_it_waits_goes_on_when_it_is_continued(self):
+        for number in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+            with self.subTest(number.name):
+                origin = self.origin()
+                expected = sha256(origin.put("file", pattern(64 * 1024)))
+                mount = self.mount(origin)
+                origin.configure(latency_ms=1000)
+                origin.reset_stats()
+                reader = self.read_once(mount / "file")
+                wait_until(lambda: origin.requests().get("Head", 0) > 0)
+                reader.send_signal(number)
+                wait_until(lambda: state_of(reader) == "T")
+                reader.send_signal(signal.SIGCONT)
+                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], expected + "\n")
+
+    def test_one_that_was_stopped_and_continued_ends_at_once_at_ctrl_c(self):
+        origin = self.origin()
+        origin.put("file", pattern(64 * 1024))
+        mount = self.mount(origin, "request_deadline=30")
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Head"}}])
+        reader = self.read_once(mount / "file")
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        reader.send_signal(signal.SIGTSTP)
+        # It comes when the first signal was found to be no reason.
+        wait_until(lambda: "fuse-interrupt" in mount.worker_threads())
+        reader.send_signal(signal.SIGCONT)
+        begun = time.monotonic()
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], "EINTR\n")
+        self.assertLess(time.monotonic() - begun, 5)
 
     def test_rights_that_are_missing_are_eacces_and_named_in_the_log(self):
         origin = self.origin()

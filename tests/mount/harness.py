@@ -4,6 +4,7 @@ Needs root, /dev/fuse and SHOAL_BIN (the program under test). Nothing here sleep
 for pipes, for processes, and for the kernel to say that the mount table changed.
 """
 import base64
+import contextlib
 import email.utils
 import hashlib
 import hmac
@@ -198,6 +199,14 @@ class Mount:
     def worker(self):
         """The process that serves; self.process is its keeper."""
         return self.state()["worker_pid"]
+
+    def worker_threads(self):
+        """Their names."""
+        names = []
+        for comm in pathlib.Path(f"/proc/{self.worker()}/task").glob("*/comm"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                names.append(comm.read_text().strip())
+        return names
 
     def wait(self):
         """The daemon's exit status."""
