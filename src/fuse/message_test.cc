@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "fuse/kernel_abi.h"
 #include "fuse/session.h"
@@ -48,6 +49,14 @@ class MessageTest : public testing::Test {
     session_ = *std::move(session);
     outcome_ = std::async(std::launch::async, [this] { return session_->Serve(); });
   }
+  // Another process takes this one's place.
+  void Attach() {
+    const std::vector<std::byte> saved = session_->init_message();
+    session_->Stop();
+    EXPECT_TRUE(outcome_.get());
+    Serve(saved);
+    EXPECT_EQ(kernel_.Receive(), (FakeKernel::Answer{0, kNotifyResend, ""}));
+  }
   uint64_t Open() {
     ++open_count_;
     kernel_.Send(FUSE_OPEN, 100, file_, FakeKernel::BytesOf(fuse_open_in{}));
@@ -57,6 +66,12 @@ class MessageTest : public testing::Test {
     std::memcpy(&out, answer.body.data(), sizeof(out));
     EXPECT_EQ(out.open_flags & FOPEN_KEEP_CACHE, unsigned{FOPEN_KEEP_CACHE});
     return out.fh;
+  }
+  void Release(uint64_t handle, uint64_t unique) {
+    fuse_release_in release{};
+    release.fh = handle;
+    kernel_.Send(FUSE_RELEASE, unique, file_, FakeKernel::BytesOf(release));
+    EXPECT_EQ(kernel_.Receive(), (FakeKernel::Answer{unique, 0, ""}));
   }
   void SendRead(uint64_t unique, uint64_t handle) {
     fuse_read_in read{};
@@ -264,30 +279,42 @@ TEST_F(MessageTest, AnOpenThatIsSentAgainLeavesOneHandle) {
     kernel_.Send(operation, 500, inode, body);
     kernel_.Receive();  // the kernel has not, let us say
     for (int death = 0; death < 2; ++death) {
-      const std::vector<std::byte> saved = session_->init_message();
-      session_->Stop();
-      EXPECT_TRUE(outcome_.get());
-      Serve(saved);
-      EXPECT_EQ(kernel_.Receive(), (Answer{0, kNotifyResend, ""}));
+      Attach();
       kernel_.Send(operation, 500 | kUniqueResent, inode, body);
       EXPECT_EQ(kernel_.Receive().unique, 500 | kUniqueResent);
       EXPECT_EQ(file_system_.open_handle_count(), open_count + 1);
     }
     ++open_count_;
   }
+  EXPECT_EQ(session_->metrics().open_file_count(), 1u);
+  EXPECT_EQ(session_->metrics().open_directory_count(), 1u);
 }
 
 TEST_F(MessageTest, AReleaseThatIsSentAgainEndsNothingElse) {
   const uint64_t first = Open();
   Open();
-  fuse_release_in release{};
-  release.fh = first;
-  for (const uint64_t unique : {uint64_t{600}, 600 | kUniqueResent}) {
-    kernel_.Send(FUSE_RELEASE, unique, file_, FakeKernel::BytesOf(release));
-    EXPECT_EQ(kernel_.Receive(), (Answer{unique, 0, ""}));
-  }
+  for (const uint64_t unique : {uint64_t{600}, 600 | kUniqueResent}) Release(first, unique);
   EXPECT_EQ(file_system_.open_handle_count(), 1u);
+  EXPECT_EQ(session_->metrics().open_file_count(), 1u);
   open_count_ = 1;
+}
+
+TEST_F(MessageTest, WhatIsOpenIsCountedOverAChangeOfTheProcess) {
+  std::vector<uint64_t> files;
+  for (int i = 0; i < 5; ++i) files.push_back(Open());
+  for (const uint64_t unique : {500, 501}) {
+    kernel_.Send(FUSE_OPENDIR, unique, kRootInode, FakeKernel::BytesOf(fuse_open_in{}));
+    EXPECT_EQ(kernel_.Receive().error, 0);
+    ++open_count_;
+  }
+  Attach();
+  EXPECT_EQ(session_->metrics().open_file_count(), 5u);
+  EXPECT_EQ(session_->metrics().open_directory_count(), 2u);
+  for (int i = 0; i < 4; ++i) Open();
+  for (const uint64_t file : files) Release(file, 600);
+  open_count_ -= files.size();
+  EXPECT_EQ(session_->metrics().open_file_count(), 4u);
+  EXPECT_EQ(session_->metrics().open_directory_count(), 2u);
 }
 
 TEST_F(MessageTest, ASavedInitThatWasCutShortIsRefused) {

@@ -48,7 +48,10 @@ Operations::Operations(FileSystem& file_system, const SessionOptions& options,
 
 void Operations::TakeOver(std::span<const KeptHandle> handles) {
   const std::scoped_lock lock(mutex_);
-  for (const KeptHandle& kept : handles) handles_left_[kept.note.request] = kept;
+  for (const KeptHandle& kept : handles) {
+    handles_left_[kept.note.request] = kept;
+    metrics_.HandleOpened(kept.is_directory);
+  }
 }
 
 void Operations::ReleaseUnanswered(uint64_t unique) {
@@ -61,8 +64,8 @@ void Operations::ReleaseUnanswered(uint64_t unique) {
     kept = found->second;
     handles_left_.erase(found);
   }
-  if (!kept.is_directory) return Release(kept.inode, kept.handle);
-  if (file_system_.Unkeep(kept.handle)) file_system_.Release(kept.handle);
+  if (kept.is_directory) return ReleaseDirectory(kept.handle);
+  Release(kept.inode, kept.handle);
 }
 
 Operations& Operations::Of(fuse_req_t request) {
@@ -247,6 +250,7 @@ void Operations::ReplyOpen(fuse_req_t request, uint64_t unique, InodeId inode,
   reply.keep_cache = reply.backing_id == 0;
   file_system_.Keep(opened->handle,
                     {.request = unique & ~kUniqueResent, .backing_id = reply.backing_id});
+  metrics_.HandleOpened(/*is_directory=*/false);
   if (fuse_reply_open(request, &reply) != 0) Release(inode, opened->handle);
 }
 
@@ -255,6 +259,13 @@ void Operations::Release(InodeId inode, HandleId handle) {
   if (!file_system_.Unkeep(handle)) return;
   backing_files_.Close(inode);
   file_system_.Release(handle);
+  metrics_.HandleClosed(/*is_directory=*/false);
+}
+
+void Operations::ReleaseDirectory(HandleId handle) {
+  if (!file_system_.Unkeep(handle)) return;
+  file_system_.Release(handle);
+  metrics_.HandleClosed(/*is_directory=*/true);
 }
 
 void Operations::Read(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, off_t offset,
@@ -340,9 +351,8 @@ void Operations::OpenDirectory(fuse_req_t request, fuse_ino_t inode, fuse_file_i
   file->fh = *handle;
   file->cache_readdir = 0;
   file_system.Keep(*handle, {.request = unique & ~kUniqueResent});
-  if (fuse_reply_open(request, file) == 0) return;
-  file_system.Unkeep(*handle);
-  file_system.Release(*handle);
+  self.metrics_.HandleOpened(/*is_directory=*/true);
+  if (fuse_reply_open(request, file) != 0) self.ReleaseDirectory(*handle);
 }
 
 template <bool kPlus>
@@ -393,8 +403,7 @@ void Operations::Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* f
 }
 
 void Operations::ReleaseDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
-  FileSystem& file_system = Of(request).file_system_;
-  if (file_system.Unkeep(file->fh)) file_system.Release(file->fh);
+  Of(request).ReleaseDirectory(file->fh);
   fuse_reply_err(request, 0);
 }
 

@@ -84,6 +84,7 @@ class Operations {
   // nobody's. Of a request that is new, nothing.
   void ReleaseUnanswered(uint64_t unique);
   void Release(InodeId inode, HandleId handle);
+  void ReleaseDirectory(HandleId handle);
   [[nodiscard]] Deadline DeadlineFromNow() const;
 
   FileSystem& file_system_;

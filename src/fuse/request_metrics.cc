@@ -42,15 +42,7 @@ void RequestMetrics::Answered(uint32_t opcode, Instant received, int error, size
   const auto kind = static_cast<size_t>(KindOf(opcode));
   latencies_[kind].Observe(clock_.Now() - received);
   if (opcode == FUSE_READ) read_bytes_.Add(body_bytes);
-  if (error == 0) CountOpen(opcode);
   if (error != 0 && !IsRefusalByDesign(opcode, error)) errors_[kind].Add();
-}
-
-void RequestMetrics::CountOpen(uint32_t opcode) {
-  if (opcode == FUSE_OPEN) ++open_files_;
-  if (opcode == FUSE_RELEASE) --open_files_;
-  if (opcode == FUSE_OPENDIR) ++open_directories_;
-  if (opcode == FUSE_RELEASEDIR) --open_directories_;
 }
 
 void RequestMetrics::ReportTo(MetricReport& report) const {

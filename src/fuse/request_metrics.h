@@ -3,7 +3,6 @@
 // (passthrough) show as opens only.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -34,6 +33,10 @@ class RequestMetrics {
     passed_bytes_.Add(size_bytes);
   }
 
+  // The kernel holds a handle, and does no more.
+  void HandleOpened(bool is_directory) { ++OpenCount(is_directory); }
+  void HandleClosed(bool is_directory) { --OpenCount(is_directory); }
+
   void ReportTo(MetricReport& report) const;
   [[nodiscard]] const Histogram& latency(Kind kind) const {
     return latencies_[static_cast<size_t>(kind)];
@@ -41,15 +44,17 @@ class RequestMetrics {
   [[nodiscard]] uint64_t error_count(Kind kind) const {
     return errors_[static_cast<size_t>(kind)].Value();
   }
-  // Files and directories that are open: those opened less those released.
-  [[nodiscard]] uint64_t open_file_count() const { return NotBelowZero(open_files_); }
-  [[nodiscard]] uint64_t open_directory_count() const { return NotBelowZero(open_directories_); }
+  // Files and directories that are open, be it since a process before this one.
+  [[nodiscard]] uint64_t open_file_count() const { return open_files_; }
+  [[nodiscard]] uint64_t open_directory_count() const { return open_directories_; }
   [[nodiscard]] const Counter& read_bytes() const { return read_bytes_; }
   [[nodiscard]] const Counter& passed_opens() const { return passed_opens_; }
   [[nodiscard]] const Counter& passed_bytes() const { return passed_bytes_; }
 
  private:
-  void CountOpen(uint32_t opcode);
+  std::atomic<uint64_t>& OpenCount(bool is_directory) {
+    return is_directory ? open_directories_ : open_files_;
+  }
 
   const Clock& clock_;
   std::array<Histogram, kKindCount> latencies_ = MakeEach<Histogram>(
@@ -62,13 +67,9 @@ class RequestMetrics {
   Counter passed_bytes_{"shoal_passthrough_opened_bytes_total",
                         "Sizes of the files that the kernel then reads by itself, added up"};
 
-  std::atomic<int64_t> open_files_{0};
-  std::atomic<int64_t> open_directories_{0};
+  std::atomic<uint64_t> open_files_{0};
+  std::atomic<uint64_t> open_directories_{0};
 
-  // What a session before this one opened is released in this one.
-  static uint64_t NotBelowZero(const std::atomic<int64_t>& count) {
-    return static_cast<uint64_t>(std::max<int64_t>(0, count.load(std::memory_order_relaxed)));
-  }
   template <class Metric>
   static std::array<Metric, kKindCount> MakeEach(std::string_view name, std::string_view doc) {
     return {Metric{name, doc}, Metric{name, doc}, Metric{name, doc},

@@ -173,6 +173,39 @@ class Reports(CacheTest):
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
 
+    def test_what_is_open_is_told_over_a_change_of_the_process_that_serves(self):
+        _, mount = self.node()
+
+        def open_now():
+            told = self.admin.get("/v1/status")["open"]
+            return told["file_count"], told["directory_count"]
+
+        def restart():
+            self.assertEqual(run(SHOAL, "restart", mount.point).returncode, 0)
+            wait_until(self.admin.answers)
+
+        def kill():
+            worker = mount.worker()
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: mount.worker() != worker and self.admin.answers())
+
+        def open_more(count):
+            return [os.open(mount / "file", os.O_RDONLY) for _ in range(count)]
+
+        first = open_more(5)
+        with os.scandir(mount.point):
+            for change in (restart, kill):
+                change()
+                self.assertEqual(open_now(), (5, 1))
+                self.assertIn("shoal_open_files 5\n", self.text("/metrics"))
+        second = open_more(4)
+        for descriptor in first:
+            os.close(descriptor)
+        wait_until(lambda: open_now() == (4, 0))  # the kernel tells of a close after it
+        for descriptor in second:
+            os.close(descriptor)
+        wait_until(lambda: open_now() == (0, 0))
+
     def test_the_port_changes_options_that_can_change_as_it_is(self):
         _, mount = self.node("log_level=info")
         worker = mount.worker()
