@@ -14,16 +14,18 @@ namespace shoal {
 
 struct OpenObject;
 struct FollowedStream;
+struct PendingRead;
 
 struct Fetch {
   uint64_t id = 0;
   std::shared_ptr<OpenObject> object;
   ByteRange range;
-  uint64_t rounding_bytes = 0;             // of it: what only rounding out to pages added
-  std::shared_ptr<FollowedStream> stream;  // it is for; null: for one read
-  Deadline deadline;                       // of the read it is for; not set: from its start
-  std::vector<SegmentPointer> segments;    // adjacent, together `range`; each held until it is full
-  Instant began_at{};                      // both for the thread that fetches only
+  uint64_t rounding_bytes = 0;              // of it: what only rounding out to pages added
+  std::shared_ptr<FollowedStream> stream;   // it is for; null: for one read
+  std::shared_ptr<const PendingRead> read;  // it is for, which fails with it; null: ahead of one
+  Deadline deadline;                        // of that read; not set: from its start
+  std::vector<SegmentPointer> segments;  // adjacent, together `range`; each held until it is full
+  Instant began_at{};                    // both for the thread that fetches only
   Instant first_byte_at = Instant::min();
 };
 

@@ -114,7 +114,7 @@ bool SegmentEngine::FetchWhole(const std::shared_ptr<OpenObject>& object) {
     if (foreseen_->bytes + needed_bytes > foreseen_bytes_max ||
         !store_.MakeRoomForPrefetch(*foreseen_, needed_bytes))
       return false;
-    StartFetch(object, gap, gap, foreseen_, kForeseen, {});
+    StartFetch(object, gap, gap, foreseen_, kForeseen, nullptr);
   }
   object->foreseen = true;
   return true;
@@ -196,7 +196,7 @@ bool SegmentEngine::Start(const ReadPointer& read, bool first_in_line, Answers& 
   const bool admitted =
       gaps.empty() || ((first_in_line || line_.empty()) && store_.MakeRoomForDemand(needed_bytes));
   if (admitted && !gaps.empty()) {
-    FetchGaps(*read, gaps);
+    FetchGaps(read, gaps);
     read->segments = object.segments.Covering(read->range);
     for (const SegmentPointer& segment : read->segments) store_.Hold(segment);
     for (const SegmentPointer& segment : present) store_.LetGo(segment);
@@ -213,25 +213,25 @@ uint64_t SegmentEngine::SegmentEnd(uint64_t offset, uint64_t limit) const {
   return std::min(offset / segment_bytes_ * segment_bytes_ + segment_bytes_, limit);
 }
 
-void SegmentEngine::FetchGaps(PendingRead& read, const std::vector<ByteRange>& gaps) {
-  OpenObject& object = *read.object;
+void SegmentEngine::FetchGaps(const ReadPointer& read, const std::vector<ByteRange>& gaps) {
+  OpenObject& object = *read->object;
   const uint64_t object_bytes = object.version.size_bytes;
   for (ByteRange gap : gaps) {
-    ByteRange asked = Overlap(gap, read.range);
+    ByteRange asked = Overlap(gap, read->range);
     // A stream wants the rest of the segment next: the same GET brings it, if there is room.
     // Read from its start, a small file is thus fetched whole at once.
     const uint64_t segment_end = SegmentEnd(gap.end() - 1, object_bytes);
-    if (read.stream != nullptr && gap == gaps.back() && gap.end() < segment_end) {
+    if (read->stream != nullptr && gap == gaps.back() && gap.end() < segment_end) {
       const ByteRange rest{gap.end(), segment_end - gap.end()};
       const auto more = object.segments.Gaps(rest, page_bytes_, object_bytes);
       if (!more.empty() && more.front().offset == gap.end()) {
         const ByteRange longer{gap.offset, more.front().end() - gap.offset};
-        if (store_.MakeRoomForPrefetch(*read.stream, BufferPool::ChargeOf(longer.length)))
+        if (store_.MakeRoomForPrefetch(*read->stream, BufferPool::ChargeOf(longer.length)))
           asked.length = (gap = longer).end() - asked.offset;
       }
     }
-    StartFetch(read.object, gap, asked, read.stream, kDemanded, read.deadline);
-    if (read.stream != nullptr) read.stream->stream.AskedUpTo(gap.end());
+    StartFetch(read->object, gap, asked, read->stream, kDemanded, read);
+    if (read->stream != nullptr) read->stream->stream.AskedUpTo(gap.end());
   }
 }
 
@@ -268,7 +268,7 @@ void SegmentEngine::ReadAhead(const PendingRead& read) {
     if (next.length == 0) return;
     for (const ByteRange& gap : object.segments.Gaps(next, page_bytes_, object_bytes)) {
       if (!store_.MakeRoomForPrefetch(followed, BufferPool::ChargeOf(gap.length))) return;
-      StartFetch(read.object, gap, gap, read.stream, kForeseen, {});
+      StartFetch(read.object, gap, gap, read.stream, kForeseen, nullptr);
     }
     stream.AskedUpTo(next.end());
   }
@@ -276,13 +276,14 @@ void SegmentEngine::ReadAhead(const PendingRead& read) {
 
 void SegmentEngine::StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range,
                                ByteRange asked, const std::shared_ptr<FollowedStream>& stream,
-                               FetchExecutor::Urgency urgency, Deadline deadline) {
+                               FetchExecutor::Urgency urgency, const ReadPointer& read) {
   for (uint64_t offset = range.offset; offset < range.end();) {
     auto fetch = std::make_shared<Fetch>();
     fetch->id = ++last_fetch_id_;
     fetch->object = object;
     fetch->stream = stream;
-    fetch->deadline = deadline;
+    fetch->read = read;
+    if (read != nullptr) fetch->deadline = read->deadline;
     fetch->range = {offset, std::min(kFetchBytesMax, range.end() - offset)};
     fetch->rounding_bytes = fetch->range.length - Overlap(fetch->range, asked).length;
     for (; offset < fetch->range.end(); offset = fetch->segments.back()->range.end()) {

@@ -102,13 +102,13 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   // A read, until its segments are all there or on their way.
   void Observe(PendingRead& read) REQUIRES(mutex_);
   bool Start(const ReadPointer& read, bool first_in_line, Answers& answers) REQUIRES(mutex_);
-  void FetchGaps(PendingRead& read, const std::vector<ByteRange>& gaps) REQUIRES(mutex_);
+  void FetchGaps(const ReadPointer& read, const std::vector<ByteRange>& gaps) REQUIRES(mutex_);
   void Await(const ReadPointer& read, Answers& answers) REQUIRES(mutex_);
   void ReadAhead(const PendingRead& read) REQUIRES(mutex_);
-  // `asked` lies in the range: what of it is wanted.
+  // `asked` lies in the range: what of it is wanted. `read` is null for what nobody reads yet.
   void StartFetch(const std::shared_ptr<OpenObject>& object, ByteRange range, ByteRange asked,
                   const std::shared_ptr<FollowedStream>& stream, FetchExecutor::Urgency urgency,
-                  Deadline deadline) REQUIRES(mutex_);
+                  const ReadPointer& read) REQUIRES(mutex_);
 
   // A fetch, on its thread.
   void RunFetch(const std::shared_ptr<Fetch>& fetch) EXCLUDES(mutex_);
@@ -116,6 +116,13 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
       EXCLUDES(mutex_);
   void EndFetch(const Fetch& fetch, size_t filled_count, const std::optional<Error>& error)
       EXCLUDES(mutex_);
+
+  // Fails the read that the fetch was for, and puts others at the head of the line where one of
+  // their own may do better.
+  void FailFetch(const Fetch& fetch, size_t filled_count, const Error& error, Answers& answers)
+      REQUIRES(mutex_);
+  // As if it had just come: it waits for nothing and holds nothing.
+  void StartOver(const ReadPointer& read) REQUIRES(mutex_);
 
   // Answers.
   static void FailWaiters(Segment& segment, const Error& error, Answers& answers);

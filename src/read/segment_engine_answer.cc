@@ -5,6 +5,14 @@
 #include "read/segment_engine.h"
 
 namespace shoal {
+namespace {
+
+// Whether bytes that one fetch did not bring, another may.
+bool MayHelp(Errc code) {
+  return code == Errc::kTimedOut || code == Errc::kUnreachable || code == Errc::kBusy;
+}
+
+}  // namespace
 
 // --- A fetch, on its thread
 
@@ -77,14 +85,12 @@ void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
                                               fetch.first_byte_at - fetch.began_at,
                                               clock_.Now() - fetch.first_byte_at);
     }
+    if (error) FailFetch(fetch, filled_count, *error, answers);
     for (size_t i = filled_count; i < fetch.segments.size(); ++i) {
       const SegmentPointer& segment = fetch.segments[i];
-      if (error) {
-        FailWaiters(*segment, *error, answers);
-        if (segment->stream != nullptr &&
-            (error->code == Errc::kBusy || error->code == Errc::kTimedOut))
-          segment->stream->setback = true;
-      }
+      if (error && segment->stream != nullptr &&
+          (error->code == Errc::kBusy || error->code == Errc::kTimedOut))
+        segment->stream->setback = true;
       store_.Forget(segment);
       store_.LetGo(segment);
     }
@@ -92,6 +98,39 @@ void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
     TrimIfIdle();
   }
   Deliver(std::move(answers));
+}
+
+// It ends: a read that starts over is failed by the fetch that is then made for it, and as long
+// as it waits for those of others, each of them that fails has failed a read of its own.
+void SegmentEngine::FailFetch(const Fetch& fetch, size_t filled_count, const Error& error,
+                              Answers& answers) {
+  const bool may_help = MayHelp(error.code);
+  Answers others;
+  for (size_t i = filled_count; i < fetch.segments.size(); ++i) {
+    for (const auto& [read, needed_bytes] : std::exchange(fetch.segments[i]->waiters, {})) {
+      // A read can wait for several of the segments.
+      if (read->settled || read->missing_count == 0) continue;
+      if (may_help && read != fetch.read && !read->deadline.Passed(clock_)) {
+        StartOver(read);
+        others.push_back(read);
+      } else {
+        read->settled = true;
+        read->error = error;
+        answers.push_back(read);
+      }
+    }
+  }
+  line_.insert(line_.begin(), others.begin(), others.end());
+}
+
+void SegmentEngine::StartOver(const ReadPointer& read) {
+  for (const SegmentPointer& segment : read->segments) {
+    std::erase_if(segment->waiters,
+                  [&](const Segment::Waiter& waiter) { return waiter.read == read; });
+    store_.LetGo(segment);
+  }
+  read->segments.clear();
+  read->missing_count = 0;
 }
 
 // --- Answers

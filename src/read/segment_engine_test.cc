@@ -296,6 +296,70 @@ TEST_F(SegmentEngineTest, FailedFetchFailsItsReadersAndIsForgotten) {
   EXPECT_TRUE(*ReadNow(*reader, {4 * kMiB, 64 * kKiB}) == Expected(object, {4 * kMiB, 64 * kKiB}));
 }
 
+TEST_F(SegmentEngineTest, AFetchThatFailsFailsNobodyElseWhoHasTimeLeft) {
+  const ObjectVersion object = Object(20 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.HoldFetches();
+  source_.FailNext({Errc::kTimedOut, "it hangs"});
+  auto first = Start(*reader, {4 * kMiB, 64 * kKiB});
+  source_.WaitForHeld(1);
+  auto with_it = Start(*reader, {4 * kMiB, 64 * kKiB});
+  auto beside = Start(*reader, {4 * kMiB + 64 * kKiB, 64 * kKiB});
+  source_.WaitForHeld(2);
+  clock_.Advance(std::chrono::seconds(25));
+  auto later = Start(*reader, {4 * kMiB, 64 * kKiB});
+  auto of_both = Start(*reader, {4 * kMiB, 128 * kKiB});
+  clock_.Advance(std::chrono::seconds(5));  // the deadline of the first two
+  source_.ReleaseFetches();
+  EXPECT_EQ(first.get().error(), (Error{Errc::kTimedOut, "it hangs"}));
+  EXPECT_EQ(with_it.get().error(), (Error{Errc::kTimedOut, "it hangs"}));
+  EXPECT_TRUE(beside.get());
+  EXPECT_TRUE(*later.get() == Expected(object, {4 * kMiB, 64 * kKiB}));
+  EXPECT_TRUE(*of_both.get() == Expected(object, {4 * kMiB, 128 * kKiB}));
+}
+
+TEST_F(SegmentEngineTest, AReadAheadThatFailsFailsNoRead) {
+  const ObjectVersion object = Object(100 * kKiB);
+  SegmentEngine& engine = Engine();
+  source_.HoldFetches();
+  source_.FailNext({Errc::kUnreachable, "not for them"});
+  const auto reader = engine.Foresee(object);
+  source_.WaitForHeld(1);
+  auto first = Start(*reader, {0, 64 * kKiB});
+  auto second = Start(*reader, {64 * kKiB, 36 * kKiB});
+  source_.ReleaseFetches();
+  EXPECT_TRUE(first.get());
+  EXPECT_TRUE(*second.get() == Expected(object, {64 * kKiB, 36 * kKiB}));
+}
+
+TEST_F(SegmentEngineTest, WhereEveryFetchFailsEachReadFailsWithOneOfItsOwn) {
+  const auto reader = Engine().Open(Object(10 * kMiB));
+  constexpr int kReadCount = 20;
+  source_.HoldFetches();
+  std::vector<std::future<Outcome>> reads;
+  for (int i = 0; i < kReadCount; ++i) {
+    source_.FailNext({Errc::kUnreachable, "cut"});
+    reads.push_back(Start(*reader, {4 * kMiB, 64 * kKiB}));
+  }
+  source_.WaitForHeld(1);
+  source_.ReleaseFetches();
+  for (auto& read : reads) EXPECT_EQ(read.get().error(), (Error{Errc::kUnreachable, "cut"}));
+  EXPECT_EQ(source_.fetch_count(), size_t{kReadCount});
+}
+
+TEST_F(SegmentEngineTest, WhatNoOtherFetchCouldBringFailsAllWhoWaitForIt) {
+  const auto reader = Engine().Open(Object(10 * kMiB));
+  source_.HoldFetches();
+  source_.FailNext({Errc::kChanged, "replaced"});
+  auto first = Start(*reader, {4 * kMiB, 64 * kKiB});
+  auto second = Start(*reader, {4 * kMiB, 64 * kKiB});
+  source_.WaitForHeld(1);
+  source_.ReleaseFetches();
+  EXPECT_EQ(first.get().error(), (Error{Errc::kChanged, "replaced"}));
+  EXPECT_EQ(second.get().error(), (Error{Errc::kChanged, "replaced"}));
+  EXPECT_EQ(source_.fetch_count(), 1u);
+}
+
 TEST_F(SegmentEngineTest, ObjectThatIsGoneHasChanged) {
   const auto reader = Engine().Open(Object(10 * kMiB));
   source_.FailNext({Errc::kNotFound, "no such key"});
