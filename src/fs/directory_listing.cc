@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
+
 namespace shoal {
 namespace {
 
@@ -127,20 +129,20 @@ void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
   const ListQuery query{
       .prefix = prefix_, .delimiter = "/", .from = fetch.from, .after = fetch.after};
   Result<ListPage> page = store_.List(query, Deadline::After(clock_, page_wait_));
-  if (page && page->next && page->next == query.from)
-    page = Fail(Errc::kUnreachable, "ListObjects '" + prefix_ + "': the same page came twice");
   const Instant now = clock_.Now();
 
   std::unique_lock lock(mutex_);
-  if (page) {
-    ++came_count_;
-    came_duration_ += now - asked;
-    ranges_.Came(fetch.range_id, *std::move(page), now);
-    // Pages that bring nothing are fetched while somebody waits for more, not for ever.
-    if (TakePages(lock) || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
-  } else {
+  if (!page) {
     ranges_.Failed(fetch.range_id);
     error_ = page.error();
+  } else if (const Result<> came = ranges_.Came(fetch.range_id, *std::move(page), now); !came) {
+    error_ = Error{came.error().code, fmt::format("ListObjects '{}': answered wrongly: {}",
+                                                  log::Printable(prefix_), came.error().detail)};
+  } else {
+    ++came_count_;
+    came_duration_ += now - asked;
+    // Pages that bring nothing are fetched while somebody waits for more, not for ever.
+    if (TakePages(lock) || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
   }
   page_came_.notify_all();
 }

@@ -53,6 +53,25 @@ class SlowStore final : public ObjectStore {
   size_t under_way_max_ = 0;
 };
 
+// A store that begins anew with each page, and says each time that there is more.
+class CirclingStore final : public ObjectStore {
+ public:
+  explicit CirclingStore(ObjectStore& store) : store_(store) {}
+  Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
+    ASSIGN_OR_RETURN(ListPage page,
+                     store_.List({.prefix = query.prefix, .delimiter = "/"}, deadline));
+    page.next = "token " + std::to_string(++page_count_);
+    return page;
+  }
+  Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kNotFound, ""); }
+  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override { return {}; }
+  Result<BucketUsage> Usage(Deadline) override { return BucketUsage{}; }
+
+ private:
+  ObjectStore& store_;
+  std::atomic<int> page_count_ = 0;
+};
+
 class DirectoryListingTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -93,6 +112,28 @@ TEST_F(DirectoryListingTest, ALargeDirectoryOfSlowPagesIsAskedForInManyPlacesAtO
   EXPECT_EQ(*names, in_turn);
   EXPECT_EQ(names->size(), 20'001u);  // "05/" has no file beside it
   EXPECT_LE(slow.under_way_max(), 16u);
+}
+
+TEST_F(DirectoryListingTest, PagesThatGoRoundInACircleAreAnErrorAndNotALongListing) {
+  CirclingStore circling(store_);
+  const auto listing = std::make_shared<DirectoryListing>(circling, pool_, clock_, "d/",
+                                                          std::chrono::hours(1), ListingBegin{});
+  size_t count = 0;
+  Result<std::vector<ListedEntry>> read;
+  while (count < 20'000 && (read = listing->Read(count, 100, {})) && !read->empty())
+    count += read->size();
+  EXPECT_LE(count, 500u);  // of one page
+  EXPECT_GT(count, 0u);
+  // So it is each time somebody asks.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code, Errc::kUnreachable);
+    EXPECT_TRUE(read.error().detail.starts_with(
+        "ListObjects 'd/': answered wrongly: 'd/0' comes after 'd/1"))
+        << read.error().detail;
+    read = listing->Read(count, 100, {});
+  }
+  EXPECT_EQ(listing->entry_count(), count);
 }
 
 TEST_F(DirectoryListingTest, PagesThatComeFastAreAskedForOneAfterTheOther) {

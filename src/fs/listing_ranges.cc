@@ -1,7 +1,10 @@
 #include "fs/listing_ranges.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
+
+#include "base/log.h"
 
 namespace shoal {
 namespace {
@@ -93,15 +96,37 @@ ListingRanges::Fetch ListingRanges::StartFetch(Range& range) {
   return {.range_id = range.id, .from = range.from, .after = range.after};
 }
 
-void ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
+Result<> ListingRanges::Check(const Range& range, const ListPage& page) {
+  const auto wrong = [](std::string what) { return Fail(Errc::kUnreachable, std::move(what)); };
+  if (page.next && page.next == range.from) return wrong("the same page came twice");
+  if (page.objects.empty() && page.common_prefixes.empty()) return {};
+  const auto key_of = [](const ObjectInfo& object) { return std::string_view(object.version.key); };
+  // Not before the next: out of order, or the same once more.
+  if (std::ranges::adjacent_find(page.objects, std::greater_equal{}, key_of) !=
+          page.objects.end() ||
+      std::ranges::adjacent_find(page.common_prefixes, std::greater_equal{}) !=
+          page.common_prefixes.end())
+    return wrong("its keys are out of order");
+  const std::string& before = range.seen.empty() ? range.after : range.seen;
+  const std::string first = FirstKey(page);
+  if (first <= before)
+    return wrong("'" + log::Printable(first) + "' comes after '" + log::Printable(before) + "'");
+  return {};
+}
+
+Result<> ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   const auto range = std::ranges::find(ranges_, range_id, &Range::id);
+  if (Result<> checked = Check(*range, page); !checked) {
+    Failed(range_id);
+    return checked;
+  }
   range->fetching = false;
   --fetching_count_;
   range->from = page.next;
   range->done = !page.next;
   // It may have been split while the page was on its way.
   if (range->last && TrimTo(*range->last, page)) range->done = true;
-  if (page.objects.empty() && page.common_prefixes.empty()) return;
+  if (page.objects.empty() && page.common_prefixes.empty()) return {};
   for (const ObjectInfo& object : page.objects) alphabet_.Add(NameOf(object.version.key));
   for (const std::string& key : page.common_prefixes) alphabet_.Add(NameOf(key));
   range->begun_at = FirstKey(page);
@@ -110,6 +135,7 @@ void ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   page.next = "";  // more may come
   range->pages.push_back({std::move(page), now});
   if (range != ranges_.begin()) ++waiting_page_count_;
+  return {};
 }
 
 void ListingRanges::Failed(uint64_t range_id) {

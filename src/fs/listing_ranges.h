@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "fs/name_splitter.h"
 #include "origin/object_store.h"
 
@@ -40,7 +41,9 @@ class ListingRanges {
 
   // At most `count_max` more pages to ask for. A page for each is given to Came or Failed.
   std::vector<Fetch> Begin(size_t count_max, bool may_split);
-  void Came(uint64_t range_id, ListPage page, Instant now);
+  // kUnreachable, saying what is wrong: the page is not in order, or not after what its range
+  // has had, and a listing of such pages need not end. It counts as failed, then.
+  Result<> Came(uint64_t range_id, ListPage page, Instant now);
   // The same page will be among the next to ask for.
   void Failed(uint64_t range_id);
 
@@ -67,6 +70,7 @@ class ListingRanges {
   using Ranges = std::list<Range>;
 
   Fetch StartFetch(Range& range);
+  [[nodiscard]] static Result<> Check(const Range& range, const ListPage& page);
   void Split(Ranges::iterator range, size_t count_max, std::vector<Fetch>& out);
   // How many pages the range may still have, judged from how far the newest one went.
   [[nodiscard]] double PagesLeft(const Range& range) const;

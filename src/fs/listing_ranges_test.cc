@@ -47,7 +47,8 @@ Outcome ListAll(MemoryObjectStore& store, const std::string& prefix, size_t fetc
     if (chance() % 10 == 0) {
       ranges.Failed(under_way.back().first);
     } else {
-      ranges.Came(under_way.back().first, std::move(under_way.back().second), Instant{});
+      EXPECT_TRUE(
+          ranges.Came(under_way.back().first, std::move(under_way.back().second), Instant{}));
     }
     under_way.pop_back();
     outcome.waiting_page_count_max =
@@ -109,6 +110,61 @@ TEST(ListingRanges, SplitListingsHaveEachEntryOnceInOrderWhateverTheNamesAndTheO
   }
 }
 
+ListPage PageOf(const std::vector<std::string>& keys, std::optional<std::string> next) {
+  ListPage page{.objects = {}, .common_prefixes = {}, .next = std::move(next)};
+  for (const std::string& key : keys) {
+    if (key.ends_with('/'))
+      page.common_prefixes.push_back(key);
+    else
+      page.objects.push_back({.version = {.key = key, .etag = "\"e\"", .size_bytes = 1}});
+  }
+  return page;
+}
+
+TEST(ListingRanges, APageThatIsNotInOrderOrNotAfterTheOneBeforeIsRefusedAndAskedForAgain) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {"d/a", "d/b"},           // all once more
+      {"d/b/"},                 // its last key once more
+      {"d/a", "d/c"},           // begins before
+      {"d/a/", "d/c"},          // as a directory
+      {"d/d", "d/c"},           // not in order
+      {"d/c", "d/c"},           // one twice
+      {"d/d/", "d/c/", "d/x"},  // directories that are not
+      {"d/\xc3\xa9", "d/c"},    // bytes are not signed
+  };
+  for (const std::vector<std::string>& keys : wrong) {
+    ListingRanges ranges("d/");
+    const auto first = ranges.Begin(1, false);
+    ASSERT_TRUE(ranges.Came(first.at(0).range_id, PageOf({"d/a", "d/b/"}, "1"), Instant{}));
+    const auto second = ranges.Begin(1, false);
+    const Result<> came = ranges.Came(second.at(0).range_id, PageOf(keys, "2"), Instant{});
+    ASSERT_FALSE(came) << keys.front();
+    EXPECT_EQ(came.error().code, Errc::kUnreachable);
+    const auto again = ranges.Begin(1, false);
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(again[0].from, "1");
+    // Files and directories are each in order, and take turns.
+    ASSERT_TRUE(ranges.Came(again[0].range_id,
+                            PageOf({"d/b0", "d/c/", "d/c0", "d/\xc3\xa9"}, std::nullopt),
+                            Instant{}));
+    std::vector<size_t> counts;
+    while (const auto arrived = ranges.TakeNext())
+      counts.push_back(arrived->page.objects.size() + arrived->page.common_prefixes.size());
+    EXPECT_EQ(counts, (std::vector<size_t>{2, 4}));
+  }
+}
+
+TEST(ListingRanges, APageOfARangeThatBeginsBeforeItsCutIsRefused) {
+  ListingRanges ranges("d/");
+  const auto first = ranges.Begin(1, false);
+  ASSERT_TRUE(ranges.Came(first.at(0).range_id, PageOf({"d/100", "d/109"}, "1"), Instant{}));
+  const auto fetches = ranges.Begin(2, true);
+  ASSERT_EQ(fetches.size(), 2u);
+  ASSERT_FALSE(fetches[1].after.empty());
+  EXPECT_FALSE(ranges.Came(fetches[1].range_id, PageOf({fetches[1].after}, "2"), Instant{}));
+  EXPECT_FALSE(ranges.Came(fetches[0].range_id, PageOf({"d/109"}, "2"), Instant{}));
+}
+
 // A round is the time that one page takes.
 TEST(ListingRanges, AThousandPagesTakeOneEighthOfTheRoundsThatPagingTakes) {
   MemoryObjectStore store;
@@ -124,11 +180,11 @@ TEST(ListingRanges, AThousandPagesTakeOneEighthOfTheRoundsThatPagingTakes) {
   for (bool ended = false; !ended; ++round_count) {
     const bool may_split = round_count >= 4;
     for (const auto& fetch : ranges.Begin(may_split ? 16 : 1, may_split))
-      ranges.Came(
+      ASSERT_TRUE(ranges.Came(
           fetch.range_id,
           *store.List({.prefix = "d/", .delimiter = "/", .from = fetch.from, .after = fetch.after},
                       {}),
-          Instant{});
+          Instant{}));
     while (const auto arrived = ranges.TakeNext()) {
       key_count += arrived->page.objects.size();
       ended = !arrived->page.next;

@@ -42,7 +42,8 @@ struct ListQuery {
 };
 
 // Both lists are in byte order of their keys, and all keys of a page sort before all
-// keys of the next.
+// keys of the next. What a store answers need not keep to the latter: who asks for page after
+// page compares them (fs/listing_ranges.h).
 struct ListPage {
   std::vector<ObjectInfo> objects;
   std::vector<std::string> common_prefixes;
