@@ -41,6 +41,7 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
   std::unique_lock lock(mutex_);
   error_.reset();
   wanted_ = std::max(wanted_, index + 1);
+  wanted_until_ = Deadline::After(clock_, page_wait_);
   FetchAhead();
   ++waiting_count_;
   const bool came = page_came_.wait_until(
@@ -124,11 +125,21 @@ void DirectoryListing::FetchAhead() {
     pool_.Run([self = shared_from_this(), fetch = std::move(fetch)] { self->FetchPage(fetch); });
 }
 
+Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
+  Deadline deadline;
+  {
+    const std::unique_lock lock(mutex_);
+    deadline = wanted_until_;
+  }
+  if (deadline.Passed(clock_))
+    return Fail(Errc::kTimedOut, "listing '" + prefix_ + "': its turn did not come in time");
+  return store_.List(
+      {.prefix = prefix_, .delimiter = "/", .from = fetch.from, .after = fetch.after}, deadline);
+}
+
 void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
   const Instant asked = clock_.Now();
-  const ListQuery query{
-      .prefix = prefix_, .delimiter = "/", .from = fetch.from, .after = fetch.after};
-  Result<ListPage> page = store_.List(query, Deadline::After(clock_, page_wait_));
+  Result<ListPage> page = AskFor(fetch);
   const Instant now = clock_.Now();
 
   std::unique_lock lock(mutex_);

@@ -49,7 +49,8 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   using PageSeen = std::function<void(std::span<const ListedEntry>)>;
 
   // `store`, `pool`, `clock` and what `page_seen` uses outlive the listing. A page is waited
-  // for `page_wait` at most. Made by std::make_shared.
+  // for until `page_wait` after the last call of Read, in the queue of the pool as well as at
+  // the store; one whose turn comes later is not asked for. Made by std::make_shared.
   DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock, std::string prefix,
                    Duration page_wait, ListingBegin begin, PageSeen page_seen = {});
 
@@ -89,6 +90,7 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   };
 
   void FetchAhead();  // REQUIRES: mutex_ held
+  Result<ListPage> AskFor(const ListingRanges::Fetch& fetch);
   void FetchPage(const ListingRanges::Fetch& fetch);
   // Moves the pages whose turn it is to the entries; whether there were any entries in them.
   // REQUIRES: `lock` held; gives it up while it calls page_seen_.
@@ -112,6 +114,7 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   std::vector<Page> pages_;     // those that brought entries, and the last
   std::optional<Error> error_;  // of a page; until the next call of Read nothing is fetched
   size_t wanted_ = 0;           // one past the furthest entry a reader took
+  Deadline wanted_until_{};     // of all pages that are asked for
   size_t waiting_count_ = 0;    // of readers
   size_t came_count_ = 0;       // of pages, and how long they took in all
   Duration came_duration_{};

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <future>
 
 #include "testing/fake_clock.h"
 #include "testing/memory_object_store.h"
@@ -12,12 +14,26 @@ namespace {
 
 constexpr int kPagesInTurn = 8;
 
+class ForwardingStore : public ObjectStore {
+ public:
+  explicit ForwardingStore(ObjectStore& store) : store_(store) {}
+  Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
+    return store_.List(query, deadline);
+  }
+  Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kNotFound, ""); }
+  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override { return {}; }
+  Result<BucketUsage> Usage(Deadline) override { return BucketUsage{}; }
+
+ private:
+  ObjectStore& store_;
+};
+
 // A store whose pages take some time, as the clock has it. After the first few, pages are
 // answered once `together` of them were asked for at the same time.
-class SlowStore final : public ObjectStore {
+class SlowStore final : public ForwardingStore {
  public:
   SlowStore(ObjectStore& store, FakeClock& clock, Duration page_time, size_t together)
-      : store_(store), clock_(clock), page_time_(page_time), together_(together) {}
+      : ForwardingStore(store), clock_(clock), page_time_(page_time), together_(together) {}
 
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
     std::unique_lock lock(mutex_);
@@ -30,11 +46,8 @@ class SlowStore final : public ObjectStore {
                                                       [&] { return under_way_max_ >= together_; });
     --under_way_;
     if (!came) return Fail(Errc::kTimedOut, "nobody else asks");
-    return store_.List(query, deadline);
+    return ForwardingStore::List(query, deadline);
   }
-  Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kNotFound, ""); }
-  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override { return {}; }
-  Result<BucketUsage> Usage(Deadline) override { return BucketUsage{}; }
 
   size_t under_way_max() {
     const std::unique_lock lock(mutex_);
@@ -42,7 +55,6 @@ class SlowStore final : public ObjectStore {
   }
 
  private:
-  ObjectStore& store_;
   FakeClock& clock_;
   const Duration page_time_;
   const size_t together_;
@@ -54,21 +66,17 @@ class SlowStore final : public ObjectStore {
 };
 
 // A store that begins anew with each page, and says each time that there is more.
-class CirclingStore final : public ObjectStore {
+class CirclingStore final : public ForwardingStore {
  public:
-  explicit CirclingStore(ObjectStore& store) : store_(store) {}
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
     ASSIGN_OR_RETURN(ListPage page,
-                     store_.List({.prefix = query.prefix, .delimiter = "/"}, deadline));
+                     ForwardingStore::List({.prefix = query.prefix, .delimiter = "/"}, deadline));
     page.next = "token " + std::to_string(++page_count_);
     return page;
   }
-  Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kNotFound, ""); }
-  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override { return {}; }
-  Result<BucketUsage> Usage(Deadline) override { return BucketUsage{}; }
 
  private:
-  ObjectStore& store_;
   std::atomic<int> page_count_ = 0;
 };
 
@@ -134,6 +142,49 @@ TEST_F(DirectoryListingTest, PagesThatGoRoundInACircleAreAnErrorAndNotALongListi
     read = listing->Read(count, 100, {});
   }
   EXPECT_EQ(listing->entry_count(), count);
+}
+
+TEST_F(DirectoryListingTest, APageThatNobodyWaitsForAnyMoreWhenItsTurnComesIsNotAskedFor) {
+  std::promise<void> at_work;
+  std::promise<void> go_on;
+  ThreadPool pool("test-one", 1);
+  pool.Run([&] {
+    at_work.set_value();
+    go_on.get_future().wait();
+  });
+  at_work.get_future().wait();
+  const auto listing = std::make_shared<DirectoryListing>(store_, pool, clock_, "d/05/",
+                                                          std::chrono::seconds(5), ListingBegin{});
+  EXPECT_EQ(listing->Read(0, 100, {.at = Instant{}}).error().code, Errc::kTimedOut);
+  clock_.Advance(std::chrono::seconds(5));
+  std::promise<void> all_run;
+  pool.Run([&] { all_run.set_value(); });
+  go_on.set_value();
+  all_run.get_future().wait();
+  EXPECT_EQ(store_.calls().list, 0);
+  // Who comes then has it asked for.
+  EXPECT_EQ(listing->Read(0, 100, {})->size(), 1u);
+}
+
+TEST_F(DirectoryListingTest, TheTimeThatAPageWaitsForItsTurnIsOfItsDeadline) {
+  class Noting final : public ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
+      noted.set_value(deadline);
+      return ForwardingStore::List(query, deadline);
+    }
+    std::promise<Deadline> noted;
+  } noting(store_);
+  std::promise<void> go_on;
+  ThreadPool pool("test-one", 1);
+  pool.Run([&] { go_on.get_future().wait(); });
+  const auto listing = std::make_shared<DirectoryListing>(noting, pool, clock_, "d/05/",
+                                                          std::chrono::seconds(5), ListingBegin{});
+  EXPECT_FALSE(listing->Read(0, 1, {.at = Instant{}}));
+  clock_.Advance(std::chrono::seconds(3));
+  go_on.set_value();
+  EXPECT_EQ(noting.noted.get_future().get().Remaining(clock_), std::chrono::seconds(2));
 }
 
 TEST_F(DirectoryListingTest, PagesThatComeFastAreAskedForOneAfterTheOther) {

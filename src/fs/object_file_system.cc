@@ -349,10 +349,16 @@ class ObjectFileSystem final : public FileSystem {
   // What the store says of a name now.
   Result<NameFact> Ask(const std::string& key, Deadline deadline) {
     // Asked together: "a/b/" hides "a/b", so one answer alone is not enough.
-    std::promise<Result<bool>> is_directory;
-    pool_.Run([&] { is_directory.set_value(HasAnythingBelow(key + "/", deadline)); });
+    const std::string prefix = key + "/";
+    const auto asked = std::make_shared<std::promise<Result<bool>>>();  // it may be given up
+    std::future<Result<bool>> is_directory = asked->get_future();
+    pool_.Run(
+        [this, asked, prefix, deadline] { asked->set_value(HasAnythingBelow(prefix, deadline)); });
     Result<NameFact> file = AskForFile(key, deadline);
-    ASSIGN_OR_RETURN(const bool below, is_directory.get_future().get());
+    // It may wait for its turn behind listings that hang.
+    if (is_directory.wait_until(deadline.at) != std::future_status::ready)
+      return Fail(Errc::kTimedOut, "ListObjects '" + log::Printable(prefix) + "'");
+    ASSIGN_OR_RETURN(const bool below, is_directory.get());
     if (below) return NameFact{.kind = NameFact::Kind::kDirectory};
     return file;
   }
@@ -381,6 +387,8 @@ class ObjectFileSystem final : public FileSystem {
 
   // A directory is there when a key begins with its prefix, its marker included.
   Result<bool> HasAnythingBelow(const std::string& prefix, Deadline deadline) {
+    if (deadline.Passed(clock_))
+      return Fail(Errc::kTimedOut, "ListObjects '" + log::Printable(prefix) + "'");
     ASSIGN_OR_RETURN(
         const ListPage page,
         store_.List({.prefix = prefix, .delimiter = {}, .from = {}, .max_keys = 1}, deadline));

@@ -184,6 +184,21 @@ TEST_F(ObjectFileSystemTest, AnUnreachableOriginIsNeverTakenForAMissingFile) {
   EXPECT_TRUE(Walk("file")) << "and it comes back by itself";
 }
 
+TEST_F(ObjectFileSystemTest, ALookupWhoseDirectoryHalfHangsEndsByItsDeadline) {
+  store_.Put("file", "x");
+  Mount();
+  std::promise<void> let_go;
+  hooked_store_.after_list = [until = let_go.get_future().share()] { until.wait(); };
+  const Deadline deadline = Deadline::After(clock_, std::chrono::milliseconds(50));
+  auto found = std::async(std::launch::async,
+                          [&] { return file_system_->Lookup(kRootInode, "file", deadline); });
+  EXPECT_EQ(found.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  let_go.set_value();
+  const Result<Entry> entry = found.get();
+  ASSERT_FALSE(entry);
+  EXPECT_EQ(entry.error().code, Errc::kTimedOut);
+}
+
 TEST_F(ObjectFileSystemTest, AListingThatFailedInTheMiddleGoesOnWhereItStopped) {
   for (int i = 0; i < 100; ++i) store_.Put("d/" + std::to_string(i), "x");
   store_.set_page_keys_max(10);

@@ -185,6 +185,27 @@ class Faults(MountTest):
         # The kernel asks once more, for the page alone, when reading ahead failed.
         self.assertLess(time.monotonic() - begun, 3 * 2 + 2)
 
+    def test_a_look_up_behind_listings_that_hang_ends_in_time(self):
+        origin = self.origin()
+        for i in range(200):
+            origin.put(f"d{i}/file", b"x")
+        mount = self.mount(origin, "request_deadline=3")
+        os.listdir(mount.point)
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "List"}}])
+        with concurrent.futures.ThreadPoolExecutor(200) as pool:
+            listings = [pool.submit(os.listdir, mount / f"d{i}") for i in range(200)]
+            # As many as there are threads for them; the others wait for their turn.
+            while origin.control("stats")["faults_injected"] < 64:
+                pass
+            begun = time.monotonic()
+            with self.assertRaises(OSError) as raised:
+                os.stat(mount / "missing")
+            took = time.monotonic() - begun
+            for call in listings:
+                self.assertIn(call.exception().errno, (errno.ETIMEDOUT, errno.EIO))
+        self.assertIn(raised.exception.errno, (errno.ETIMEDOUT, errno.EIO))
+        self.assertLess(took, 3 + 1.5)
+
     def test_a_reader_that_is_killed_ends_at_once_though_the_origin_hangs(self):
         origin = self.origin()
         origin.put("file", pattern(MIB))
