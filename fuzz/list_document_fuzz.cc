@@ -9,7 +9,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const shoal::ListQuery query{.prefix = "a/", .delimiter = "/", .max_keys = 10};
-  if (const auto page = shoal::ParseListDocument(text, query)) {
+  if (const auto page = shoal::ParseListDocument(text, query, shoal::TokenText::kEncodedLikeKeys)) {
     if (page->objects.size() + page->common_prefixes.size() > query.max_keys) std::abort();
     for (size_t i = 0; i < page->objects.size(); ++i) {
       const auto& key = page->objects[i].version.key;

@@ -304,7 +304,8 @@ Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline
   if (!query.from && !query.after.empty()) call.query.emplace_back("start-after", query.after);
   DocumentSink document(kListDocumentBytesMax);
   RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
-  auto page = ParseListDocument(document.text(), query);
+  auto page = ParseListDocument(document.text(), query,
+                                oss_ ? TokenText::kEncodedLikeKeys : TokenText::kAsItIs);
   if (!page) return Wrong(Describe(call.operation, "answered wrongly: " + page.error().detail));
   return page;
 }

@@ -329,6 +329,23 @@ TEST_F(HttpObjectStoreTest, ListAsksForAPageAndReadsIt) {
             "&start-after=a%20b%2F%25");
 }
 
+// Ceph's token is the last key as it is, whatever the encoding of the keys.
+TEST_F(HttpObjectStoreTest, OnS3ATokenGoesBackAsItCameAndOnOssAsItWasBeforeItWasEncoded) {
+  const auto script = [](const auto&) {
+    return Answer("200 OK", "",
+                  "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true"
+                  "</IsTruncated><NextContinuationToken>k%2D1</NextContinuationToken>"
+                  "</ListBucketResult>");
+  };
+  for (const auto& [scheme, token] :
+       {std::pair(SignatureScheme::kAwsV4, "k%2D1"), std::pair(SignatureScheme::kOssV4, "k-1")}) {
+    Serve(script, scheme);
+    const auto page = store_->List({}, Soon());
+    ASSERT_TRUE(page) << page.error().detail;
+    EXPECT_EQ(page->next, token);
+  }
+}
+
 // The sink of a document refuses what is past its limit; no caller changed its mind.
 TEST_F(HttpObjectStoreTest, ADocumentThatIsTooLongIsAWrongAnswerAndNotAnInterrupt) {
   Serve([](const auto&) {

@@ -35,7 +35,10 @@ Result<pugi::xml_node> Parse(pugi::xml_document& document, std::string_view text
 
 class PageReader {
  public:
-  PageReader(const ListQuery& query, bool encoded) : query_(query), encoded_(encoded) {}
+  PageReader(const ListQuery& query, bool encoded, TokenText token_text)
+      : query_(query),
+        encoded_(encoded),
+        token_encoded_(encoded && token_text == TokenText::kEncodedLikeKeys) {}
 
   Result<> AddObject(const pugi::xml_node& node) {
     ASSIGN_OR_RETURN(std::string key, Name(node.child("Key")));
@@ -71,10 +74,8 @@ class PageReader {
     const std::string_view truncated = list.child_value("IsTruncated");
     if (truncated == "false") return {};
     if (truncated != "true") return Wrong("it does not say whether it is truncated");
-    // OSS encodes the token too, S3 does not. Neither's has a '%' of its own, and S3's may
-    // have a '+'.
     const char* token = list.child_value("NextContinuationToken");
-    auto next = encoded_ ? PercentDecode(token, false) : std::string(token);
+    auto next = token_encoded_ ? PercentDecode(token, false) : std::string(token);
     if (!next || next->empty()) return Wrong("it is truncated, and says not where to go on");
     if (query_.from == *next) return Wrong("its NextContinuationToken does not go on");
     page_.next = std::move(*next);
@@ -95,15 +96,17 @@ class PageReader {
 
   const ListQuery& query_;
   const bool encoded_;
+  const bool token_encoded_;
   ListPage page_;
 };
 
 }  // namespace
 
-Result<ListPage> ParseListDocument(std::string_view text, const ListQuery& query) {
+Result<ListPage> ParseListDocument(std::string_view text, const ListQuery& query,
+                                   TokenText token_text) {
   pugi::xml_document document;
   ASSIGN_OR_RETURN(const pugi::xml_node list, Parse(document, text, "ListBucketResult"));
-  PageReader page(query, list.child_value("EncodingType") == std::string_view("url"));
+  PageReader page(query, list.child_value("EncodingType") == std::string_view("url"), token_text);
   for (const pugi::xml_node node : list.children("Contents")) RETURN_IF_ERROR(page.AddObject(node));
   for (const pugi::xml_node node : list.children("CommonPrefixes"))
     RETURN_IF_ERROR(page.AddCommonPrefix(node));

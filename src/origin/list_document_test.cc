@@ -41,7 +41,7 @@ void ExpectSame(const std::vector<ObjectInfo>& got, const std::vector<ObjectInfo
 }
 
 Error WrongList(const std::string& text, const ListQuery& query = {}) {
-  const auto page = ParseListDocument(text, query);
+  const auto page = ParseListDocument(text, query, TokenText::kAsItIs);
   return page ? Error{Errc::kInvalid, "was accepted"} : page.error();
 }
 
@@ -52,7 +52,7 @@ TEST(ListDocument, ObjectsAndPrefixesAreReadAndDecoded) {
                Object("a%2Fb+c%2B%01%E4%BD%A0") + Object("a%2Fd", "5497558138880") +
                "<CommonPrefixes><Prefix>a%2Fe%2F</Prefix></CommonPrefixes>"
                "<CommonPrefixes><Prefix>a%2Ff%2F</Prefix></CommonPrefixes>"),
-      {.prefix = "a/", .delimiter = "/"});
+      {.prefix = "a/", .delimiter = "/"}, TokenText::kAsItIs);
   ASSERT_TRUE(page) << page.error().detail;
   ExpectSame(page->objects, {Info("a/b c+\x01你"), Info("a/d", 5497558138880)});
   EXPECT_EQ(page->common_prefixes, (std::vector<std::string>{"a/e/", "a/f/"}));
@@ -62,29 +62,31 @@ TEST(ListDocument, ObjectsAndPrefixesAreReadAndDecoded) {
 TEST(ListDocument, KeysAreTakenAsTheyAreWhenTheStoreDoesNotEncodeThem) {
   const auto page = ParseListDocument("<ListBucketResult><IsTruncated>false</IsTruncated>" +
                                           Object("a%2F+&amp;") + "</ListBucketResult>",
-                                      {});
+                                      {}, TokenText::kAsItIs);
   ASSERT_TRUE(page) << page.error().detail;
   ExpectSame(page->objects, {Info("a%2F+&")});
 }
 
 TEST(ListDocument, ATruncatedPageSaysWhereToGoOn) {
-  const auto next = [](const std::string& token) {
+  const auto next = [](TokenText token_text, const std::string& token) {
     return ParseListDocument(Document("<IsTruncated>true</IsTruncated><NextContinuationToken>" +
                                       token + "</NextContinuationToken>"),
-                             {})
+                             {}, token_text)
         .value()
         .next;
   };
-  EXPECT_EQ(next("CgJiYw--"), "CgJiYw--");
-  EXPECT_EQ(next("1+a/b=="), "1+a/b==");  // as S3 sends it
-  EXPECT_EQ(next("1%2Ba%2Fb"), "1+a/b");  // as OSS sends it
+  EXPECT_EQ(next(TokenText::kEncodedLikeKeys, "CgJiYw--"), "CgJiYw--");
+  EXPECT_EQ(next(TokenText::kEncodedLikeKeys, "1%2Ba%2Fb"), "1+a/b");
+  EXPECT_EQ(next(TokenText::kAsItIs, "1+a/b=="), "1+a/b==");
+  EXPECT_EQ(next(TokenText::kAsItIs, "k%2D1"), "k%2D1");
+  EXPECT_EQ(next(TokenText::kAsItIs, "100%"), "100%");
 }
 
 TEST(ListDocument, StorageClassesAreRead) {
   const auto page = ParseListDocument(
       Document("<Contents><Key>a</Key><LastModified>2012-02-24T08:43:07Z</LastModified>"
                "<ETag>x</ETag><Size>0</Size><StorageClass>ColdArchive</StorageClass></Contents>"),
-      {});
+      {}, TokenText::kAsItIs);
   ASSERT_TRUE(page) << page.error().detail;
   EXPECT_EQ(page->objects[0].storage_class, StorageClass::kColdArchive);
 }

@@ -125,8 +125,11 @@ std::string ListDocument(Dialect dialect, const ListAnswer& answer) {
     Add(root, "KeyCount", answer.page.keys.size() + answer.page.common_prefixes.size());
     if (!answer.token.empty()) Add(root, "ContinuationToken", answer.token);
     if (!answer.start_after.empty()) Add(root, "StartAfter", encoded(answer.start_after));
+    // OSS encodes the token like the keys, S3 does not.
     if (answer.page.truncated)
-      Add(root, "NextContinuationToken", PercentEncode(answer.page.last, false));
+      Add(root, "NextContinuationToken",
+          Encoded(answer.url_encoded && dialect == Dialect::kOss,
+                  PercentEncode(answer.page.last, false)));
   } else {
     Add(root, "Marker", encoded(answer.query.after));
     // S3 leaves it out where the last key says the same.

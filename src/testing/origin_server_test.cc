@@ -14,6 +14,7 @@
 #include <pugixml.hpp>
 #include <thread>
 
+#include "origin/open_store.h"
 #include "testing/fake_clock.h"
 #include "testing/origin_bucket.h"
 #include "testing/origin_digest.h"
@@ -32,6 +33,15 @@ using embedded::OriginHttpClient;
 using embedded::RequestTarget;
 using embedded::SplitTarget;
 using testing::ElementsAre;
+
+class FixedKeys final : public CredentialSource {
+ public:
+  explicit FixedKeys(AccessKeys keys) : keys_(std::move(keys)) {}
+  Result<AccessKeys> Current() override { return keys_; }
+
+ private:
+  const AccessKeys keys_;
+};
 
 class OriginServerTest : public testing::Test {
  protected:
@@ -194,6 +204,28 @@ TEST_F(OriginServerTest, ManyKeysArePagedOnceEachInOrder) {
   EXPECT_EQ(List({{"prefix", "many/"}, {"delimiter", "/"}}, 1000), expected);
   EXPECT_EQ(server_->RequestCount(Operation::kList), 3U);
   EXPECT_THAT(List({{"delimiter", "/"}}, 1), ElementsAre("many/"));
+}
+
+TEST_F(OriginServerTest, PagesGoOnAfterAKeyThatLooksEncodedInEitherDialect) {
+  Start();
+  const std::vector<std::string> keys = {"100%", "k%2D1", "k%2D2", "k-0", "k.z"};
+  for (const std::string& key : keys) WriteOutside(key, "x");
+  for (const char* dialect : {"oss", "s3"}) {
+    OriginOptions options;
+    options.bucket = "bucket";
+    options.endpoint = server_->url();
+    options.protocol = dialect;
+    const auto store = OpenStore(options, std::make_shared<FixedKeys>(keys_), clock_).value();
+    std::vector<std::string> listed;
+    ListQuery query{.max_keys = 1};
+    do {
+      const auto page = store->List(query, Deadline::After(clock_, std::chrono::seconds(20)));
+      ASSERT_TRUE(page) << page.error().detail;
+      for (const ObjectInfo& object : page->objects) listed.push_back(object.version.key);
+      query.from = page->next;
+    } while (query.from);
+    EXPECT_EQ(listed, keys) << dialect;
+  }
 }
 
 TEST_F(OriginServerTest, EmptyDirectoriesAreNotObjectsNorPrefixes) {
