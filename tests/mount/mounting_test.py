@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import (KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, MountTest, mounted, pattern, sha256,
@@ -105,6 +107,25 @@ class MountCommand(MountTest):
         wrong = self.write_secret("wrong", "nobody:secret")
         result = self.run_mount(f"efc,protocol=oss,passwd_file={wrong},endpoint={origin.endpoint}")
         self.assert_refused(result, 32, "InvalidAccessKeyId")
+
+    def test_name_servers_that_are_silent_hold_up_no_deadline(self):
+        # Addresses of this host that nobody else is at, where what comes in is not read.
+        servers = [f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{i}" for i in (1, 2, 3)]
+        for server in servers:
+            silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.addCleanup(silent.close)
+            silent.bind((server, 53))
+        names = self.base / "resolv.conf"
+        names.write_text("".join(f"nameserver {server}\n" for server in servers))
+        begun = time.monotonic()
+        result = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+             names, SHOAL, "mount", "data:/", self.point, "-o",
+             f"protocol=oss,passwd_file={self.password},endpoint=http://store.silent.example,"
+             "addressing=path,connect_timeout=1,request_deadline=2"],
+            capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertLess(time.monotonic() - begun, 9)
+        self.assert_refused(result, 32, "http://store.silent.example: Resolving timed out")
 
     def test_an_expired_token_is_said_with_its_file(self):
         origin = self.origin()
