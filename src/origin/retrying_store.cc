@@ -44,7 +44,12 @@ std::optional<Duration> WaitBeforeRetry(const RetryPolicy& policy, uint32_t fail
   const Duration bound = std::min(
       policy.wait_max, policy.wait_base * (int64_t{1} << std::min(failure_count - 1, 20U)));
   const Duration jittered(static_cast<int64_t>(chance * static_cast<double>(bound.count())));
-  if (quiet > remaining - kAttemptMin) return std::nullopt;
+  const Duration latest = std::max(remaining - kAttemptFair, remaining / 2);
+  if (quiet > latest) {
+    // One more, and that as late as may be.
+    if (failure_count > 1 && remaining <= kAttemptFair) return std::nullopt;
+    return latest;
+  }
   // Rather wait too little than let the last of the time go by unused.
   return std::max(quiet, std::min(jittered, remaining / 2));
 }
@@ -67,9 +72,12 @@ auto RetryingStore::Retry(Deadline deadline, Attempt attempt, Progressed progres
     const bool is_fair = deadline.Remaining(clock_) >= kAttemptFair;
     auto outcome = attempt(deadline);
     if (outcome || !MayHelp(outcome.error().code)) return outcome;
-    failure_count = progressed() ? 1 : failure_count + 1;
-    const auto wait = WaitBeforeRetry(policy_, failure_count, waiting_.chance(),
-                                      quiet_time_->Remaining(clock_), deadline.Remaining(clock_));
+    const bool has_progressed = progressed();
+    failure_count = has_progressed ? 1 : failure_count + 1;
+    // Whoever was being answered was not asked to wait.
+    const Duration quiet = has_progressed ? Duration::zero() : quiet_time_->Remaining(clock_);
+    const auto wait = WaitBeforeRetry(policy_, failure_count, waiting_.chance(), quiet,
+                                      deadline.Remaining(clock_));
     Error& error = outcome.error();
     if (!wait) {
       if (before && !is_fair && error.code == Errc::kTimedOut) error = *std::move(before);

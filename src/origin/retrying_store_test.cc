@@ -215,11 +215,30 @@ TEST_F(RetryingStoreTest, WaitsAsLongAsTheStoreAsked) {
   EXPECT_EQ(slept_, (std::vector<Duration>{seconds(3)}));
 }
 
-TEST_F(RetryingStoreTest, GivesUpAtOnceWhenTheStoreAsksForMoreTimeThanThereIs) {
+TEST_F(RetryingStoreTest, TriesOnceMoreAtTheEndWhenTheStoreAsksForMoreTimeThanThereIs) {
   quiet_time_->AskedUntil(clock_.Now() + seconds(60));
+  script_->steps = {{Errc::kBusy}, {}};
+  EXPECT_TRUE(store_->Head("k", In(seconds(20))));
+  EXPECT_EQ(slept_, (std::vector<Duration>{seconds(19)}));
+  slept_.clear();
+  script_->steps = {{Errc::kUnreachable}, {}};
+  EXPECT_TRUE(store_->Head("k", In(seconds(1))));
+  EXPECT_EQ(slept_, (std::vector<Duration>{milliseconds(500)}));
+  slept_.clear();
+  script_->call_count = 0;
   script_->steps = {{Errc::kBusy}};
-  EXPECT_EQ(store_->Head("k", In(seconds(20))).error(), (Error{Errc::kTimedOut, "failure 1"}));
-  EXPECT_EQ(slept_, std::vector<Duration>{});
+  EXPECT_EQ(store_->Head("k", In(seconds(20))).error(),
+            (Error{Errc::kTimedOut, "failure 2; gave up after 2 attempts"}));
+  EXPECT_EQ(slept_, (std::vector<Duration>{seconds(19)}));
+}
+
+TEST_F(RetryingStoreTest, AGetThatBrokeInTheMiddleGoesOnThoughTheStoreAskedOthersToWait) {
+  quiet_time_->AskedUntil(clock_.Now() + seconds(60));
+  script_->steps = {{Errc::kUnreachable, 3}, {Errc::kTimedOut, 2}, {}};
+  KeepBytes sink;
+  ASSERT_TRUE(store_->Get({"k", "e", 100}, {0, 8}, sink, In(seconds(20))));
+  EXPECT_EQ(sink.kept, (std::vector<uint8_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(slept_, (std::vector<Duration>{milliseconds(50), milliseconds(50)}));
 }
 
 TEST(WaitBeforeRetry, IsAShareOfABoundThatDoublesUpToTheMost) {
