@@ -28,11 +28,14 @@ SecretFileState StateOfSecretFile(const std::string& path) {
 
 Result<std::string> ReadSecretFile(const std::string& path) {
   const auto failed = [](const std::string& what) { return Fail(Errc::kDenied, what); };
+  // Of this process or of the medium, and not of the file: nothing of its state changes when it
+  // is over.
+  const auto unreadable = [] { return Fail(Errc::kUnreachable, std::strerror(errno)); };
   // Links are followed: Kubernetes mounts secrets as such. O_NONBLOCK: a FIFO must not hang us.
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (file.get() < 0) return failed(std::strerror(errno));
+  if (file.get() < 0) return unreadable();
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) return failed(std::strerror(errno));
+  if (fstat(file.get(), &status) != 0) return unreadable();
   if (!S_ISREG(status.st_mode)) return failed("not a regular file");
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return failed("open to others than its owner; run: chmod 600 " + path);
@@ -45,7 +48,7 @@ Result<std::string> ReadSecretFile(const std::string& path) {
   while (size_bytes < text.size()) {
     const ssize_t got = read(file.get(), text.data() + size_bytes, text.size() - size_bytes);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(std::strerror(errno));
+    if (got < 0) return unreadable();
     if (got == 0) break;
     size_bytes += static_cast<size_t>(got);
   }

@@ -23,9 +23,10 @@ struct SecretFileState {
 };
 SecretFileState StateOfSecretFile(const std::string& path);
 
-// The whole of it. kDenied, with the reason and what to do and without the path: it is
-// missing, not a regular file, open to others than its owner, owned by neither root nor this
-// user, or longer than 64 KiB.
+// The whole of it. Errors give the reason and what to do, without the path. kDenied: it is not a
+// regular file, open to others than its owner, owned by neither root nor this user, or longer
+// than 64 KiB. kUnreachable: it is missing, or could not be read just now, which its state does
+// not tell; look again.
 Result<std::string> ReadSecretFile(const std::string& path);
 
 }  // namespace shoal

@@ -13,17 +13,19 @@ constexpr Duration kLookInterval = std::chrono::seconds(1);
 constexpr size_t kTokenBytesMin = 16;
 constexpr size_t kTokenBytesMax = 4096;
 
+// kUnreachable as in ReadSecretFile, else kDenied.
 Result<std::string> ReadToken(const std::string& path) {
-  const auto failed = [&](const std::string& why) {
-    return Fail(Errc::kInvalid, "admin_token_file: " + path + ": " + why);
+  const auto failed = [&](Errc code, const std::string& why) {
+    return Fail(code, "admin_token_file: " + path + ": " + why);
   };
   const auto text = ReadSecretFile(path);
-  if (!text) return failed(text.error().detail);
+  if (!text) return failed(text.error().code, text.error().detail);
   std::string_view token = *text;
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.remove_suffix(1);
   if (token.size() < kTokenBytesMin || token.size() > kTokenBytesMax ||
       std::ranges::any_of(token, [](char c) { return c <= ' ' || c > '~'; }))
     return failed(
+        Errc::kDenied,
         "not one word of 16 to 4096 printable characters; openssl rand -hex 32 makes one");
   return std::string(token);
 }
@@ -34,7 +36,9 @@ Result<std::unique_ptr<AdminToken>> AdminToken::Open(const std::string& path, co
   const SecretFileState state = StateOfSecretFile(path);
   std::string token;
   if (!path.empty()) {
-    ASSIGN_OR_RETURN(token, ReadToken(path));
+    auto read = ReadToken(path);
+    if (!read) return Fail(Errc::kInvalid, read.error().detail);
+    token = *std::move(read);
   }
   return std::unique_ptr<AdminToken>(new AdminToken(path, clock, state, std::move(token)));
 }
@@ -61,14 +65,22 @@ std::string AdminToken::Current() {
     if (state == seen_) return token_;
   }
   const auto token = ReadToken(path_);
+  const bool is_seen = token || token.error().code != Errc::kUnreachable;
+  bool is_new = true;
+  std::string current;
+  {
+    const MutexLock lock(mutex_);
+    if (is_seen) seen_ = state;
+    is_new = is_seen || unreadable_ != token.error().detail;
+    unreadable_ = is_seen ? "" : token.error().detail;
+    if (token) token_ = *token;
+    current = token_;
+  }
   if (token)
     log::Info("admin_token_file: {}: read again", path_);
-  else
+  else if (is_new)
     log::Warn("{}; the token before stays in force", token.error().detail);
-  const MutexLock lock(mutex_);
-  seen_ = state;
-  if (token) token_ = *token;
-  return token_;
+  return current;
 }
 
 }  // namespace shoal

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 
+#include "base/log.h"
 #include "testing/fake_clock.h"
+#include "testing/no_descriptors.h"
 #include "testing/temporary_directory.h"
 
 namespace shoal {
@@ -47,6 +50,24 @@ TEST_F(AdminTokenTest, AFileOfNoUseLeavesTheTokenThatWasInForce) {
   unlink(path_.c_str());
   clock_.Advance(std::chrono::seconds(1));
   EXPECT_EQ(token->Current(), "0123456789abcdef");
+}
+
+TEST_F(AdminTokenTest, AFileThatCouldNotBeReadIsLookedAtAgainAndWarnedOfOnce) {
+  Write("0123456789abcdef");
+  const auto token = *AdminToken::Open(path_, clock_);
+  Write("a-new-token-of-some-length");
+  {
+    const NoDescriptors none;
+    for (int i = 0; i < 3; ++i) {
+      clock_.Advance(std::chrono::seconds(1));
+      EXPECT_EQ(token->Current(), "0123456789abcdef");
+    }
+  }
+  const std::string warning =
+      "admin_token_file: " + path_ + ": Too many open files; the token before stays in force";
+  EXPECT_EQ(std::ranges::count(log::RecentTrouble(), warning, &log::Event::text), 1);
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(token->Current(), "a-new-token-of-some-length");
 }
 
 TEST_F(AdminTokenTest, WithoutAFileThereIsNone) {

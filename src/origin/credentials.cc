@@ -70,10 +70,15 @@ Result<AccessKeys> ParseSts(std::string_view text) {
   return keys;
 }
 
+// kUnreachable as in ReadSecretFile, else kDenied.
 Result<AccessKeys> ReadKeys(const std::string& path, CredentialFormat format) {
+  const auto failed = [&](Errc code, const std::string& why) {
+    return Fail(code, "credential file " + path + ": " + why);
+  };
   const auto text = ReadSecretFile(path);
-  auto keys = text ? ParseCredentials(format, *text) : tl::unexpected(text.error());
-  if (!keys) return Fail(Errc::kDenied, "credential file " + path + ": " + keys.error().detail);
+  if (!text) return failed(text.error().code, text.error().detail);
+  auto keys = ParseCredentials(format, *text);
+  if (!keys) return failed(Errc::kDenied, keys.error().detail);
   return keys;
 }
 
@@ -119,16 +124,19 @@ class CredentialFile final : public CredentialSource {
       if (state == seen_) return;
     }
     auto keys = ReadKeys(path_, format_);
+    const bool is_seen = keys || keys.error().code != Errc::kUnreachable;
+    bool is_new = true;
     {
       const MutexLock lock(mutex_);
-      seen_ = state;
+      if (is_seen) seen_ = state;
+      is_new = is_seen || unreadable_ != keys.error().detail;
+      unreadable_ = is_seen ? "" : keys.error().detail;
       if (keys) keys_ = *keys;
     }
-    if (keys) {
+    if (keys)
       log::Info("credential file {}: read again", path_);
-    } else {
+    else if (is_new)
       log::Warn("{}; going on with the keys from before", keys.error().detail);
-    }
   }
 
   const std::string path_;
@@ -137,7 +145,8 @@ class CredentialFile final : public CredentialSource {
 
   Mutex mutex_;
   Instant looked_at_ GUARDED_BY(mutex_);
-  SecretFileState seen_ GUARDED_BY(mutex_);  // taken before the read, so a later change is seen
+  SecretFileState seen_ GUARDED_BY(mutex_);    // taken before the read, so a later change is seen
+  std::string unreadable_ GUARDED_BY(mutex_);  // the last reason, which was warned of
   AccessKeys keys_ GUARDED_BY(mutex_);
 };
 
@@ -157,8 +166,9 @@ Result<std::unique_ptr<CredentialSource>> OpenCredentialFile(std::string path,
                                                              CredentialFormat format,
                                                              const Clock& clock) {
   const SecretFileState state = StateOfSecretFile(path);
-  ASSIGN_OR_RETURN(AccessKeys keys, ReadKeys(path, format));
-  return std::make_unique<CredentialFile>(std::move(path), format, clock, state, std::move(keys));
+  auto keys = ReadKeys(path, format);
+  if (!keys) return Fail(Errc::kDenied, keys.error().detail);
+  return std::make_unique<CredentialFile>(std::move(path), format, clock, state, *std::move(keys));
 }
 
 }  // namespace shoal

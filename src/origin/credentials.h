@@ -29,8 +29,9 @@ enum class CredentialFormat : uint8_t {
 Result<AccessKeys> ParseCredentials(CredentialFormat format, std::string_view text);
 
 // Reads the file now, and again when it changed, looking at most once a second. A new
-// file that cannot be used is warned of once, and the keys before stay in force; expired
-// keys are given to nobody. `clock` outlives the source.
+// file that cannot be used is warned of once, and the keys before stay in force; one that cannot
+// be read just now is looked at again. Expired keys are given to nobody. `clock` outlives the
+// source.
 //
 // kDenied if the file is missing, is not a regular file, can be read or written by others
 // than its owner, is longer than 64 KiB, or does not parse.

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 #include <vector>
 
+#include "base/log.h"
 #include "testing/fake_clock.h"
+#include "testing/no_descriptors.h"
 
 namespace shoal {
 namespace {
@@ -153,6 +156,23 @@ TEST_F(CredentialFileTest, GoesOnWithTheOldKeysWhileTheNewFileIsTornOrGone) {
   clock_.Advance(std::chrono::seconds(1));
   EXPECT_EQ(source->Current().value(), kStsKeys);
   Write(kNextSts);
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(source->Current().value(), kNextStsKeys);
+}
+
+TEST_F(CredentialFileTest, AFileThatCouldNotBeReadIsLookedAtAgainAndWarnedOfOnce) {
+  Write(kSts);
+  const auto source = Open().value();
+  Write(kNextSts);
+  {
+    const NoDescriptors none;
+    for (int i = 0; i < 3; ++i) {
+      clock_.Advance(std::chrono::seconds(1));
+      EXPECT_EQ(source->Current().value(), kStsKeys);
+    }
+  }
+  const std::string warning = Named("Too many open files; going on with the keys from before");
+  EXPECT_EQ(std::ranges::count(log::RecentTrouble(), warning, &log::Event::text), 1);
   clock_.Advance(std::chrono::seconds(1));
   EXPECT_EQ(source->Current().value(), kNextStsKeys);
 }
