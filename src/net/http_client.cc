@@ -224,7 +224,11 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, options.verify_certificate ? 1L : 0L);
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options.verify_certificate ? 2L : 0L);
   if (!options.use_proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
-  if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
+  if (!options.ca_file.empty()) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
+    // Debian's libcurl has a directory of the system's authorities as well.
+    curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
+  }
   // A thread that asks for a name cannot be ended. A call that gives up leaves it to itself
   // rather than waiting for a resolver that is silent, which may take half a minute.
   curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);

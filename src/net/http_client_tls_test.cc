@@ -1,12 +1,20 @@
 // The client over HTTPS, with a server whose certificates the tests make.
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <sched.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/mount.h>
 
 #include <atomic>
+#include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "testing/temporary_directory.h"
 #include "testing/test_authority.h"
 
 namespace shoal {
@@ -21,6 +29,14 @@ class Keep final : public HttpReceiver {
   HttpHead head;
   DocumentSink body{16 * kMiB};
 };
+
+// As OpenSSL looks for an authority in a directory of them.
+std::string HashedName(const std::string& file) {
+  const std::unique_ptr<FILE, decltype(&fclose)> in(fopen(file.c_str(), "r"), &fclose);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_X509(in.get(), nullptr, nullptr, nullptr), &X509_free);
+  return fmt::format("{:08x}.0", X509_subject_name_hash(certificate.get()));
+}
 
 class HttpClientTlsTest : public testing::Test {
  protected:
@@ -119,6 +135,31 @@ TEST_F(HttpClientTlsTest, TheSystemsAuthoritiesDoNotKnowOurs) {
             std::string::npos)
       << outcome.error().detail;
   EXPECT_EQ(call_count_, 0);
+}
+
+// Those of the directory as well, which Debian's libcurl looks into besides the file.
+TEST_F(HttpClientTlsTest, TheAuthoritiesGivenTakeThePlaceOfTheSystems) {
+  TestAuthority systems("the system's authority");
+  Serve(systems.Issue("IP:127.0.0.1"));
+  const TemporaryDirectory certificates;
+  for (const std::string& name : {std::string("ca-certificates.crt"), HashedName(systems.file())})
+    std::filesystem::copy_file(systems.file(), certificates.path() / name);
+  bool is_private = false;
+  Result<> trusting_the_system, trusting_ours;
+  std::thread([&] {
+    // This thread alone sees that directory in the system's place.
+    is_private =
+        unshare(CLONE_NEWNS) == 0 &&
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+        mount(certificates.path().c_str(), "/etc/ssl/certs", nullptr, MS_BIND, nullptr) == 0;
+    trusting_the_system = Send({});
+    trusting_ours = Send({.ca_file = authority_.file()});
+  }).join();
+  if (!is_private) GTEST_SKIP() << "only root can replace the system's authorities";
+  EXPECT_TRUE(trusting_the_system) << trusting_the_system.error().detail;
+  ASSERT_FALSE(trusting_ours);
+  EXPECT_EQ(trusting_ours.error().code, Errc::kUnusable) << trusting_ours.error().detail;
+  EXPECT_EQ(call_count_, 1);
 }
 
 TEST_F(HttpClientTlsTest, WhatSpeaksPlainHttpIsSaidSo) {
