@@ -1,6 +1,5 @@
 #include "app/mount_source.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <cstdint>
 
 #include "base/log.h"
+#include "net/ip_address.h"
 
 namespace shoal {
 namespace {
@@ -22,11 +22,6 @@ bool IsLowerOrDigit(char c) {
 }
 bool IsHostCharacter(char c) {
   return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
-}
-
-bool IsIpAddress(const std::string& host, int family) {
-  in6_addr address;  // large enough for both families
-  return inet_pton(family, host.c_str(), &address) == 1;
 }
 
 auto Wrong(std::string_view source, std::string_view why) {
@@ -53,7 +48,7 @@ struct Authority {
     return (ip_v6 ? "[" + host + "]" : host) + (port.empty() ? "" : ":" + port);
   }
   [[nodiscard]] bool HasNoSubdomains() const {
-    return ip_v6 || IsIpAddress(host, AF_INET) || host == "localhost";
+    return ip_v6 || IsIpV4Address(host) || host == "localhost";
   }
 };
 
@@ -66,7 +61,7 @@ Result<Authority> ParseAuthority(std::string_view text) {
     if (close == std::string_view::npos) return Fail(Errc::kInvalid, "'[' without ']'");
     out.host = text.substr(1, close - 1);
     out.ip_v6 = true;
-    if (!IsIpAddress(out.host, AF_INET6))
+    if (!IsIpV6Address(out.host))
       return Fail(Errc::kInvalid, "what is in brackets is not an IPv6 address");
     rest = text.substr(close + 1);
   } else {
@@ -132,7 +127,7 @@ std::string WhyNotABucket(std::string_view bucket, bool dots_allowed) {
   if (!IsLowerOrDigit(bucket.front()) || !IsLowerOrDigit(bucket.back()))
     return fmt::format("bucket name '{}' does not begin and end with a letter or digit", name);
   if (bucket.find("..") != std::string_view::npos ||
-      (dots_allowed && IsIpAddress(std::string(bucket), AF_INET)))
+      (dots_allowed && IsIpV4Address(std::string(bucket))))
     return fmt::format("bucket name '{}' has two dots in a row or is an IP address", name);
   return {};
 }

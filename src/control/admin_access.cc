@@ -5,9 +5,9 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/log.h"
+#include "net/ip_address.h"
 
 namespace shoal {
 namespace {
@@ -25,12 +25,6 @@ std::string LowerCase(std::string_view text) {
 std::string_view Header(const HttpCall& call, std::string_view name) {
   const auto found = call.headers.find(name);
   return found == call.headers.end() ? std::string_view() : std::string_view(found->second);
-}
-
-bool IsIpAddress(const std::string& text) {
-  std::array<std::byte, sizeof(in6_addr)> ignored;
-  return inet_pton(AF_INET, text.c_str(), ignored.data()) == 1 ||
-         inet_pton(AF_INET6, text.c_str(), ignored.data()) == 1;
 }
 
 bool IsLoopback(const std::string& address) {

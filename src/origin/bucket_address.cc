@@ -1,8 +1,8 @@
 #include "origin/bucket_address.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+
+#include "net/ip_address.h"
 
 namespace shoal {
 namespace {
@@ -23,9 +23,7 @@ bool IsPort(std::string_view text) {
 }
 
 bool IsAddressOrLocalhost(std::string_view host) {
-  in_addr ignored{};
-  return host.starts_with('[') || host == "localhost" ||
-         inet_pton(AF_INET, std::string(host).c_str(), &ignored) == 1;
+  return host.starts_with('[') || host == "localhost" || IsIpV4Address(std::string(host));
 }
 
 // "oss-cn-hangzhou-internal.aliyuncs.com" -> "cn-hangzhou"
