@@ -65,11 +65,6 @@ void MountSignals::Finish() {
   watcher_.join();
 }
 
-bool MountSignals::came() const {
-  const MutexLock lock(mutex_);
-  return came_;
-}
-
 void MountSignals::Watch() {
   pollfd fds[] = {{signal_fd_, POLLIN, 0}, {finish_fd_, POLLIN, 0}};
   while (true) {

@@ -39,8 +39,6 @@ class MountSignals {
   // Calls `change` at each SIGHUP, which then does not end the mount.
   void ChangeOn(std::function<void()> change);
   void Finish();
-  // Whether a signal came since Keep.
-  [[nodiscard]] bool came() const;
 
  private:
   void Watch();
@@ -49,7 +47,7 @@ class MountSignals {
   int signal_fd_;
   int finish_fd_;
 
-  mutable Mutex mutex_;
+  Mutex mutex_;
   bool keep_ GUARDED_BY(mutex_) = false;
   bool came_ GUARDED_BY(mutex_) = false;
   std::function<void()> stop_ GUARDED_BY(mutex_);

@@ -69,18 +69,4 @@ void ForEachOption(const std::tuple<Options...>& options, Visitor&& visit) {
   std::apply([&](const auto&... option) { (visit(option), ...); }, options);
 }
 
-// Sets the member that `name` declares. kNotFound if no option has that name;
-// kInvalid, naming the option, if the text is not a value of its type.
-template <class Struct, class... Options>
-Result<> SetOption(const std::tuple<Options...>& options, Struct& target, std::string_view name,
-                   std::string_view text) {
-  Result<> outcome = Fail(Errc::kNotFound, "no such option: " + std::string(name));
-  ForEachOption(options, [&](const auto& option) {
-    if (option.name != name) return;
-    outcome = ParseValue(text, target.*option.field);
-    if (!outcome) outcome.error().detail = std::string(name) + ": " + outcome.error().detail;
-  });
-  return outcome;
-}
-
 }  // namespace shoal
