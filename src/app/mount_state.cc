@@ -1,9 +1,6 @@
 #include "app/mount_state.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -12,28 +9,12 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "base/log.h"
+#include "base/replace_file.h"
 
 namespace shoal {
 namespace {
 
 constexpr size_t kStateBytesMax = 1 << 20;
-
-auto FailSystem(const std::string& path) {
-  return Fail(errno == ENOENT ? Errc::kNotFound : Errc::kInvalid,
-              fmt::format("{}: {}", path, std::strerror(errno)));
-}
-
-Result<> WriteWhole(const std::string& path, const std::string& text) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return FailSystem(path);
-  const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int error = errno;
-  close(fd);
-  errno = error;
-  if (!written) return FailSystem(path);
-  return {};
-}
 
 }  // namespace
 
@@ -105,17 +86,15 @@ std::string OwnStatePath(const std::string& directory, int64_t keeper_pid) {
 }
 
 Result<> WriteMountState(const std::string& path, const MountState& state) {
-  const std::string temporary = path + ".new";
-  auto written = WriteWhole(temporary, ToJson(state));
-  if (written && rename(temporary.c_str(), path.c_str()) != 0) written = FailSystem(path);
-  if (!written) unlink(temporary.c_str());
-  return written;
+  return ReplaceFile(path, ToJson(state));
 }
 
 Result<MountState> ReadMountState(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return FailSystem(path);
+  if (!file)
+    return Fail(errno == ENOENT ? Errc::kNotFound : Errc::kInvalid,
+                fmt::format("{}: {}", path, std::strerror(errno)));
   std::string text(kStateBytesMax, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));

@@ -51,8 +51,7 @@ Result<> CheckMountState(const MountState& state);
 // state.KEEPER.json.
 std::string OwnStatePath(const std::string& directory, int64_t keeper_pid);
 
-// Replaces the file at once, by way of PATH.new: who reads it sees the old or the new. One at a
-// time writes to the same path.
+// As ReplaceFile.
 Result<> WriteMountState(const std::string& path, const MountState& state);
 // kNotFound: there is none.
 Result<MountState> ReadMountState(const std::string& path);

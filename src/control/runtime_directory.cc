@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/read_text.h"
+#include "base/replace_file.h"
 
 namespace shoal {
 namespace {
@@ -63,15 +64,9 @@ Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& add
   RETURN_IF_ERROR(MakeStateDirectory(StateDirectory(mount_point)));
   const nlohmann::ordered_json json = {
       {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
-  const std::string draft = file + ".new";
-  const std::string text =
-      json.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace);
-  if (!(std::ofstream(draft, std::ios::trunc) << text << '\n' << std::flush))
-    return Fail(Errc::kUnreachable, draft + ": " + std::strerror(errno));
-  std::error_code error;
-  std::filesystem::rename(draft, file, error);
-  if (error) return Fail(Errc::kUnreachable, file + ": " + error.message());
-  return {};
+  return ReplaceFile(file, json.dump(-1, ' ', /*ensure_ascii=*/false,
+                                     nlohmann::ordered_json::error_handler_t::replace) +
+                               "\n");
 }
 
 Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {

@@ -15,7 +15,7 @@ import urllib.request
 
 from admin import Admin, free_port
 from caching import CacheTest, MIB, cache_options, cached_bytes, drop_pages, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern
+from harness import SHOAL, WAIT_SECONDS, pattern, state_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTERS = ["tier_read", "tier_read_bytes", "tier_read_hit", "tier_read_hit_bytes",
@@ -323,6 +323,15 @@ class Reports(CacheTest):
         top = run(SHOAL, "top", mount.point, "-n", "1")
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
+
+    def test_what_a_mount_leaves_in_run_is_its_owners_alone(self):
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        _, mount = self.node()
+        modes = {path.name: path.stat().st_mode & 0o777
+                 for path in state_directory(mount.point).iterdir()}
+        self.assertEqual(modes, dict.fromkeys(["state.json", "keeper.sock", "admin.json"], 0o600))
+        self.assertEqual(state_directory(mount.point).stat().st_mode & 0o777, 0o700)
 
     def test_a_mount_is_found_by_links_to_it_and_by_relative_paths(self):
         _, mount = self.node(objects=[("dir/file", MIB)])
