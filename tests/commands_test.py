@@ -68,14 +68,21 @@ class Commands(unittest.TestCase):
                 self.assertEqual(help_.returncode, 0, help_.stderr)
                 self.assertIn("shoal " + command, help_.stdout)
                 wrong = run(*command.split(), "--no-such-option")
-                self.assertIn(wrong.returncode, (1, 2))
+                self.assertEqual(wrong.returncode, 1)
                 self.assertIn("--help", wrong.stderr)
 
     def test_the_origin_takes_no_negative_numbers(self):
         for option in ("--latency-ms", "--max-connections", "--bytes-per-second"):
             wrong = run("origin", "--root", "/nonexistent", option, "-5")
-            self.assertEqual(wrong.returncode, 2)
+            self.assertEqual(wrong.returncode, 1)
             self.assertIn(f"{option}: may not be negative", wrong.stderr)
+
+    def test_the_origin_says_why_it_cannot_start_and_fails_as_a_mount_does(self):
+        for arguments, reason in ((["--root", "/nonexistent"], "/nonexistent"),
+                                  (["--root", "/", "--faults", "{"], "--faults is not JSON")):
+            failed = run("origin", "--listen", "127.0.0.1:0", *arguments)
+            self.assertEqual((failed.returncode, failed.stdout), (32, ""))
+            self.assertIn(f"shoal origin: {reason}", failed.stderr)
 
     def test_a_command_that_is_none_is_refused_with_those_there_are(self):
         wrong = run("warmup", "lod", "x")

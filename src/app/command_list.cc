@@ -20,6 +20,7 @@ std::vector<std::unique_ptr<Command>> MakeCommands() {
   commands.push_back(MakeDoctorCommand());
   commands.push_back(MakeCompletionCommand());
   commands.push_back(MakeManualCommand());
+  commands.push_back(MakeOriginCommand());
   return commands;
 }
 
@@ -32,7 +33,6 @@ std::vector<DescribedCommand> DescribeCommands() {
     command->Declare(app);
     described.push_back(Describe(fmt::format("shoal {}", command->name()), app));
   }
-  described.push_back(DescribeOriginCommand());
   return described;
 }
 

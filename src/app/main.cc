@@ -11,7 +11,6 @@
 #include "app/command_list.h"
 #include "app/mount_command.h"
 #include "app/option_reference.h"
-#include "app/origin_command.h"
 #include "app/umount_command.h"
 #include "app/version.h"
 #include "app/worker_command.h"
@@ -76,7 +75,6 @@ int main(int argc, char** argv) {
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
   if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
-  if (command == "origin") return shoal::RunOriginCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {
     fmt::print("shoal {}\n", shoal::kVersion);
     return shoal::kExitSuccess;

@@ -9,17 +9,12 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "testing/origin_server.h"
 
 namespace shoal {
 namespace {
-
-constexpr int kExitCannotStart = 1;
-constexpr int kExitUsage = 2;
-
-constexpr std::string_view kDescription =
-    "Serves a local directory as OSS and S3, for development.";
 
 constexpr const char* kFooter = R"(
 Control path, from this host only:
@@ -50,31 +45,6 @@ struct OriginCommandOptions {
 // strtoull takes "-5" for a very large number.
 std::string WhyNegative(const std::string& text) {
   return text.starts_with('-') ? "may not be negative" : "";
-}
-
-void Declare(CLI::App& app, OriginCommandOptions& options) {
-  app.add_option("--root", options.server.root, "Directory to serve: one directory a bucket")
-      ->required();
-  app.add_option("--listen", options.server.listen, "ADDRESS:PORT; port 0 takes a free one")
-      ->default_val("127.0.0.1:9000");
-  app.add_option("--bucket", options.server.buckets, "Bucket to make if it is missing");
-  app.add_option("--credentials", options.server.credentials_file,
-                 "File with the access keys to accept");
-  app.add_option("--max-connections", options.server.connection_count_max,
-                 "Most connections at one time")
-      ->check(&WhyNegative);
-  app.add_option("--latency-ms", options.latency_ms, "Wait before each answer, milliseconds")
-      ->check(&WhyNegative);
-  app.add_option("--bytes-per-second", options.bytes_per_second,
-                 "Rate of all connections together; 0 for none")
-      ->check(&WhyNegative);
-  app.add_option("--bytes-per-second-per-connection", options.bytes_per_second_per_connection,
-                 "Rate of each connection; 0 for none")
-      ->check(&WhyNegative);
-  app.add_option("--faults", options.faults, "Faults to inject: JSON, or @FILE");
-  app.add_option("--seed", options.seed, "Seed of the faults' chances")->check(&WhyNegative);
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warning or error");
-  app.footer(kFooter);
 }
 
 Result<std::string> TroubleOf(const OriginCommandOptions& options) {
@@ -125,30 +95,51 @@ Result<> Serve(OriginCommandOptions& options) {
   return {};
 }
 
+class OriginCommand final : public Command {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "origin"; }
+
+  void Declare(CLI::App& app) override {
+    app.description("Serves a local directory as OSS and S3, for development.");
+    app.add_option("--root", options_.server.root, "Directory to serve: one directory a bucket")
+        ->required();
+    app.add_option("--listen", options_.server.listen, "ADDRESS:PORT; port 0 takes a free one")
+        ->default_val("127.0.0.1:9000");
+    app.add_option("--bucket", options_.server.buckets, "Bucket to make if it is missing");
+    app.add_option("--credentials", options_.server.credentials_file,
+                   "File with the access keys to accept");
+    app.add_option("--max-connections", options_.server.connection_count_max,
+                   "Most connections at one time")
+        ->check(&WhyNegative);
+    app.add_option("--latency-ms", options_.latency_ms, "Wait before each answer, milliseconds")
+        ->check(&WhyNegative);
+    app.add_option("--bytes-per-second", options_.bytes_per_second,
+                   "Rate of all connections together; 0 for none")
+        ->check(&WhyNegative);
+    app.add_option("--bytes-per-second-per-connection", options_.bytes_per_second_per_connection,
+                   "Rate of each connection; 0 for none")
+        ->check(&WhyNegative);
+    app.add_option("--faults", options_.faults, "Faults to inject: JSON, or @FILE");
+    app.add_option("--seed", options_.seed, "Seed of the faults' chances")->check(&WhyNegative);
+    app.add_option("--log-level", options_.log_level, "trace, debug, info, warning or error");
+    app.footer(kFooter);
+  }
+
+  int Run() override {
+    const Result<> served = Serve(options_);
+    if (served) return kExitSuccess;
+    fmt::print(stderr, "shoal origin: {}\n", served.error().detail);
+    return kExitFailure;
+  }
+
+ private:
+  OriginCommandOptions options_;
+};
+
 }  // namespace
 
-DescribedCommand DescribeOriginCommand() {
-  OriginCommandOptions unused;
-  CLI::App app{std::string(kDescription)};
-  Declare(app, unused);
-  return Describe("shoal origin", app);
-}
-
-int RunOriginCommand(int argc, char** argv) {
-  CLI::App app(std::string(kDescription), "shoal origin");
-  OriginCommandOptions options;
-  Declare(app, options);
-  // CLI11 reports a bad command line by throwing; this is the border.
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
-  }
-  if (const auto served = Serve(options); !served) {
-    fmt::print(stderr, "shoal origin: {}\n", served.error().detail);
-    return kExitCannotStart;
-  }
-  return 0;
+std::unique_ptr<Command> MakeOriginCommand() {
+  return std::make_unique<OriginCommand>();
 }
 
 }  // namespace shoal

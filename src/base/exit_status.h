@@ -1,4 +1,4 @@
-// What mount(8) and its helpers exit with, and so every command here but `origin`.
+// What mount(8) and its helpers exit with, and so every command here.
 #pragma once
 
 namespace shoal {
