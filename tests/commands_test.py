@@ -93,6 +93,38 @@ class Commands(unittest.TestCase):
         self.assertIn("warmup load", asked.stdout)
         self.assertNotIn("umount", asked.stdout)
 
+    def assert_fails_with_a_reason(self, done, reason):
+        self.assertEqual((done.returncode, done.stdout), (32, ""), done.stderr)
+        self.assertRegex(done.stderr, rf"^shoal[ a-z]*: .*{re.escape(reason)}.*\n$")
+
+    def test_a_path_that_leads_nowhere_is_an_error_with_a_reason(self):
+        for command in ("stat", "top", "warmup load", "warmup load x -m"):
+            with self.subTest(command):
+                if not command.endswith("-m"):
+                    self.assert_fails_with_a_reason(run(*command.split(), ""), "the path is empty")
+                with tempfile.TemporaryDirectory() as directory:
+                    script = 'cd "$1/d" && rmdir "$1/d" && shift && exec "$0" "$@" file'
+                    os.mkdir(os.path.join(directory, "d"))
+                    done = subprocess.run(["sh", "-c", script, os.path.abspath(SHOAL), directory,
+                                           *command.split()],
+                                          capture_output=True, text=True, timeout=60)
+                self.assert_fails_with_a_reason(done, "the working directory: No such file")
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for command in ("completion bash", "manual", "doctor --json", "options --markdown",
+                        "version", "help", "warmup --help", "stat --help", "umount --help"):
+            with self.subTest(command), open("/dev/full", "w") as full:
+                done = subprocess.run([SHOAL, *command.split()], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+                self.assertEqual(done.returncode, 32)
+                self.assertRegex(done.stderr, r"^shoal[ a-z]*: .*No space left on device\n$")
+
+    def test_a_failure_that_cannot_be_said_is_one_still(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([SHOAL, "stat", "/nonexistent"], stdout=subprocess.PIPE,
+                                  stderr=full, timeout=60)
+        self.assertEqual(done.returncode, 32)
+
     def test_doctor_takes_what_has_no_colon_and_slash_for_a_path(self):
         for path in ("no-mount", "/nonexistent", "./x"):
             done = run("doctor", path)

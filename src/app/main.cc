@@ -51,29 +51,12 @@ int WordsOf(const shoal::Command& command, int argc, char** argv) {
   return word_count;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::string_view program = argc > 0 ? argv[0] : "shoal";
-  program.remove_prefix(program.rfind('/') + 1);  // npos + 1 is 0
-  if (program.starts_with(kHelperPrefix))
-    return shoal::RunMountCommand(argc, argv,
-                                  {.text = program,
-                                   .subtype = program.substr(program.rfind('.') + 1),
-                                   .is_helper = true,
-                                   .program = argv[0]});
-
-  if (const auto efc = shoal::MakeEfcCommand(); program == efc->name())
-    return shoal::RunCommand(*efc, "", argc, argv);
-
+// All but those that serve a mount.
+int Run(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
   for (const auto& known : shoal::MakeCommands())
     if (const int word_count = WordsOf(*known, argc, argv); word_count > 0)
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
-  if (command == "mount")
-    return shoal::RunMountCommand(argc - 1, argv + 1,
-                                  {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
-  if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {
     fmt::print("shoal {}\n", shoal::kVersion);
@@ -96,4 +79,27 @@ int main(int argc, char** argv) {
   if (!asked && !command.empty()) fmt::print(stderr, "shoal: no command '{}'\n\n", command);
   fmt::print(asked ? stdout : stderr, "{}", Usage());
   return asked ? shoal::kExitSuccess : shoal::kExitUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string_view program = argc > 0 ? argv[0] : "shoal";
+  program.remove_prefix(program.rfind('/') + 1);  // npos + 1 is 0
+  if (program.starts_with(kHelperPrefix))
+    return shoal::RunMountCommand(argc, argv,
+                                  {.text = program,
+                                   .subtype = program.substr(program.rfind('.') + 1),
+                                   .is_helper = true,
+                                   .program = argv[0]});
+
+  if (const auto efc = shoal::MakeEfcCommand(); program == efc->name())
+    return shoal::RunCommand(*efc, "", argc, argv);
+
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "mount")
+    return shoal::RunMountCommand(argc - 1, argv + 1,
+                                  {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
+  if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
+  return shoal::RunGuarded("shoal", [&] { return Run(argc, argv); });
 }

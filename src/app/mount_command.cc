@@ -34,8 +34,9 @@ namespace {
 // More than the probe of the bucket, and of a mount that is there already, may take.
 constexpr std::chrono::seconds kComeUpMax{70};
 
+// Not by fmt::print, which throws where standard error cannot be written: that ends no mount.
 void Say(std::string_view name, std::string_view reason) {
-  fmt::print(stderr, "{}: {}\n", name, reason);
+  std::fputs(fmt::format("{}: {}\n", name, reason).c_str(), stderr);
 }
 
 // mount(8) calls its helper from the namespace it was started in, and leaves this to it.
@@ -156,7 +157,9 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
     if (notice.is_warning) Say(name.text, notice.text);
   const int status = ServeInBackground(plan, state, name.text);
   if (status == kExitSuccess && arguments->verbose)
-    fmt::print("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point);
+    std::fputs(
+        fmt::format("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point).c_str(),
+        stdout);
   return status;
 }
 

@@ -88,7 +88,7 @@ Result<> Serve(OriginCommandOptions& options) {
   if (options.server.credentials_file.empty())
     fmt::print("shoal origin: AccessKeyId {} AccessKeySecret {}\n", OriginServer::kKeyId,
                OriginServer::kKeySecret);
-  std::fflush(stdout);
+  RETURN_IF_ERROR(FlushOutput());
   int received = 0;
   sigwait(&signals, &received);
   log::Info("stopping");

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "base/read_text.h"
 #include "base/resolve_links.h"
 #include "control/runtime_directory.h"
@@ -60,7 +61,13 @@ bool IsMountLikeOurs(const std::string& path) {
 }  // namespace
 
 Result<PathInMount> FindMountOf(const std::string& path) {
-  std::filesystem::path at = ResolveLinks(std::filesystem::absolute(path), &IsMountLikeOurs);
+  if (path.empty()) return Fail(Errc::kInvalid, "the path is empty");
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error)
+    return Fail(Errc::kInvalid, fmt::format("{}: the working directory: {}", log::Printable(path),
+                                            error.message()));
+  std::filesystem::path at = ResolveLinks(absolute, &IsMountLikeOurs);
   const std::filesystem::path wanted = at;
   while (true) {
     ASSIGN_OR_RETURN(const auto mounts, MountsAt(at.string()));

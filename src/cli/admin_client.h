@@ -22,7 +22,8 @@ struct PathInMount {
   std::string relative;  // "" is the root
 };
 // `path` need not exist, and no mount is asked: one that hangs is named all the same.
-// kNotFound: the path is in no mount of ours.
+// kNotFound: the path is in no mount of ours. kInvalid: it is no path, or it is relative, and the
+// working directory was removed.
 Result<PathInMount> FindMountOf(const std::string& path);
 
 class AdminClient {

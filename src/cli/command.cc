@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -26,25 +29,45 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kDenied && geteuid() != 0 ? kExitUsage : kExitFailure;
 }
 
+Result<> FlushOutput() {
+  errno = EIO;  // of what failed before
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
+  return Fail(Errc::kUnreachable, fmt::format("cannot write: {}", std::strerror(errno)));
+}
+
+int RunGuarded(std::string_view name, const std::function<int()>& body) {
+  // Not by fmt::print, which throws when standard error cannot be written.
+  const auto fail = [name](std::string_view reason) {
+    std::fputs(fmt::format("{}: {}\n", name, reason).c_str(), stderr);
+    return kExitFailure;
+  };
+  try {
+    const int status = body();
+    const Result<> flushed = FlushOutput();
+    return flushed || status != kExitSuccess ? status : fail(flushed.error().detail);
+  } catch (const nlohmann::json::exception& error) {
+    return fail(
+        fmt::format("the admin port's answer is not of this version of shoal: {}", error.what()));
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
+}
+
 int RunCommand(Command& command, std::string_view program, int argc, const char* const* argv) {
   const std::string name =
       program.empty() ? std::string(command.name()) : fmt::format("{} {}", program, command.name());
-  CLI::App app("", name);
-  command.Declare(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "{}: {}; see {} --help\n", name, error.what(), name);
-    return kExitUsage;
-  }
-  try {
+  return RunGuarded(name, [&] {
+    CLI::App app("", name);
+    command.Declare(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) return app.exit(error);
+      fmt::print(stderr, "{}: {}; see {} --help\n", name, error.what(), name);
+      return kExitUsage;
+    }
     return command.Run();
-  } catch (const nlohmann::json::exception& error) {
-    fmt::print(stderr, "{}: the admin port's answer is not of this version of shoal: {}\n", name,
-               error.what());
-    return kExitFailure;
-  }
+  });
 }
 
 }  // namespace shoal

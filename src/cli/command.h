@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,13 @@ std::vector<std::unique_ptr<Command>> MakeMountCommands();
 // The exit status of what failed: who is not root is told so as of a wrong command line, as by
 // mount(8).
 int StatusOf(const Error& error);
+
+// Hands on what was printed. kUnreachable, with the system's reason: it cannot be written.
+Result<> FlushOutput();
+
+// Runs `body`, which answers an exit status, and then hands on what it printed. What cannot be
+// written, and what is thrown, is said as `name`, and a failure.
+int RunGuarded(std::string_view name, const std::function<int()>& body);
 
 // Parses argv[1] and on, and runs `command`, which calls itself "`program` `name`", or only by
 // its name.

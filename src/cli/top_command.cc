@@ -50,8 +50,8 @@ class TopCommand final : public Command {
         Draw(status, client.GetJson("/v1/warmup/running"));
       } else {
         fmt::print("{}\n", json_ ? status.dump() : TopLine(status));
-        std::fflush(stdout);
       }
+      RETURN_IF_ERROR(FlushOutput());
     }
     return kExitSuccess;
   }
@@ -69,7 +69,6 @@ class TopCommand final : public Command {
     std::string screen = "\033[H";
     for (const std::string& line : lines) screen += line + "\033[K\n";
     fmt::print("{}\033[J", screen);
-    std::fflush(stdout);
   }
 
   std::string mount_point_;

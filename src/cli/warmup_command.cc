@@ -133,6 +133,7 @@ class Watch {
         Redraw();
       else
         Log(all_ended);
+      RETURN_IF_ERROR(FlushOutput());
       if (all_ended) break;
       std::this_thread::sleep_for(kRedrawEvery);
     }
@@ -179,7 +180,6 @@ class Watch {
     for (const auto& [path, progress] : tasks_)
       fmt::print("\r{}\033[K\n", progress.Line(width).substr(0, progress.ended() ? 1000 : width));
     drawn_count_ = tasks_.size();
-    std::fflush(stdout);
   }
 
   void Log(bool all_ended) {
@@ -187,7 +187,6 @@ class Watch {
     next_log_ = clock_.Now() + kLogEvery;
     for (const auto& [path, progress] : tasks_)
       fmt::print("{}\n", selection_.json ? answers_[path] : progress.Line(0));
-    std::fflush(stdout);
   }
 
   AdminClient& client_;
