@@ -57,6 +57,7 @@ AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {
 // Each uses those above it.
 struct ControlRoom::Parts {
   std::string mount_point;
+  FileDescriptor port_hold;
   AdminAddress address;
   std::unique_ptr<WarmupTasks> warmup;
   std::unique_ptr<NodeReporter> reporter;
@@ -126,8 +127,13 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                              },
                                          .clock = clock}));
   parts->address = AddressOf(*parts->server, options.admin);
-  const Result<> written =
-      has_its_path ? WriteAdminAddress(plan.mount_point, parts->address) : Result<>();
+  Result<> written;
+  if (has_its_path) {
+    auto hold = HoldAdminPort(plan.mount_point);
+    if (hold) parts->port_hold = *std::move(hold);
+    written = hold ? WriteAdminAddress(plan.mount_point, parts->address)
+                   : Result<>(tl::unexpected(hold.error()));
+  }
   if (!written)
     log::Warn("shoal's commands will not find the admin port: {}", written.error().detail);
   log::Info("the admin port is {}", parts->server->url());

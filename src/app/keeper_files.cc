@@ -83,8 +83,8 @@ void KeeperFiles::Remove() {
   unlink(OwnStatePath(directory_, getpid()).c_str());
   const auto found = ReadMountState(directory_ + "/state.json");
   if (is_published_ && !lost_its_path_ && (!found || found->keeper_pid == getpid())) {
-    for (const char* name :
-         {"state.json", "state.previous.json", "state.next.json", "keeper.sock", "admin.json"}) {
+    for (const char* name : {"state.json", "state.previous.json", "state.next.json", "keeper.sock",
+                             "admin.json", "admin.lock"}) {
       const std::string path = directory_ + "/" + name;
       unlink(path.c_str());
       unlink((path + ".new").c_str());  // of one that was killed when it wrote it

@@ -4,7 +4,7 @@
 //                                 /state.previous.json  before the last update
 //                                 /state.next.json      while an update is under way
 //                                 /keeper.sock          where to ask (keeper_socket.h)
-//                                 /admin.json           control/runtime_directory.h
+//                                 /admin.json, .lock    control/runtime_directory.h
 //
 //                                 /state.KEEPER.json    as state.json, of a mount that is not there
 //                                                       yet, or whose path another one has by now

@@ -1,5 +1,6 @@
 #include "control/runtime_directory.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -24,6 +25,17 @@ constexpr std::string_view kStateRoot = "/run/shoal";
 
 std::string AdminFile(std::string_view mount_point) {
   return StateDirectory(mount_point) + "/admin.json";
+}
+
+std::string AdminLockFile(std::string_view mount_point) {
+  return StateDirectory(mount_point) + "/admin.lock";
+}
+
+bool IsAdminPortHeld(std::string_view mount_point) {
+  const FileDescriptor file(open(AdminLockFile(mount_point).c_str(), O_RDONLY | O_CLOEXEC));
+  struct flock any {};
+  any.l_type = F_WRLCK;
+  return file.valid() && fcntl(file.get(), F_OFD_GETLK, &any) == 0 && any.l_type != F_UNLCK;
 }
 
 }  // namespace
@@ -59,9 +71,20 @@ Result<> MakeStateDirectory(const std::string& directory) {
   return {};
 }
 
+// The lock goes with the process however it ends. Shared: one that was killed and cannot end keeps
+// its own.
+Result<FileDescriptor> HoldAdminPort(std::string_view mount_point) {
+  RETURN_IF_ERROR(MakeStateDirectory(StateDirectory(mount_point)));
+  const std::string path = AdminLockFile(mount_point);
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct flock shared {};
+  shared.l_type = F_RDLCK;
+  if (file.valid() && fcntl(file.get(), F_OFD_SETLK, &shared) == 0) return file;
+  return Fail(Errc::kInvalid, fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
 Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address) {
   const std::string file = AdminFile(mount_point);
-  RETURN_IF_ERROR(MakeStateDirectory(StateDirectory(mount_point)));
   const nlohmann::ordered_json json = {
       {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
   return ReplaceFile(file, json.dump(-1, ' ', /*ensure_ascii=*/false,
@@ -77,6 +100,10 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
   if (!stream)
     return Fail(Errc::kNotFound, log::Printable(mount_point) +
                                      " has no admin port: mount with -o g_server_Port=17871");
+  if (!IsAdminPortHeld(mount_point))
+    return Fail(Errc::kNotFound, log::Printable(mount_point) +
+                                     ": the process that had its admin port is gone, and none has "
+                                     "taken its place yet; try again, or see shoal doctor");
   const std::string text = ReadText(file);
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto member = [&](const char* name) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "base/result.h"
 
 namespace shoal {
@@ -27,9 +28,14 @@ struct AdminAddress {
   friend bool operator==(const AdminAddress&, const AdminAddress&) = default;
 };
 
-// Replaces what was there at once. Makes the directory. Errors are the system's.
+// For as long as the descriptor is open, this process has the admin port of the mount, and an
+// address is believed; whoever else has the port after it is sent no token. Makes the directory.
+// Errors are the system's.
+Result<FileDescriptor> HoldAdminPort(std::string_view mount_point);
+// Replaces what was there at once. REQUIRES: HoldAdminPort. Errors are the system's.
 Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address);
-// kNotFound: that mount has no admin port, or it is not ours. kInvalid: the file is damaged.
+// kNotFound: that mount has no admin port, or nobody who holds it, or it is not ours. kInvalid: the
+// file is damaged.
 Result<AdminAddress> ReadAdminAddress(std::string_view mount_point);
 void RemoveAdminAddress(std::string_view mount_point);
 

@@ -206,6 +206,24 @@ class Reports(CacheTest):
             os.close(descriptor)
         wait_until(lambda: open_now() == (0, 0))
 
+    def test_no_token_is_sent_to_whoever_has_the_port_of_a_mount_that_is_gone(self):
+        token = self.directory() / "token"
+        token.write_text("a-token-that-is-for-the-mount-alone\n")
+        token.chmod(0o600)
+        _, mount = self.node(f"admin_token_file={token}")
+        self.assertEqual(run(SHOAL, "stat", mount / "file").returncode, 0)
+        worker = mount.worker()
+        mount.process.kill()
+        mount.process.wait()
+        wait_until(lambda: not os.path.exists(f"/proc/{worker}/fd/0"))
+        with socket.create_server(("127.0.0.1", self.admin.port)) as other:
+            asked = run(SHOAL, "stat", mount / "file")
+            self.assertEqual(asked.returncode, 32, asked)
+            self.assertIn("is gone", asked.stderr)
+            other.settimeout(0)
+            with self.assertRaises(BlockingIOError):
+                other.accept()
+
     def test_the_port_changes_options_that_can_change_as_it_is(self):
         _, mount = self.node("log_level=info")
         worker = mount.worker()
