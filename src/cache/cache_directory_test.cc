@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,29 @@ TEST_F(CacheDirectoryTest, WhatIsRemovedGivesBackItsRoomAtOnce) {
   struct stat gone {};
   ASSERT_EQ(fstat(name_only.get(), &gone), 0);
   EXPECT_EQ(gone.st_size, 0) << "and not only when the file system comes to it";
+}
+
+TEST_F(CacheDirectoryTest, DroppedPagesAreReadFromTheMediumUnlessSomebodyMapsThem) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  auto object = storage->Open(kName);
+  ASSERT_TRUE(object);
+  std::string now(10, '\0');
+  const auto is_in_memory = [&] {
+    return (*object)->ReadDataNow(0, std::as_writable_bytes(std::span(now)));
+  };
+  EXPECT_TRUE(is_in_memory());
+  ASSERT_TRUE((*object)->DropPages(/*waits=*/true)) << "though it was not written out yet";
+  EXPECT_FALSE(is_in_memory());
+  EXPECT_EQ(ReadAll(**object, 10), "0123456789");
+
+  void* const mapped = mmap(nullptr, 10, PROT_READ, MAP_SHARED, (*object)->data_fd(), 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  EXPECT_EQ(*static_cast<const volatile char*>(mapped), '0');
+  EXPECT_FALSE((*object)->DropPages(/*waits=*/true));
+  ASSERT_EQ(munmap(mapped, 10), 0);
+  EXPECT_TRUE((*object)->DropPages(/*waits=*/false));
+  EXPECT_FALSE(is_in_memory());
 }
 
 TEST_F(CacheDirectoryTest, BelongsToItsUserAlone) {

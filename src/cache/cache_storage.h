@@ -48,8 +48,9 @@ class StoredObject {
   // An error if the medium was found to have lost some of it by now, of this object or of one
   // beside it; said once. Does not wait: what is on its way there is in memory as well.
   virtual Result<> ConfirmWritten() = 0;
-  // The next read asks the medium, unless somebody maps the bytes.
-  virtual void DropPages() = 0;
+  // The next read of the bytes asks the medium. False: some are still in memory, as somebody maps
+  // them, or the medium has not taken them yet. `waits`: until it has.
+  virtual bool DropPages(bool waits) = 0;
 
   // Of a file that is just the bytes, for reading, valid while this lives; negative if there
   // is none.

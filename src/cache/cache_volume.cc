@@ -18,8 +18,6 @@ constexpr uint64_t kPatientShare = 2;
 constexpr uint64_t kPatientWakeShare = 4;
 // How often who waits patiently looks whether the medium works at all.
 constexpr Duration kPatientLooksEvery = std::chrono::seconds(1);
-// How large an object may be checked while its open waits.
-constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
 // How long a reader waits for a medium before it goes elsewhere.
 constexpr Duration kStallMax = std::chrono::milliseconds(250);
 // How long a fetch waits for room in the queue of a medium, and once that was in vain, how long
@@ -286,7 +284,8 @@ std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline dea
   if (use->size_bytes < options_.whole_bytes_min || use->size_bytes == 0) return nullptr;
   if (!health_.usable()) return nullptr;  // the kernel would wait for it without end
   if (!Load(use, deadline)) return nullptr;
-  if (use->complete() && !use->checked.full() && use->size_bytes <= kCheckedAtOpenBytesMax)
+  if (use->complete() && !use->checked.full() && !use->distrusted &&
+      use->size_bytes <= kCheckedAtOpenBytesMax)
     RunInTime([this, object = use.object()] { CheckAll(*object, 0); }, deadline);
   if (const auto known = WholeIfKnown(use)) return *known;
   // Owned by both sides: who gives up leaves it behind.

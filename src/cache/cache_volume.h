@@ -173,6 +173,8 @@ class CacheVolume {
     std::shared_ptr<CachedObject> object;  // null: nobody had it open
   };
   class File;
+  // How large an object may be checked while its open waits.
+  static constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
 
   Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
                bool counts);
@@ -191,7 +193,8 @@ class CacheVolume {
   bool RunInTime(std::function<void()> work, Deadline deadline);
   std::shared_ptr<const CacheChunk> ReadChecked(CachedObject& object, ByteRange range);
   CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes);
-  bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes);
+  bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes,
+             bool from_medium);
   bool CheckAll(CachedObject& object, uint64_t bytes_per_second);
   void PutAside(CachedObject& object, const std::string& why);
 
@@ -214,6 +217,7 @@ class CacheVolume {
   // What is believed of bytes that were written or compared (cache_volume_trust.cc).
   bool ConfirmWritten(CachedObject& object);
   bool IsOnMedium(const CachedObject& object) const;
+  bool AsksTheMedium(StoredObject& stored, bool waits) const;
   void SayLost(const Error& error);
   void Distrust();
   bool SyncIsDue() const;

@@ -34,6 +34,13 @@ void CacheVolume::LoadNow(CachedObject& object) {
     if (stored.error().code != Errc::kNotFound) return OnFailure(stored.error());
     return BecomeAbsent(object);
   }
+  bool verified = false;
+  {
+    const std::scoped_lock index_lock(mutex_);
+    verified = index_.IsVerified(object.name);
+  }
+  const bool waits = object.size_bytes <= kCheckedAtOpenBytesMax;
+  const bool asks_medium = verified || AsksTheMedium(**stored, waits);
   const Result<ObjectMeta> meta = ReadMeta(**stored);
   if (!meta && meta.error().code == Errc::kNotFound) {  // its first write never came
     if (const Result<> removed = storage_->Remove(object.name); !removed)
@@ -49,14 +56,9 @@ void CacheVolume::LoadNow(CachedObject& object) {
       return OnFailure(removed.error());
     return BecomeAbsent(object);
   }
-  bool verified = false;
-  {
-    const std::scoped_lock index_lock(mutex_);
-    verified = index_.IsVerified(object.name);
-  }
   object.written_in_sync = written_in_sync_.load();
-  if (!verified && lost_writes_) (*stored)->DropPages();
   object.SetStored(*std::move(stored));
+  if (!asks_medium) (waits ? object.distrusted : object.has_old_pages) = true;
   if (verified) {
     object.present.Add(0, object.page_count);
     object.checked.Add(0, object.page_count);
@@ -139,6 +141,7 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
   StoredObject* const stored = object.stored();
   if (stored == nullptr || !object.present.Has(first, end - first)) return nullptr;
   const bool checked = !object.distrusted && object.checked.Has(first, end - first);
+  const bool from_medium = !object.has_old_pages;  // before it is read
   const ByteRange pages = checked ? range : object.RangeOfPages(first, end);
   CacheChunk chunk = MakeChunk(pages.offset, pages.length);
   if (const Result<> read = stored->ReadData(pages.offset, {chunk.bytes.get(), chunk.size_bytes});
@@ -147,16 +150,17 @@ std::shared_ptr<const CacheChunk> CacheVolume::ReadChecked(CachedObject& object,
     return nullptr;
   }
   if (checked && !ConfirmWritten(object)) return nullptr;
-  if (!checked && !Check(object, first, chunk.span())) return nullptr;
+  if (!checked && !Check(object, first, chunk.span(), from_medium)) return nullptr;
   if (pages == range) return std::make_shared<const CacheChunk>(std::move(chunk));
   CacheChunk part = MakeChunk(range.offset, range.length);
   std::memcpy(part.bytes.get(), chunk.bytes.get() + (range.offset - pages.offset), range.length);
   return std::make_shared<const CacheChunk>(std::move(part));
 }
 
-// `bytes` are whole pages that are present, from `first_page`.
-bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
-                        std::span<const std::byte> bytes) {
+// `bytes` are whole pages that are present, from `first_page`. If they are not known to be what
+// the medium has they are right for once.
+bool CacheVolume::Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes,
+                        bool from_medium) {
   const uint64_t page_count = PageCount(bytes.size(), object.page_bytes);
   std::vector<uint64_t> checksums(page_count);
   if (const Result<> read = object.stored()->ReadMeta(ChecksumOffset(first_page),
@@ -173,7 +177,7 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page,
     PutAside(object, "page " + std::to_string(first_page + i) + " does not have its checksum");
     return false;
   }
-  if (object.distrusted) return true;
+  if (object.distrusted || !from_medium) return true;
   object.checked.Add(first_page, page_count);
   if (object.checked.full()) {
     const std::scoped_lock lock(mutex_);

@@ -7,12 +7,23 @@
 // at, since the last sync went well; and there is a sync every half a minute while there is
 // something to write. After an error nothing is believed any more, and everything is compared
 // with its checksum when it is next read from the medium.
+//
+// What such a process knew ends with it, and its pages do not; nor is the kernel's error told to
+// who comes later. So what this process did not write is compared with what the medium has: before
+// the first comparison of an object its pages are dropped. While some cannot be, it is compared
+// each time it is read, and the kernel is not given it to read.
 #include <vector>
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
 
 namespace shoal {
+
+// Before what an earlier process left is compared. False: what would be read may still be what the
+// kernel has in memory.
+bool CacheVolume::AsksTheMedium(StoredObject& stored, bool waits) const {
+  return !options_.may_wait || stored.DropPages(waits);
+}
 
 bool CacheVolume::IsOnMedium(const CachedObject& object) const {
   return !options_.may_wait || object.written_in_sync < sync_done_;
@@ -59,7 +70,8 @@ void CacheVolume::Distrust() {
     idle_.clear();
   }
   for (const auto& object : kept)
-    if (StoredObject* const stored = object->stored(); stored != nullptr) stored->DropPages();
+    if (StoredObject* const stored = object->stored(); stored != nullptr)
+      (void)stored->DropPages(/*waits=*/false);
 }
 
 bool CacheVolume::SyncIsDue() const {

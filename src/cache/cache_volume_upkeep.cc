@@ -51,7 +51,15 @@ void CacheVolume::Maintain() {
         lock.lock();
         continue;
       }
-      CheckAll(*object, 0);
+      if (object->has_old_pages) {
+        // Else somebody maps it: it is compared each time until it is next loaded.
+        const bool asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
+        if (asks_medium)
+          object->has_old_pages = false;
+        else
+          object->distrusted = true;
+      }
+      if (!object->distrusted) CheckAll(*object, 0);
       object.reset();
       lock.lock();
     } else if (scanned_ && may_be_over_ && health_.usable()) {
@@ -140,18 +148,22 @@ bool CacheVolume::Scrub() {
 // False: there is something else to do.
 bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   DoWhatIsDue();
+  bool verified = false;
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_ || !to_check_.empty() || !health_.usable()) return false;
-    if (index_.IsVerified(name) && !scrubs_again_) return true;
+    verified = index_.IsVerified(name);
+    if (verified && !scrubs_again_) return true;
     scrubbed_ = name;
   }
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);
   if (!stored) return true;  // evicted meanwhile, or its reader will see
+  const bool asks_medium = verified || AsksTheMedium(**stored, /*waits=*/true);
   const Result<ObjectMeta> meta = ReadMeta(**stored);
   if (!meta || PageCount(meta->size_bytes, meta->page_bytes) > kScrubbedPagesMax) return true;
   CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes, clock_);
   object.SetStored(*std::move(stored));
+  object.distrusted = !asks_medium;
   ReadTable(object);
   if (!CheckAll(object, kScrubBytesPerSecond)) return object.state() == CachedObject::State::kGone;
   const std::scoped_lock lock(mutex_);
@@ -168,7 +180,7 @@ void CacheVolume::Try() {
                      storage_->Create(name, identity.size()));
     RETURN_IF_ERROR(stored->WriteData(0, std::as_bytes(std::span(identity))));
     RETURN_IF_ERROR(stored->Sync());
-    stored->DropPages();
+    (void)stored->DropPages(/*waits=*/false);
     std::string found(identity.size(), '\0');
     RETURN_IF_ERROR(stored->ReadData(0, std::as_writable_bytes(std::span(found))));
     if (found != identity) return Fail(Errc::kCorrupt, "what was read is not what was written");

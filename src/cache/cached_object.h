@@ -109,9 +109,12 @@ class CachedObject {
   PageSet checked;      // of those, written by this process or compared with their checksum
   FlightTable flights;  // what is on its way here
 
-  // The medium lost something of what it had taken, and perhaps of this: what is read of it is
-  // compared each time.
+  // The medium lost something of what it had taken, and perhaps of this, or pages of it that are
+  // not this process's cannot be dropped: what is read of it is compared each time.
   std::atomic<bool> distrusted{false};
+  // Pages that an earlier process left in memory are not dropped yet: that they compare says
+  // nothing of the medium, so they are compared each time.
+  std::atomic<bool> has_old_pages{false};
   // The volume's sync that was the last to begin before it was written, or loaded.
   std::atomic<uint64_t> written_in_sync{0};
 

@@ -225,6 +225,39 @@ TEST_F(FailingMediumTest, AfterALossEverythingIsComparedAnew) {
   }));
 }
 
+// Its pages outlive a process, and what it knew of them does not.
+TEST_F(FailingMediumTest, WhatAnEarlierProcessLeftIsComparedWithTheMediumAndNotWithItsPages) {
+  // What is larger is not written out while its reader waits.
+  for (const uint64_t size_bytes : {kMiB, 9 * kMiB})
+    for (const bool pages_stay : {false, true}) {
+      fs::remove_all(outside_.path() / "0");
+      make_trouble_ = nullptr;
+      Mount();
+      const ObjectVersion object = Object(size_bytes);
+      Keep(object);
+      make_trouble_ = [&](StorageTrouble& trouble) {
+        trouble.MakeMediumWrong();
+        if (pages_stay) trouble.HoldPages();
+      };
+      Mount();
+      EXPECT_TRUE(Reads(object, {0, size_bytes}));
+      EXPECT_EQ(tier_->Open(object)->Whole({}), nullptr);
+      Trouble().LetGoOfPages();
+      EXPECT_TRUE(Eventually([&] {
+        EXPECT_TRUE(Reads(object, {0, size_bytes}));
+        return Volume().metrics().put_aside.Value() == 1 || HasFailure();
+      }));
+    }
+}
+
+TEST_F(FailingMediumTest, WhatNobodyReadsIsComparedWithTheMediumAsWell) {
+  Mount();
+  Keep(Object(kMiB));
+  make_trouble_ = [](StorageTrouble& trouble) { trouble.MakeMediumWrong(); };
+  Mount();
+  EXPECT_TRUE(Eventually([&] { return Volume().metrics().put_aside.Value() == 1; }));
+}
+
 TEST_F(FailingMediumTest, ADayLaterWhatWasComparedIsComparedAgain) {
   Mount();
   const ObjectVersion object = Object(kMiB);

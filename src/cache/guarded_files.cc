@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -11,12 +13,33 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "cache/cache_storage.h"
 
 namespace shoal {
+namespace {
+
+// Of a part of a file; a `length` of 0 is up to the end. Empty: the kernel does not say, as those
+// before Linux 6.5, or of a file of an overlay, whose pages are another file's.
+std::optional<uint64_t> PagesInMemory(int fd, uint64_t offset, uint64_t length,
+                                      const struct statfs& file_system) {
+  constexpr long kCachestat = 451;  // on every architecture; the headers may be older
+  struct {
+    uint64_t offset;
+    uint64_t length;
+  } part{offset, length};
+  struct {
+    uint64_t cached, dirty, written_back, evicted, recently_evicted;
+  } pages{};
+  if (file_system.f_type == OVERLAYFS_SUPER_MAGIC || syscall(kCachestat, fd, &part, &pages, 0) != 0)
+    return std::nullopt;
+  return pages.cached;
+}
+
+}  // namespace
 
 Error SystemError(const std::string& what) {
   const int error = errno;
@@ -139,9 +162,30 @@ Result<> ConfirmWritten(int fd, const std::string& shown) {
   return {};
 }
 
-void DropPages(int fd, uint64_t offset, uint64_t length) {
-  (void)posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length),
-                      POSIX_FADV_DONTNEED);
+bool DropPages(int fd, uint64_t offset, uint64_t length, bool waits) {
+  struct statfs file_system {};
+  if (fstatfs(fd, &file_system) != 0) return false;
+  if (file_system.f_type == TMPFS_MAGIC || file_system.f_type == RAMFS_MAGIC) return true;
+  const auto begin = static_cast<off_t>(offset);
+  const auto size = static_cast<off_t>(length);
+  // What is not written out yet stays, but is on its way then.
+  (void)posix_fadvise(fd, begin, size, POSIX_FADV_DONTNEED);
+  const std::optional<uint64_t> left = PagesInMemory(fd, offset, length, file_system);
+  if (left == 0) return true;
+  if (left && !waits) return false;
+  // By a descriptor of its own: of an error, which is told once to each, ConfirmWritten is to hear
+  // as well.
+  const std::string again = "/proc/self/fd/" + std::to_string(fd);
+  const FileDescriptor own(open(again.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  constexpr unsigned kWritesOut =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (!own.valid()) return false;
+  if ((left ? sync_file_range(own.get(), begin, size, kWritesOut) : fdatasync(own.get())) != 0)
+    return false;
+  (void)posix_fadvise(fd, begin, size, POSIX_FADV_DONTNEED);
+  // Where the kernel does not say, it is believed: before Linux 6.9 no file was given out that
+  // somebody might map.
+  return !left || PagesInMemory(fd, offset, length, file_system) == 0;
 }
 
 }  // namespace shoal

@@ -55,6 +55,7 @@ Result<> WriteAt(int fd, uint64_t offset, std::span<const std::byte> bytes,
 // StoredObject's, of a part of a file.
 Result<> SyncFile(int fd, const std::string& shown);
 Result<> ConfirmWritten(int fd, const std::string& shown);
-void DropPages(int fd, uint64_t offset, uint64_t length);
+// A `length` of 0 is up to the end. On a tmpfs, whose pages are the medium: true.
+bool DropPages(int fd, uint64_t offset, uint64_t length, bool waits);
 
 }  // namespace shoal

@@ -33,8 +33,9 @@ class ShelfSlot : public StoredObject {
   Result<uint64_t> BlockCount() override { return place_.block_count(); }
   Result<> Sync() override { return SyncFile(read_fd_, shelf_); }
   Result<> ConfirmWritten() override { return shoal::ConfirmWritten(read_fd_, shelf_); }
-  void DropPages() override {
-    shoal::DropPages(read_fd_, meta_offset(), place_.block_count() * kCacheBlockBytes);
+  bool DropPages(bool waits) override {
+    return shoal::DropPages(read_fd_, meta_offset(), place_.block_count() * kCacheBlockBytes,
+                            waits);
   }
   [[nodiscard]] int data_fd() const override { return -1; }
 

@@ -72,8 +72,10 @@ Result<> StoredFiles::Sync() {
   return SyncFile(meta_.get(), name_);
 }
 
-void StoredFiles::DropPages() {
-  for (const FileDescriptor* fd : {&data_, &meta_}) shoal::DropPages(fd->get(), 0, 0);
+bool StoredFiles::DropPages(bool waits) {
+  // A checksum from memory does no harm: it is the bytes that it is to be of.
+  (void)shoal::DropPages(meta_.get(), 0, 0, /*waits=*/false);
+  return shoal::DropPages(data_.get(), 0, 0, waits);
 }
 
 }  // namespace shoal

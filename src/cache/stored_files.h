@@ -36,7 +36,7 @@ class StoredFiles final : public StoredObject {
   Result<uint64_t> BlockCount() override;
   Result<> Sync() override;
   Result<> ConfirmWritten() override { return shoal::ConfirmWritten(data_.get(), name_); }
-  void DropPages() override;
+  bool DropPages(bool waits) override;
   [[nodiscard]] int data_fd() const override { return data_.get(); }
 
  private:

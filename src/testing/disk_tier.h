@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,7 @@ class DiskTierTest : public ::testing::Test {
       auto storage = OpenCacheDirectory(path, {});
       ASSERT_TRUE(storage) << storage.error().detail;
       troubles_.push_back(std::make_shared<StorageTrouble>());
+      if (make_trouble_) make_trouble_(*troubles_.back());
       volumes.push_back(std::make_unique<CacheVolume>(
           VolumeOptions{
               .capacity_bytes = capacity_bytes, .page_bytes = page_bytes, .free_bytes_min = 0},
@@ -118,6 +120,8 @@ class DiskTierTest : public ::testing::Test {
   MemoryRangeSource origin_;
   std::string bucket_ = "http://host bucket";
   std::vector<std::shared_ptr<StorageTrouble>> troubles_;
+  // What is wrong from the start, before the upkeep looks at anything.
+  std::function<void(StorageTrouble&)> make_trouble_;
   std::unique_ptr<Tier> tier_;
 };
 

@@ -46,6 +46,34 @@ class StorageTrouble {
     const std::scoped_lock lock(mutex_);
     return spoiled_;
   }
+  // The medium has other bytes than were written, and says nothing. Only the kernel's pages are
+  // right, for as long as they are there.
+  void MakeMediumWrong() {
+    const std::scoped_lock lock(mutex_);
+    medium_is_wrong_ = true;
+  }
+  // Somebody maps them, say: they cannot be dropped.
+  void HoldPages() {
+    const std::scoped_lock lock(mutex_);
+    holds_pages_ = true;
+  }
+  [[nodiscard]] bool holds_pages() const {
+    const std::scoped_lock lock(mutex_);
+    return holds_pages_;
+  }
+  void LetGoOfPages() {
+    const std::scoped_lock lock(mutex_);
+    pages_are_gone_ = true;
+    holds_pages_ = false;
+  }
+  [[nodiscard]] bool pages_are_gone() const {
+    const std::scoped_lock lock(mutex_);
+    return pages_are_gone_;
+  }
+  [[nodiscard]] bool medium_is_wrong() const {
+    const std::scoped_lock lock(mutex_);
+    return medium_is_wrong_;
+  }
   // The medium turns out not to have taken what was written. Nothing is in memory any more, unless
   // it `was_read_again`.
   void LoseWrites(bool was_read_again = false) {
@@ -108,6 +136,9 @@ class StorageTrouble {
   bool spoiled_ = false;
   bool lost_ = false;
   bool resident_ = false;
+  bool medium_is_wrong_ = false;
+  bool holds_pages_ = false;
+  bool pages_are_gone_ = false;
   bool frozen_ = false;
   size_t stuck_count_ = 0;
 };
@@ -167,11 +198,15 @@ class TroubledStorage final : public CacheStorage {
     Result<> ReadData(uint64_t offset, std::span<std::byte> out) override {
       RETURN_IF_ERROR(trouble_->Pass());
       if (was_there_ && trouble_->spoiled()) return Fail(Errc::kUnreachable, "a bad spot");
-      return real_->ReadData(offset, out);
+      RETURN_IF_ERROR(real_->ReadData(offset, out));
+      if (was_there_ && trouble_->medium_is_wrong() && !has_pages())
+        for (std::byte& byte : out) byte = ~byte;
+      return {};
     }
     bool ReadDataNow(uint64_t offset, std::span<std::byte> out) override {
       if (trouble_->frozen() || !trouble_->resident() || (was_there_ && trouble_->spoiled()))
         return false;
+      if (was_there_ && trouble_->medium_is_wrong() && !has_pages()) return false;
       return trouble_->Pass() && real_->ReadDataNow(offset, out);
     }
     Result<> WriteData(uint64_t offset, std::span<const std::byte> bytes) override {
@@ -207,13 +242,20 @@ class TroubledStorage final : public CacheStorage {
       if (trouble_->lost() && !was_told_.exchange(true)) return trouble_->TellLost();
       return real_->ConfirmWritten();
     }
-    void DropPages() override { real_->DropPages(); }
+    bool DropPages(bool waits) override {
+      if (trouble_->holds_pages()) return false;
+      dropped_ = true;
+      return real_->DropPages(waits);
+    }
     [[nodiscard]] int data_fd() const override { return real_->data_fd(); }
 
    private:
+    [[nodiscard]] bool has_pages() const { return !dropped_ && !trouble_->pages_are_gone(); }
+
     const std::unique_ptr<StoredObject> real_;
     const std::shared_ptr<StorageTrouble> trouble_;
     const bool was_there_;
+    std::atomic<bool> dropped_{false};
     std::atomic<bool> was_told_{false};  // of what was lost: the kernel says it once
   };
 

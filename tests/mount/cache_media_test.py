@@ -433,6 +433,38 @@ class Trouble(MediaTest):
                     at = len(sound)
                 os.pwrite(file.fileno(), sound[hole:at], hole)
 
+    def test_what_a_disk_did_not_take_is_not_given_out_by_the_next_process_either(self):
+        origin, thin = self.origin(), self.tmpfs(20)
+        written = self.objects(origin, 250, 64 << 10, "small") | self.objects(origin, 12, MIB)
+        disk = self.disk_without_a_journal(thin / "image", 100)
+        mount = self.mount(origin, cache_options(disk))
+        self.assert_reads(mount, written)
+        wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+        # The kernel tells an error to whoever asks first, and keeps the pages.
+        synced = subprocess.run(["sync", "-f", disk], capture_output=True, check=False)
+        self.assertNotEqual(synced.returncode, 0)
+        cached = [path for path in disk.glob("shoal-cache/**/*") if path.is_file()]
+        for path in cached:
+            subprocess.run(["sync", path], capture_output=True, check=False)
+        subprocess.run(["mount", "-o", "remount,size=120m", thin], check=True)
+        subprocess.run([SHOAL, "restart", mount.point], check=True, timeout=WAIT_SECONDS)
+        origin.reset_stats()
+        self.assert_reads(mount, written)
+        for path in cached:
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                drop_pages(file.fileno())
+        self.assert_reads(mount, written)
+        # What it did take is still there.
+        self.assertIn(origin.requests().get("Get", 0), range(1, len(written)))
+
+    def disk_without_a_journal(self, image, size_mib):
+        """So that what it cannot take is lost, and it goes on."""
+        with open(image, "wb") as file:
+            file.truncate(size_mib * MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard",
+                        image], check=True)
+        return self.loop_mount(image, "errors=continue,nodiscard")
+
     def test_a_cache_directory_that_is_removed_under_the_mount_fails_no_read(self):
         origin, directory = self.origin(), self.directory()
         warm, cold = self.objects(origin, 12, 300_000, "warm"), self.objects(
