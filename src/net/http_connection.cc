@@ -122,6 +122,7 @@ void HttpConnection::AwaitCall() {
 
 void HttpConnection::Read() {
   const size_t room = std::min(buffer_.max_size() - buffer_.size(), kReadBytesMax);
+  if (room == 0) return Refuse(400, "not a request that can be read: a line without an end");
   const auto piece =
       buffer_.prepare(std::min(room, std::max(kReadBytesMin, buffer_.capacity() - buffer_.size())));
   if (!Hold(0)) {

@@ -147,6 +147,8 @@ TEST_F(HttpServerTest, RefusesWhatIsBeyondABoundAndCloses) {
       {start + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'b') +
            "\r\n0\r\n\r\n",
        413},
+      // Never the end of the chunk's head.
+      {start + "Transfer-Encoding: chunked\r\n\r\n5;" + std::string(800 << 10, 'a'), 400},
       {start + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
       {start + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n\r\n", 400},
