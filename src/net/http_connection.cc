@@ -110,6 +110,7 @@ void HttpConnection::AwaitCall() {
   since_ = parts_.clock.Now();
   parser_.emplace(parts_.options.call);
   call_begun_ = head_done_ = false;
+  waited_for_client_ = Duration::zero();
   if (buffer_.size() == 0) {
     buffer_.clear();
     if (buffer_.capacity() > kReadBytesMin) buffer_.shrink_to_fit();
@@ -143,6 +144,7 @@ void HttpConnection::TookBytes(size_t byte_count) {
   buffer_.commit(byte_count);
   if (!call_begun_) {
     call_begun_ = true;
+    since_ = parts_.clock.Now();
     SetDeadline(parts_.options.head_timeout);
   }
   Parse();
@@ -182,6 +184,7 @@ void HttpConnection::AskForBody() {
 void HttpConnection::Dispatch() {
   if (!Hold(0)) return Refuse(503, "too much is on its way at once; try again in a moment");
   step_ = Step::kAnswering;
+  waited_for_client_ = parts_.clock.Now() - since_;
   deadline_ = Instant::max();  // the handler has its own
   HttpCall& call = parser_->call();
   call.local_address = local_address_;
@@ -221,6 +224,7 @@ void HttpConnection::Write(HttpAnswer answer, bool keep_alive) {
   Hold(answer.body.capacity());
   const bool bodiless = parser_ && parser_->call().method == "HEAD";
   step_ = Step::kWriting;
+  since_ = parts_.clock.Now() - waited_for_client_;
   closing_after_answer_ = !keep_alive;
   answer_head_ = HeadOf(answer, keep_alive, parts_.clock.UnixSeconds());
   answer_ = std::move(answer);
@@ -259,14 +263,29 @@ bool HttpConnection::Hold(size_t answer_bytes) {
 }
 
 void HttpConnection::Tick(Instant now) {
-  if (now < deadline_) return;
+  if (now >= deadline_) TimeOut();
+}
+
+void HttpConnection::TimeOut() {
   if (step_ == Step::kReading && call_begun_)
     return Refuse(408, "the request did not come to its end in time");
   Close();
 }
 
+void HttpConnection::GiveWay() {
+  is_surplus_ = true;
+  TimeOut();
+}
+
 std::optional<Instant> HttpConnection::idle_since() const {
   if (step_ != Step::kReading || call_begun_) return std::nullopt;
+  return since_;
+}
+
+std::optional<Instant> HttpConnection::slow_since() const {
+  const bool is_slow = (step_ == Step::kReading && call_begun_) || step_ == Step::kAskingForBody ||
+                       step_ == Step::kWriting;
+  if (!is_slow) return std::nullopt;
   return since_;
 }
 

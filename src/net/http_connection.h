@@ -54,6 +54,11 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   // Since when it has waited for the first byte of a call, if that is what it does.
   [[nodiscard]] std::optional<Instant> idle_since() const;
+  // Since when its client has kept it waiting, for the rest of a call or for room for the answer;
+  // without the time that the answer took to make.
+  [[nodiscard]] std::optional<Instant> slow_since() const;
+  // Makes room for another: as if its time were over.
+  void GiveWay();
   // Takes no further call: it was one too many, or has its last answer.
   [[nodiscard]] bool is_leaving() const { return is_surplus_ || step_ == Step::kParting; }
 
@@ -68,6 +73,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     kClosed
   };
 
+  void TimeOut();
   void AwaitCall();
   void Read();
   void TookBytes(size_t byte_count);
@@ -88,7 +94,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   const std::unique_ptr<HttpStream> stream_;
   std::string local_address_;
   Step step_ = Step::kHandshake;
-  Instant since_;  // the step began
+  Instant since_;                 // see idle_since() and slow_since()
+  Duration waited_for_client_{};  // before the answer was begun
   Instant deadline_ = Instant::max();
   bool read_pending_ = false;
   bool closing_after_answer_ = false;

@@ -33,6 +33,7 @@ constexpr Duration kTickInterval = std::chrono::milliseconds(200);
 // Short of descriptors: asking again at once would only burn time.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
 constexpr Duration kIdleBeforeMakingRoom = std::chrono::seconds(1);
+constexpr Duration kSlowBeforeMakingRoom = std::chrono::seconds(10);
 constexpr int kSendBufferBytes = 64 << 10;
 constexpr int kUnreadPiecesMax = 16;
 
@@ -187,6 +188,7 @@ void HttpServer::State::RefuseInPassing(tcp::socket socket) {
 bool HttpServer::State::MakeRoom() {
   size_t count = 0;
   std::shared_ptr<HttpConnection> idlest;
+  std::shared_ptr<HttpConnection> slowest;
   std::shared_ptr<HttpConnection> leaving;
   for (const auto& connection : connections) {
     if (connection->is_leaving()) {
@@ -196,10 +198,18 @@ bool HttpServer::State::MakeRoom() {
     ++count;
     if (connection->idle_since() && (!idlest || *connection->idle_since() < *idlest->idle_since()))
       idlest = connection;
+    if (connection->slow_since() &&
+        (!slowest || *connection->slow_since() < *slowest->slow_since()))
+      slowest = connection;
   }
   if (count >= options.connection_count_max) {
-    if (!idlest || clock.Now() - *idlest->idle_since() < kIdleBeforeMakingRoom) return false;
-    idlest->Close();
+    const Instant now = clock.Now();
+    if (idlest && now - *idlest->idle_since() >= kIdleBeforeMakingRoom)
+      idlest->Close();
+    else if (slowest && now - *slowest->slow_since() >= kSlowBeforeMakingRoom)
+      slowest->GiveWay();
+    else
+      return false;
   }
   // Those that leave are as many again at most.
   if (connections.size() >= 2 * options.connection_count_max && leaving) leaving->Close();

@@ -29,7 +29,8 @@ struct HttpServerOptions {
   std::string address = "127.0.0.1";  // IPv4 or IPv6, not a name
   uint16_t port = 0;                  // 0: any free one
   // With all of them in use, the one that has been idle longest makes room, if that is a
-  // second or more; else a further one is answered 503 and closed.
+  // second or more; else the one whose client has kept it waiting longest, if that is ten seconds
+  // or more; else a further one is answered 503 and closed.
   size_t connection_count_max = 256;
   HttpCallBounds call;  // beyond: 431 and 413
   // What all connections hold together: calls as they come, answers as they go. Beyond: 503,

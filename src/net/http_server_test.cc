@@ -274,6 +274,48 @@ TEST_F(HttpServerTest, AConnectionIdleLongestMakesRoomForANewOne) {
   EXPECT_EQ(newer.Get("/").status, 200);
 }
 
+// Each holds its place in another way: a head, a body, and an answer that it does not read.
+TEST_F(HttpServerTest, ClientsThatAreSlowForTenSecondsMakeRoomForANewOne) {
+  const std::string start = "POST / HTTP/1.1\r\nHost: h\r\n";
+  for (const std::string& sent : {start, start + "Content-Length: 9\r\n\r\nhalf",
+                                  start + "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+                                  start + "Transfer-Encoding: chunked\r\n\r\n5;",
+                                  "GET /large HTTP/1.1\r\nHost: h\r\n\r\n" + start}) {
+    SCOPED_TRACE(sent);
+    options_.connection_count_max = 3;
+    Start([](const HttpCall& call) {
+      return HttpAnswer{200, {}, std::string(call.target == "/large" ? 16 << 20 : 0, 'x')};
+    });
+    std::deque<RawHttpClient> slow;
+    for (int i = 0; i < 3; ++i) {
+      slow.emplace_back(server_->port(), 4096);
+      slow.back().Send(sent);
+      if (sent.starts_with("GET")) slow.back().ReceiveHead();
+    }
+    // Not before the server has seen what all three of them sent.
+    for (int i = 0; i < 2; i += Connect().Get("/").status == 503 ? 1 : 0) {
+    }
+    clock_.Advance(std::chrono::seconds(9));
+    EXPECT_EQ(Connect().Get("/").status, 503);
+    clock_.Advance(std::chrono::seconds(2));
+    int status = 0;
+    for (int i = 0; i < 20 && status != 200; ++i) status = Connect().Get("/").status;
+    EXPECT_EQ(status, 200);
+  }
+}
+
+TEST_F(HttpServerTest, ASlowClientHasMoreTimeWhileThereIsRoom) {
+  Start();
+  auto slow = Connect();
+  slow.Send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nha");
+  ASSERT_EQ(Connect().Get("/").status, 200);
+  clock_.Advance(std::chrono::seconds(20));
+  ASSERT_EQ(Connect().Get("/").status, 200);
+  EXPECT_FALSE(slow.HasNews(std::chrono::milliseconds(500)));
+  slow.Send("lf");
+  EXPECT_EQ(slow.Receive().body, "POST /slow half");
+}
+
 TEST_F(HttpServerTest, ThoseThatWereRefusedAndStayTakeNobodysPlace) {
   options_.connection_count_max = 2;
   Start();

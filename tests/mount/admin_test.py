@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 import unittest
 import urllib.parse
 
@@ -146,6 +147,17 @@ class AdminTest(MountTest):
                 statuses.add(b"")
         self.assertEqual(statuses - {b""}, {b"408", b"503"})
         self.assertEqual(self.ask("/healthz")[0], 200)
+
+    def test_half_bodies_keep_nobody_out_for_longer_than_ten_seconds(self):
+        self.node()
+        half = b"POST /v1/options HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"
+        for _ in range(256):
+            client = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_SECONDS)
+            self.addCleanup(client.close)
+            client.sendall(half)
+        begun = time.monotonic()
+        while self.ask("/healthz")[0] != 200:
+            self.assertLess(time.monotonic() - begun, 15)
 
     def test_pages_of_other_origins_and_other_names_are_refused(self):
         self.node()
