@@ -186,7 +186,7 @@ TEST_F(HttpObjectStoreTest, GetOfAWholeObjectMayBeAnsweredWith200) {
 
 TEST_F(HttpObjectStoreTest, GetTakesAChunkedBodyOfTheRightLength) {
   const std::string head =
-      "HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\n"
+      "HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\nETag: \"e\"\r\n"
       "Content-Range: bytes 2-5/10\r\n\r\n";
   Serve([&](const auto&) {
     return ScriptedReply{.bytes = head + "1\r\n2\r\n3\r\n345\r\n0\r\n\r\n"};
@@ -219,12 +219,27 @@ TEST_F(HttpObjectStoreTest, GetBelievesNoAnswerToAnotherQuestion) {
   EXPECT_EQ(WrongGet(Partial("bytes 2-5/10", "234")), wrong("Content-Length 3 for 4 bytes"));
   EXPECT_EQ(WrongGet(Partial("bytes 2-5/10", "2345", "\"f\"")),
             wrong("another ETag than was asked for"));
+  // If-Match may have been lost on the way as the ETag was.
+  EXPECT_EQ(WrongGet(Answer("206 Partial Content", "Content-Range: bytes 2-5/10\r\n", "2345")),
+            wrong("no ETag"));
+  Serve([](const auto&) { return Answer("200 OK", "", "0123456789"); });
+  EXPECT_EQ(Get({0, 10}).error(), wrong("no ETag"));
+  EXPECT_EQ(sink_.kept, "");
+}
+
+TEST_F(HttpObjectStoreTest, AVersionWithoutAnETagIsReadWithoutOne) {
+  Serve([](const auto&) {
+    return Answer("206 Partial Content", "Content-Range: bytes 2-5/10\r\n", "2345");
+  });
+  const auto outcome = store_->Get({"k", "", 10}, {2, 4}, sink_, Soon());
+  ASSERT_TRUE(outcome) << outcome.error().detail;
+  EXPECT_EQ(sink_.kept, "2345");
 }
 
 TEST_F(HttpObjectStoreTest, GetCutShortFailsHavingSentAPrefix) {
   Serve([](const auto&) {
     return ScriptedReply{.bytes =
-                             "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\n"
+                             "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nETag: \"e\"\r\n"
                              "Content-Range: bytes 2-5/10\r\n\r\n23",
                          .then = Then::kClose};
   });
