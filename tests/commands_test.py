@@ -2,6 +2,7 @@
 import os
 import pty
 import re
+import resource
 import shlex
 import subprocess
 import tempfile
@@ -83,6 +84,21 @@ class Commands(unittest.TestCase):
             failed = run("origin", "--listen", "127.0.0.1:0", *arguments)
             self.assertEqual((failed.returncode, failed.stdout), (32, ""))
             self.assertIn(f"shoal origin: {reason}", failed.stderr)
+
+    def test_the_origin_takes_as_many_descriptors_as_it_may_have(self):
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
+
+        with tempfile.TemporaryDirectory() as root:
+            process = subprocess.Popen([SHOAL, "origin", "--root", root, "--listen", "127.0.0.1:0"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                       preexec_fn=few)
+            try:
+                self.assertIn("listening", process.stdout.readline())
+                self.assertEqual(resource.prlimit(process.pid, resource.RLIMIT_NOFILE), (4096, 4096))
+            finally:
+                process.terminate()
+                process.communicate(timeout=60)
 
     def test_a_command_that_is_none_is_refused_with_those_there_are(self):
         wrong = run("warmup", "lod", "x")

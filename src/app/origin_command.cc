@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "app/descriptor_limit.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "testing/origin_server.h"
@@ -79,6 +80,7 @@ sigset_t BlockEndSignals() {
 
 Result<> Serve(OriginCommandOptions& options) {
   RETURN_IF_ERROR(log::Start(log::Target::kStderr, options.log_level));
+  RaiseDescriptorLimit();
   ASSIGN_OR_RETURN(options.server.trouble, TroubleOf(options));
   const sigset_t signals = BlockEndSignals();
   const SystemClock clock;

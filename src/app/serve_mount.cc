@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -18,6 +17,7 @@
 #include "app/assemble.h"
 #include "app/cache_places.h"
 #include "app/control_room.h"
+#include "app/descriptor_limit.h"
 #include "app/live_change.h"
 #include "app/mount_signals.h"
 #include "app/probe_bucket.h"
@@ -31,17 +31,12 @@
 namespace shoal {
 namespace {
 
-constexpr rlim_t kDescriptorCountMax = 1 << 20;
 constexpr uint64_t kProbeSecondsMax = 15;
 
 void PrepareProcess() {
   prctl(PR_SET_DUMPABLE, 0);
   signal(SIGPIPE, SIG_IGN);
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = std::min(limit.rlim_max, kDescriptorCountMax);
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
+  RaiseDescriptorLimit();
 }
 
 void LogStart(const MountPlan& plan) {

@@ -1,16 +1,21 @@
-// While it lives, this process gets no further descriptor.
+// While it lives, this process gets no further descriptor, or only so many.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace shoal {
 
 class NoDescriptors {
  public:
-  NoDescriptors() {
+  explicit NoDescriptors(unsigned spare_count = 0) {
     getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &none);
+    const int first_free = open("/", O_PATH | O_CLOEXEC);
+    close(first_free);
+    const rlimit few{.rlim_cur = static_cast<rlim_t>(first_free) + spare_count,
+                     .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
   }
   ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
   NoDescriptors(const NoDescriptors&) = delete;

@@ -128,14 +128,23 @@ StagedFile::~StagedFile() {
 }
 
 Bucket::Bucket(std::string name, FilesBelow files)
-    : name_(std::move(name)), files_(std::move(files)), index_(files_, std::string(kSideArea)) {
+    : name_(std::move(name)), files_(std::move(files)), index_(files_, std::string(kSideArea)) {}
+
+Result<> Bucket::Recover() {
+  // What cannot be removed is in nobody's way.
   static_cast<void>(files_.RemoveDirectory(std::string(kSideArea) + "/temporary").has_value());
   const auto names = files_.List(std::string(kSideArea) + "/names");
-  if (!names) return;
+  if (!names && IsMissing(names.error())) return {};
+  if (!names) return tl::unexpected(names.error());
   for (const DirectoryEntry& entry : *names) {
     const auto key = files_.ReadSmall(SidePath("names", entry.name), kKeyBytesMax);
-    if (key && files_.OpenAt(AsidePath(*key), O_PATH)) index_.AddAside(*key);
+    if (!key && key.error().code == Errc::kUnreachable) return tl::unexpected(key.error());
+    if (!key) continue;
+    const auto file = files_.OpenAt(AsidePath(*key), O_PATH);
+    if (file) index_.AddAside(*key);
+    if (!file && !IsMissing(file.error())) return tl::unexpected(file.error());
   }
+  return {};
 }
 
 std::string Bucket::TemporaryPath() {
@@ -177,6 +186,7 @@ Result<StoredObject> Bucket::FindLocked(const std::string& key) {
   if (object.record) return object;
   const std::string title = std::string(kRecordTitle) + "\n" + PrintStamp(object.stamp);
   const auto text = files_.ReadSmall(RecordPath(key), kRecordBytesMax);
+  if (!text && !IsMissing(text.error())) return tl::unexpected(text.error());
   if (!text || !text->starts_with(title)) return object;
   if (auto record = ObjectRecord::Parse(std::string_view(*text).substr(title.size()))) {
     object.record = std::make_shared<const ObjectRecord>(*std::move(record));
@@ -245,6 +255,7 @@ Result<> Bucket::Commit(StagedFile staged, const std::string& key, const ObjectR
   const std::unique_lock lock(LockOf(key));
   if (condition.must_be_new || !condition.etag.empty()) {
     const auto present = FindLocked(key);
+    if (!present && !IsMissing(present.error())) return tl::unexpected(present.error());
     const bool fits = condition.must_be_new
                           ? !present.has_value()
                           : present && present->record && present->record->etag == condition.etag;

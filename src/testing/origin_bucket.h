@@ -78,8 +78,11 @@ class StagedFile {
 // Thread-safe.
 class Bucket {
  public:
-  // `files` is the bucket's directory. Removes what an earlier process left unfinished.
+  // `files` is the bucket's directory.
   Bucket(std::string name, FilesBelow files);
+  // First of all, and by nobody else meanwhile: removes what an earlier process left unfinished,
+  // and learns which keys have no file of their own name.
+  Result<> Recover();
 
   // kNotFound where there is none.
   Result<StoredObject> Find(const std::string& key);

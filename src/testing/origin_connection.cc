@@ -256,9 +256,11 @@ bool Connection::ServeParsed(const std::string& target, OriginRequest& request, 
     if (!answer) answer = AnswerTo(request, answer.error());
     return Write(request, *std::move(answer), keep_alive) && keep_alive;
   }
-  const auto parsed = ParseTarget(target, parts_.service.BucketNames(), request);
-  ServiceResult<Operation> operation =
-      parsed ? OperationOf(request) : ServiceResult<Operation>(Refuse(parsed.error()));
+  const ServiceResult<Operation> operation = [&]() -> ServiceResult<Operation> {
+    ASSIGN_OR_RETURN(const std::vector<std::string> buckets, parts_.service.BucketNames());
+    RETURN_IF_ERROR(ParseTarget(target, buckets, request));
+    return OperationOf(request);
+  }();
   if (!operation) {
     parts_.statistics.Refused(operation.error().code);
     return Write(request, AnswerTo(request, operation.error()), keep_alive) && keep_alive;

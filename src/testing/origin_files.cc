@@ -107,7 +107,8 @@ Result<> FilesBelow::Rename(const std::string& from, const std::string& to) cons
 
 Result<> FilesBelow::Remove(const std::string& path) const {
   const auto parent = OpenAt(ParentOf(path), O_PATH | O_DIRECTORY);
-  if (!parent) return {};
+  if (!parent && IsMissing(parent.error())) return {};
+  if (!parent) return tl::unexpected(parent.error());
   if (unlinkat(parent->get(), LeafOf(path).c_str(), 0) != 0 && errno != ENOENT)
     return FailErrno(errno, path);
   return {};
@@ -115,7 +116,8 @@ Result<> FilesBelow::Remove(const std::string& path) const {
 
 Result<> FilesBelow::RemoveDirectory(const std::string& path) const {
   const auto entries = List(path);
-  if (!entries) return {};
+  if (!entries && IsMissing(entries.error())) return {};
+  if (!entries) return tl::unexpected(entries.error());
   for (const DirectoryEntry& entry : *entries) {
     const std::string below = path + "/" + entry.name;
     RETURN_IF_ERROR(entry.is_directory ? RemoveDirectory(below) : Remove(below));
@@ -136,7 +138,11 @@ Result<std::vector<DirectoryEntry>> FilesBelow::List(const std::string& path) co
     return FailErrno(ENOMEM, path);
   }
   std::vector<DirectoryEntry> entries;
-  while (const dirent* entry = readdir(stream.get())) {
+  while (true) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr && errno != 0) return FailErrno(errno, path);
+    if (entry == nullptr) return entries;
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     unsigned char type = entry->d_type;
@@ -147,7 +153,6 @@ Result<std::vector<DirectoryEntry>> FilesBelow::List(const std::string& path) co
     }
     if (type == DT_REG || type == DT_DIR) entries.push_back({std::string(name), type == DT_DIR});
   }
-  return entries;
 }
 
 Result<std::string> FilesBelow::ReadSmall(const std::string& path, size_t size_bytes_max) const {

@@ -51,7 +51,7 @@ struct DirectoryEntry {
 // Paths are relative, without a leading '/'; "" is the directory itself. Errors:
 // kNotFound nothing usable is there (also: a link, a way out, a name too long),
 // kNotDirectory a file stands where the path needs a directory, kIsDirectory the
-// reverse, kNoSpace, kUnreachable the disk failed. Thread-safe.
+// reverse, kNoSpace, kUnreachable the disk failed, or there are no descriptors. Thread-safe.
 class FilesBelow {
  public:
   explicit FilesBelow(FileDescriptor directory) : directory_(std::move(directory)) {}
@@ -81,6 +81,10 @@ class FilesBelow {
 };
 
 Error ErrorFromErrno(int number, const std::string& what);
+// Nothing stands there. Any other error leaves that open, and is to be told as what it is.
+[[nodiscard]] inline bool IsMissing(const Error& error) {
+  return error.code == Errc::kNotFound || error.code == Errc::kNotDirectory;
+}
 Result<struct stat> StatusOf(const FileDescriptor& file);
 Result<> WriteAll(const FileDescriptor& file, std::span<const std::byte> bytes);
 // Appends `length` bytes of `from` at `offset` to what was written to `to`.

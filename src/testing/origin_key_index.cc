@@ -35,13 +35,18 @@ bool KeyIndex::HasAside(std::string_view key) const {
   return aside_.contains(key);
 }
 
-std::shared_ptr<const std::vector<std::string>> KeyIndex::NamesOf(const std::string& directory) {
-  auto none = std::make_shared<const std::vector<std::string>>();
+Result<std::shared_ptr<const std::vector<std::string>>> KeyIndex::NamesOf(
+    const std::string& directory) {
+  const auto none =
+      [](const Error& error) -> Result<std::shared_ptr<const std::vector<std::string>>> {
+    if (IsMissing(error)) return std::make_shared<const std::vector<std::string>>();
+    return tl::unexpected(error);
+  };
   const std::string path = directory.substr(0, directory.empty() ? 0 : directory.size() - 1);
   const auto opened = files_.OpenAt(path, O_PATH | O_DIRECTORY);
-  if (!opened) return none;
+  if (!opened) return none(opened.error());
   const auto status = StatusOf(*opened);
-  if (!status) return none;
+  if (!status) return none(status.error());
   const FileStamp stamp = FileStamp::Of(*status);
   {
     const MutexLock lock(mutex_);
@@ -51,7 +56,7 @@ std::shared_ptr<const std::vector<std::string>> KeyIndex::NamesOf(const std::str
   }
   const bool settled = FileTimeNowNs() - stamp.modified_ns > kSettlingTimeNs;
   const auto entries = files_.List(path);
-  if (!entries) return none;
+  if (!entries) return none(entries.error());
   std::vector<std::string> sorted;
   sorted.reserve(entries->size());
   for (const DirectoryEntry& entry : *entries) {
@@ -74,7 +79,11 @@ std::shared_ptr<const std::vector<std::string>> KeyIndex::NamesOf(const std::str
 
 const std::vector<std::string>& KeyIndex::Cursor::NamesOf(const std::string& directory) {
   Names& names = seen_[directory];
-  if (!names) names = index_.NamesOf(directory);
+  if (!names) {
+    auto read = index_.NamesOf(directory);
+    if (!read) trouble_ = read.error();
+    names = read ? *std::move(read) : std::make_shared<const std::vector<std::string>>();
+  }
   return *names;
 }
 
@@ -96,6 +105,7 @@ std::optional<std::string> KeyIndex::Cursor::InDirectory(const std::string& dire
 
 std::optional<std::string> KeyIndex::Cursor::AtOrAfter(std::string_view from) {
   std::optional<std::string> key = InDirectory("", from);
+  if (trouble_) return std::nullopt;
   const MutexLock lock(index_.mutex_);
   const auto aside = index_.aside_.lower_bound(from);
   if (aside != index_.aside_.end() && (!key || *aside < *key)) return *aside;

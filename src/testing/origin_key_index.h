@@ -36,8 +36,11 @@ class KeyIndex {
   class Cursor {
    public:
     explicit Cursor(KeyIndex& index) : index_(index) {}
-    // The first key not less than `from`.
+    // The first key not less than `from`. None, and none from then on, once a directory could
+    // not be read.
     std::optional<std::string> AtOrAfter(std::string_view from);
+    // Why not: the page is not to be given out.
+    [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
    private:
     using Names = std::shared_ptr<const std::vector<std::string>>;
@@ -46,6 +49,7 @@ class KeyIndex {
 
     KeyIndex& index_;
     std::map<std::string, Names> seen_;
+    std::optional<Error> trouble_;
   };
 
  private:
@@ -55,7 +59,8 @@ class KeyIndex {
     FileStamp stamp;
     bool settled = false;
   };
-  std::shared_ptr<const std::vector<std::string>> NamesOf(const std::string& directory);
+  // None of a directory that is not there.
+  Result<std::shared_ptr<const std::vector<std::string>>> NamesOf(const std::string& directory);
 
   const FilesBelow& files_;
   const std::string hidden_;

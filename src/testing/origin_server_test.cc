@@ -16,11 +16,13 @@
 
 #include "origin/open_store.h"
 #include "testing/fake_clock.h"
+#include "testing/no_descriptors.h"
 #include "testing/origin_bucket.h"
 #include "testing/origin_digest.h"
 #include "testing/origin_http_client.h"
 #include "testing/origin_message.h"
 #include "testing/origin_range.h"
+#include "testing/origin_service.h"
 #include "testing/raw_http_client.h"
 
 namespace shoal {
@@ -32,7 +34,11 @@ using embedded::Operation;
 using embedded::OriginHttpClient;
 using embedded::RequestTarget;
 using embedded::SplitTarget;
+using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
 
 class FixedKeys final : public CredentialSource {
  public:
@@ -100,6 +106,11 @@ class OriginServerTest : public testing::Test {
       if (!root.child("IsTruncated").text().as_bool()) return listed;
       query.back().second = decoded(root.child_value("NextMarker"));
     }
+  }
+  static std::string UploadId(const HttpAnswer& answer) {
+    pugi::xml_document document;
+    document.load_string(answer.body.c_str());
+    return document.child("InitiateMultipartUploadResult").child_value("UploadId");
   }
   static std::string Code(const HttpAnswer& answer) {
     pugi::xml_document document;
@@ -265,6 +276,82 @@ TEST_F(OriginServerTest, RangesAndConditionsAnswerAsTheServiceDoes) {
   EXPECT_EQ(Ask("GET", "k", {}, {{"if-match", etag}}).status, 200);
   EXPECT_EQ(Code(Ask("GET", "k", {}, {{"if-match", "\"X\""}})), "PreconditionFailed");
   EXPECT_EQ(Ask("GET", "k", {}, {{"if-none-match", etag}}).status, 304);
+}
+
+// Asked without sockets, for which there would be no descriptor either.
+TEST_F(OriginServerTest, HoweverFewDescriptorsThereAreNothingIsCalledMissingOrDoneThatIsNot) {
+  Start();
+  const std::vector<std::string> keys = {"/aside", "d/k"};
+  struct NoBody final : embedded::RequestBody {
+    embedded::ServiceResult<size_t> Read(std::span<std::byte>) override { return 0; }
+  } body;
+  const auto ask = [&](embedded::OriginService& asked, Operation operation,
+                       const std::string& key = "") {
+    embedded::OriginRequest request;
+    request.method = operation == Operation::kHead ? "HEAD" : "GET";
+    request.bucket = "bucket";
+    request.key = key;
+    auto answer = asked.Handle(operation, request, body);
+    if (answer) return *std::move(answer);
+    return embedded::OriginAnswer{.status = answer.error().status};
+  };
+  int refused_count = 0;
+  const auto is_refused = [&](const embedded::OriginAnswer& answer) {
+    refused_count += answer.status == 500;
+    return answer.status == 500;
+  };
+  for (unsigned spare_count = 0; spare_count < 8; ++spare_count) {
+    SCOPED_TRACE(spare_count);
+    for (const std::string& key : keys)
+      ASSERT_EQ(Ask("PUT", key, {}, {{"x-oss-storage-class", "IA"}}, "bytes").status, 200);
+    const auto upload = Ask("POST", "u", {{"uploads", ""}});
+    ASSERT_EQ(upload.status, 200);
+    for (const Operation operation :
+         {Operation::kListBuckets, Operation::kList, Operation::kStat, Operation::kListUploads,
+          Operation::kHead, Operation::kDelete}) {
+      const bool of_a_key = operation == Operation::kHead || operation == Operation::kDelete;
+      for (const std::string& key : of_a_key ? keys : std::vector<std::string>{""}) {
+        embedded::OriginService service(embedded::FilesBelow::Open(options_.root).value());
+        embedded::OriginAnswer answer;
+        {
+          const NoDescriptors few(spare_count);
+          answer = ask(service, operation, key);
+        }
+        if (is_refused(answer)) {
+          // What failed once does not stay so.
+          if (operation == Operation::kHead)
+            answer = ask(service, operation, key);
+          else
+            continue;
+        }
+        switch (operation) {
+          case Operation::kHead:
+            EXPECT_EQ(answer.status, 200);
+            EXPECT_THAT(answer.headers, Contains(Pair("x-oss-storage-class", "IA")));
+            break;
+          case Operation::kDelete:
+            EXPECT_EQ(answer.status, 204);
+            EXPECT_EQ(ask(service, Operation::kHead, key).status, 404);
+            break;
+          case Operation::kListBuckets:
+            EXPECT_THAT(answer.body, HasSubstr("Name>bucket<"));
+            break;
+          case Operation::kList:
+            EXPECT_THAT(answer.body, AllOf(HasSubstr("Key>/aside<"), HasSubstr("Key>d/k<")));
+            break;
+          case Operation::kListUploads:
+            EXPECT_THAT(answer.body, HasSubstr("Key>u<"));
+            break;
+          default:
+            EXPECT_THAT(answer.body,
+                        AllOf(HasSubstr("ObjectCount>2<"), HasSubstr("MultipartUploadCount>1<")));
+        }
+      }
+    }
+    ASSERT_EQ(Ask("DELETE", "u", {{"uploadId", UploadId(upload)}}).status, 204);
+    Start();  // it remembers which keys have no file
+  }
+  EXPECT_GT(refused_count, 10);
 }
 
 TEST_F(OriginServerTest, AnObjectReplacedWhileItIsReadIsReadWhole) {

@@ -44,10 +44,10 @@ ServiceResult<uint64_t> NumberFromQuery(const OriginRequest& request, std::strin
   return number;
 }
 
-std::vector<std::string> OriginService::BucketNames() const {
+ServiceResult<std::vector<std::string>> OriginService::BucketNames() const {
   std::vector<std::string> names;
   const auto entries = root_.List("");
-  if (!entries) return names;
+  if (!entries) return Refuse(InternalError(entries.error()));
   for (const DirectoryEntry& entry : *entries)
     if (entry.is_directory && IsBucketName(entry.name)) names.push_back(entry.name);
   std::ranges::sort(names);
@@ -68,22 +68,30 @@ ServiceResult<OriginService::OpenBucketPtr> OriginService::FindBucket(const std:
   };
   if (!IsBucketName(name)) return missing();
   auto directory = root_.OpenAt(name, O_PATH | O_DIRECTORY);
-  if (!directory) return missing();
+  if (!directory && IsMissing(directory.error())) return missing();
+  if (!directory) return Refuse(InternalError(directory.error()));
   const auto status = StatusOf(*directory);
-  if (!status) return missing();
+  if (!status) return Refuse(InternalError(status.error()));
   // Opened under the lock, because it clears away what an earlier process left: a second
   // opening would clear away what this one is writing.
   const MutexLock lock(mutex_);
   OpenBucketPtr& kept = open_[name];
-  if (!kept || kept->inode != status->st_ino)
-    kept = std::make_shared<OpenBucket>(name, FilesBelow(*std::move(directory)), status->st_ino);
+  if (!kept || kept->inode != status->st_ino) {
+    auto opened =
+        std::make_shared<OpenBucket>(name, FilesBelow(*std::move(directory)), status->st_ino);
+    if (const auto recovered = opened->bucket.Recover(); !recovered)
+      return Refuse(InternalError(recovered.error()));
+    kept = std::move(opened);
+  }
   return kept;
 }
 
 ServiceResult<OriginAnswer> OriginService::Handle(Operation operation, const OriginRequest& request,
                                                   RequestBody& body) {
-  if (operation == Operation::kListBuckets)
-    return XmlAnswer(BucketsDocument(request.dialect, BucketNames()));
+  if (operation == Operation::kListBuckets) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, BucketNames());
+    return XmlAnswer(BucketsDocument(request.dialect, names));
+  }
   if (operation == Operation::kCreateBucket) {
     RETURN_IF_ERROR(CreateBucket(request.bucket));
     return OriginAnswer{200, {{"Location", "/" + request.bucket}}};

@@ -23,7 +23,7 @@ class OriginService {
   explicit OriginService(FilesBelow root) : root_(std::move(root)) {}
 
   ServiceResult<> CreateBucket(const std::string& name);
-  [[nodiscard]] std::vector<std::string> BucketNames() const;
+  [[nodiscard]] ServiceResult<std::vector<std::string>> BucketNames() const;
   ServiceResult<OriginAnswer> Handle(Operation operation, const OriginRequest& request,
                                      RequestBody& body);
 

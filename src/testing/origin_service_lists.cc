@@ -40,9 +40,11 @@ ServiceResult<OriginAnswer> OriginService::List(Bucket& bucket, const OriginRequ
   }
   KeyIndex::Cursor cursor(bucket.index());
   answer.page = ListKeys(KeysOf(cursor), answer.query);
+  if (cursor.trouble()) return Refuse(InternalError(*cursor.trouble()));
   for (const std::string& key : answer.page.keys) {
     const auto object = bucket.Find(key);
-    if (!object) continue;  // removed since
+    if (!object && IsMissing(object.error())) continue;  // removed since
+    if (!object) return Refuse(InternalError(object.error()));
     answer.objects.push_back({key, object->record->etag, object->record->storage_class,
                               object->stamp.size_bytes, object->stamp.modified_ns / 1'000'000'000});
   }
@@ -55,11 +57,15 @@ ServiceResult<OriginAnswer> OriginService::Stat(OpenBucket& open) {
   KeyIndex::Cursor cursor(open.bucket.index());
   for (auto key = cursor.AtOrAfter(""); key; key = cursor.AtOrAfter(*key + '\0')) {
     const auto size_bytes = open.bucket.SizeOf(*key);
-    if (!size_bytes) continue;  // removed since
+    if (!size_bytes && IsMissing(size_bytes.error())) continue;  // removed since
+    if (!size_bytes) return Refuse(InternalError(size_bytes.error()));
     stored_bytes += *size_bytes;
     ++object_count;
   }
-  return XmlAnswer(StatDocument(stored_bytes, object_count, open.uploads.All().size()));
+  if (cursor.trouble()) return Refuse(InternalError(*cursor.trouble()));
+  const auto uploads = open.uploads.All();
+  if (!uploads) return Refuse(InternalError(uploads.error()));
+  return XmlAnswer(StatDocument(stored_bytes, object_count, uploads->size()));
 }
 
 }  // namespace shoal::embedded

@@ -163,7 +163,9 @@ ServiceResult<OriginAnswer> OriginService::ListUploads(OpenBucket& open,
   const std::string_view id_marker = request.QueryOr("upload-id-marker", "");
   std::vector<UploadInfo> shown;
   bool truncated = false;
-  for (UploadInfo& upload : open.uploads.All()) {
+  auto uploads = open.uploads.All();
+  if (!uploads) return Refuse(InternalError(uploads.error()));
+  for (UploadInfo& upload : *uploads) {
     if (!upload.key.starts_with(request.QueryOr("prefix", ""))) continue;
     const bool is_after = upload.key > key_marker ||
                           (upload.key == key_marker && !id_marker.empty() && upload.id > id_marker);

@@ -88,7 +88,8 @@ Result<std::vector<PartInfo>> Uploads::Parts(const std::string& id) const {
     std::from_chars(name.data(), name.data() + kNumberLength, part.number);
     part.etag = name.substr(kNumberLength + 1);
     const auto file = bucket_.files().OpenAt(FolderOf(id) + "/" + name, O_PATH);
-    if (!file) continue;  // replaced just now
+    if (!file && IsMissing(file.error())) continue;  // replaced just now
+    if (!file) return tl::unexpected(file.error());
     ASSIGN_OR_RETURN(const struct stat status, StatusOf(*file));
     part.stamp = FileStamp::Of(status);
     parts.push_back(std::move(part));
@@ -122,12 +123,16 @@ Result<> Uploads::Abort(const std::string& id) {
   return bucket_.files().RemoveDirectory(FolderOf(id));
 }
 
-std::vector<UploadInfo> Uploads::All() const {
+Result<std::vector<UploadInfo>> Uploads::All() const {
   std::vector<UploadInfo> uploads;
   const auto entries = bucket_.files().List(AllUploads());
-  if (!entries) return uploads;
-  for (const DirectoryEntry& entry : *entries)
-    if (auto upload = Read(entry.name)) uploads.push_back(*std::move(upload));
+  if (!entries && IsMissing(entries.error())) return uploads;
+  if (!entries) return tl::unexpected(entries.error());
+  for (const DirectoryEntry& entry : *entries) {
+    auto upload = Read(entry.name);
+    if (!upload && !IsMissing(upload.error())) return tl::unexpected(upload.error());
+    if (upload) uploads.push_back(*std::move(upload));
+  }
   std::ranges::sort(uploads, {},
                     [](const UploadInfo& each) { return std::tie(each.key, each.id); });
   return uploads;

@@ -48,7 +48,7 @@ class Uploads {
                                const WriteCondition& condition);
   Result<> Abort(const std::string& id);
   // Ordered by key, then id.
-  [[nodiscard]] std::vector<UploadInfo> All() const;
+  [[nodiscard]] Result<std::vector<UploadInfo>> All() const;
 
  private:
   [[nodiscard]] Result<UploadInfo> Read(const std::string& id) const;
