@@ -15,8 +15,7 @@ bool Agree(const std::optional<DirectoryListing::Found>& listed, const NameFact&
     case NameFact::Kind::kDirectory:
       return listed && listed->entry.is_directory;
     case NameFact::Kind::kFile:
-      return listed && !listed->entry.is_directory &&
-             listed->entry.object.version == fact.object.version;
+      return listed && !listed->entry.is_directory && LookAlike(listed->entry.object, fact.object);
   }
   return false;
 }

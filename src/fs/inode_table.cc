@@ -19,6 +19,11 @@ bool SameThing(const Inode& a, const Inode& b) {
          a.object.version == b.object.version;
 }
 
+// Of the same version.
+bool SameAttributes(const ObjectInfo& a, const ObjectInfo& b) {
+  return a.modified_unix_seconds == b.modified_unix_seconds && a.storage_class == b.storage_class;
+}
+
 }  // namespace
 
 Attributes Inode::attributes() const {
@@ -140,6 +145,10 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
     if (is_new) slot.inode = std::make_shared<const Inode>(wanted);
     if (SameThing(*slot.inode, wanted)) {
       ++slot.references;
+      if (!SameAttributes(slot.inode->object, wanted.object)) {
+        slot.inode = std::make_shared<const Inode>(wanted);
+        hand_over_.Drop(std::exchange(slot.token, HandOver::kNone));  // it has the old ones
+      }
       if (wanted.is_directory && is_new)
         slot.token = hand_over_.Keep({.kind = HandOverRecord::Kind::kDirectory,
                                       .number = wanted.id,

@@ -23,7 +23,8 @@
 
 namespace shoal {
 
-// Immutable.
+// Immutable. Of one version of an object there may be several after each other, alike but for
+// the time and the class: the same bytes were uploaded again, or archived.
 struct Inode {
   InodeId id = 0;
   bool is_directory = false;
@@ -44,7 +45,8 @@ class InodeTable {
   [[nodiscard]] static InodeId NumberOf(const ObjectInfo& object);
 
   // Adds a reference, making the inode if there is none. Two things whose hashes are
-  // the same get numbers next to each other.
+  // the same get numbers next to each other. An object has the attributes that were given last,
+  // because those are what the kernel is given as well.
   std::shared_ptr<const Inode> ReferenceDirectory(const std::string& prefix);
   std::shared_ptr<const Inode> ReferenceFile(const ObjectInfo& object);
   // As ReferenceFile, for a look-up.

@@ -64,12 +64,12 @@ std::optional<KnownNames::Known> KnownNames::FindJustSeen(const std::string& pre
 bool KnownNames::MayOpen(const ObjectInfo& object) {
   // A restore changes the class of an object and not its version: the store is asked.
   if (object.storage_class != StorageClass::kReadable) return false;
-  return believes_ ? metadata_.HasFile(object.version) : verified_.SpendCredit(object.version);
+  return believes_ ? metadata_.HasFile(object) : verified_.SpendCredit(object.version);
 }
 
 Duration KnownNames::ListedValidFor(const std::string& prefix, const ListedEntry& entry) {
   if (believes_ && (entry.is_directory ? metadata_.HasDirectory(prefix + entry.name)
-                                       : metadata_.HasFile(entry.object.version)))
+                                       : metadata_.HasFile(entry.object)))
     return kForEver;
   return entry.is_directory ? kDirectoryNameValidFor : listed_name_valid_for_;
 }
@@ -84,14 +84,15 @@ Duration KnownNames::AddLookedUp(const std::string& prefix, std::string_view nam
   return fact.kind == Kind::kDirectory ? kDirectoryNameValidFor : Duration::zero();
 }
 
-void KnownNames::AddAskedToOpen(const ObjectVersion& opening, const NameFact& fact,
+void KnownNames::AddAskedToOpen(const ObjectInfo& opening, const NameFact& fact,
                                 uint64_t clear_count) {
-  const std::string_view key = opening.key;
+  const std::string_view key = opening.version.key;
   const size_t name_at = key.rfind('/') + 1;  // 0 if there is none
   directories_.Compare(key.substr(0, name_at), key.substr(name_at), fact);
   if (believes_) {
     metadata_.Add(key, fact, clear_count);
-  } else if (fact.kind == Kind::kFile && fact.object.version != opening) {
+  } else if (fact.kind == Kind::kFile &&
+             (fact.object.version != opening.version || !SameTime(fact.object, opening))) {
     verified_.AddReplaced(fact.object);
   }
 }

@@ -53,8 +53,8 @@ class KnownNames {
   // The store was asked by a look-up. Answers how long the kernel may trust it.
   Duration AddLookedUp(const std::string& prefix, std::string_view name, const NameFact& fact,
                        uint64_t clear_count);
-  // The store was asked by an open of `opening`.
-  void AddAskedToOpen(const ObjectVersion& opening, const NameFact& fact, uint64_t clear_count);
+  // The store was asked by an open of `opening`, as the kernel knows it.
+  void AddAskedToOpen(const ObjectInfo& opening, const NameFact& fact, uint64_t clear_count);
   // A read found that the object is not this version any more.
   void AddChanged(const ObjectVersion& version) { metadata_.Drop(version); }
 

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <cstdlib>
 #include <utility>
 
 namespace shoal {
@@ -17,6 +18,15 @@ size_t HeapBytes(const std::string& text) {
 
 }  // namespace
 
+bool SameTime(const ObjectInfo& one, const ObjectInfo& other) {
+  return std::abs(one.modified_unix_seconds - other.modified_unix_seconds) <= 1;
+}
+
+bool LookAlike(const ObjectInfo& one, const ObjectInfo& other) {
+  return one.version == other.version && one.storage_class == other.storage_class &&
+         SameTime(one, other);
+}
+
 size_t MetadataCache::Hash::operator()(std::string_view key) const {
   return XXH3_64bits(key.data(), key.size());
 }
@@ -27,20 +37,23 @@ std::optional<NameFact> MetadataCache::Find(std::string_view key) {
   const Row* row = FindRow(key, removed);
   if (row == nullptr) return std::nullopt;
   NameFact fact{.kind = row->kind};
-  if (row->kind == NameFact::Kind::kFile)
-    fact.object = {
-        .version = {.key = std::string(key), .etag = row->etag, .size_bytes = row->size_bytes},
-        .modified_unix_seconds = row->modified_unix_seconds,
-        .storage_class = row->storage_class};
+  if (row->kind == NameFact::Kind::kFile) fact.object = InfoOf(key, *row);
   return fact;
 }
 
-bool MetadataCache::HasFile(const ObjectVersion& version) {
+ObjectInfo MetadataCache::InfoOf(std::string_view key, const Row& row) {
+  return {.version = {.key = std::string(key), .etag = row.etag, .size_bytes = row.size_bytes},
+          .modified_unix_seconds = row.modified_unix_seconds,
+          .storage_class = row.storage_class};
+}
+
+bool MetadataCache::HasFile(const ObjectInfo& object) {
   Rows removed;
   const std::unique_lock lock(mutex_);
-  const Row* row = FindRow(version.key, removed);
-  return row != nullptr && row->kind == NameFact::Kind::kFile && row->etag == version.etag &&
-         row->size_bytes == version.size_bytes;
+  const std::string& key = object.version.key;
+  const Row* row = FindRow(key, removed);
+  return row != nullptr && row->kind == NameFact::Kind::kFile &&
+         LookAlike(InfoOf(key, *row), object);
 }
 
 bool MetadataCache::HasDirectory(std::string_view key) {
@@ -71,7 +84,8 @@ void MetadataCache::AddListed(const std::string& prefix, std::span<const ListedE
 }
 
 void MetadataCache::Drop(const ObjectVersion& version) {
-  if (!HasFile(version)) return;
+  const std::optional<NameFact> known = Find(version.key);
+  if (!known || known->kind != NameFact::Kind::kFile || known->object.version != version) return;
   const std::unique_lock lock(mutex_);
   // A newer fact that came in between goes as well: that costs a request, and no more.
   Extract(recent_, version.key);

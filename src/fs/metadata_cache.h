@@ -31,6 +31,12 @@ struct NameFact {
   ObjectInfo object{};  // of a file
 };
 
+// Not told apart by a second: a store may round the time of an object in one kind of answer, and
+// cut it off in another.
+[[nodiscard]] bool SameTime(const ObjectInfo& one, const ObjectInfo& other);
+// Whether it is the same version with the same attributes.
+[[nodiscard]] bool LookAlike(const ObjectInfo& one, const ObjectInfo& other);
+
 class MetadataCache {
  public:
   // `clock` outlives this.
@@ -40,7 +46,7 @@ class MetadataCache {
   // A directory's key is without its last slash, here and below.
   std::optional<NameFact> Find(std::string_view key);
   // Whether this is what Find would say.
-  bool HasFile(const ObjectVersion& version);
+  bool HasFile(const ObjectInfo& object);
   bool HasDirectory(std::string_view key);
 
   // `clear_count` is what clear_count() was before the store was asked: what it said before
@@ -82,6 +88,7 @@ class MetadataCache {
   };
 
   // All REQUIRE mutex_ held. Rows that go are left in `removed`, to be freed after the lock.
+  static ObjectInfo InfoOf(std::string_view key, const Row& row);
   Row* FindRow(std::string_view key, Rows& removed);
   void Insert(Rows::node_type node, Rows& removed);
   void Put(std::string_view key, const NameFact& fact, Rows& removed);

@@ -35,8 +35,11 @@ TEST_F(MetadataCacheTest, AFactComesBackAsItWasAdded) {
   EXPECT_EQ(found->object.version, file.object.version);
   EXPECT_EQ(found->object.modified_unix_seconds, 5);
   EXPECT_EQ(found->object.storage_class, StorageClass::kArchive);
-  EXPECT_TRUE(cache_.HasFile(file.object.version));
-  EXPECT_FALSE(cache_.HasFile(File("d/file", "\"f\"").object.version));
+  EXPECT_TRUE(cache_.HasFile(file.object));
+  EXPECT_FALSE(cache_.HasFile(File("d/file", "\"f\"").object));
+  ObjectInfo of_another_class = file.object;
+  of_another_class.storage_class = StorageClass::kReadable;
+  EXPECT_FALSE(cache_.HasFile(of_another_class));
   EXPECT_TRUE(cache_.HasDirectory("d"));
   EXPECT_FALSE(cache_.HasDirectory("d/file"));
   EXPECT_EQ(KindOf("d/other"), std::nullopt);

@@ -107,7 +107,7 @@ class ObjectFileSystem final : public FileSystem {
 
   Result<OpenedFile> Open(InodeId inode, Deadline deadline) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> file, FindFile(inode));
-    if (!names_.MayOpen(file->object)) RETURN_IF_ERROR(AskToOpen(file->object.version, deadline));
+    if (!names_.MayOpen(file->object)) RETURN_IF_ERROR(AskToOpen(file->object, deadline));
     FileHandle handle = OpenReader(file);
     std::shared_ptr<const WholeFile> whole = handle.reader->Whole(deadline);
     return OpenedFile{Add(std::move(handle)), std::move(whole)};
@@ -371,17 +371,19 @@ class ObjectFileSystem final : public FileSystem {
   }
 
   // Fails if `opening` is not the newest version, or cannot be read.
-  Result<> AskToOpen(const ObjectVersion& opening, Deadline deadline) {
+  Result<> AskToOpen(const ObjectInfo& opening, Deadline deadline) {
     const uint64_t clear_count = names_.metadata_clear_count();
-    ASSIGN_OR_RETURN(const NameFact fact, AskForFile(opening.key, deadline));
+    ASSIGN_OR_RETURN(const NameFact fact, AskForFile(opening.version.key, deadline));
     names_.AddAskedToOpen(opening, fact, clear_count);
-    const std::string key = "'" + log::Printable(opening.key) + "'";
+    const std::string key = "'" + log::Printable(opening.version.key) + "'";
     if (fact.kind == NameFact::Kind::kMissing) return Fail(Errc::kNotFound, key + " is gone");
-    if (fact.object.version != opening) return Fail(Errc::kChanged, key + " was replaced");
+    if (fact.object.version != opening.version) return Fail(Errc::kChanged, key + " was replaced");
     if (fact.object.storage_class != StorageClass::kReadable)
       return Fail(Errc::kArchived, key + " is stored as " +
                                        std::string(StorageClassName(fact.object.storage_class)) +
                                        ": restore it before reading");
+    // The kernel takes attributes from a look-up, and not from an open.
+    if (!SameTime(fact.object, opening)) return Fail(Errc::kChanged, key + " has another time");
     return {};
   }
 
@@ -410,7 +412,7 @@ class ObjectFileSystem final : public FileSystem {
     return Fail(Errc::kNotFound, "the bucket has no such key");
   }
 
-  // An inode is one version of an object: what is said of it never changes.
+  // Whatever changes them brings the kernel here again: a look-up, or an open that says ESTALE.
   static Entry EntryOf(const Inode& inode, Duration name_valid_for) {
     return {.attributes = inode.attributes(),
             .name_valid_for = name_valid_for,

@@ -172,6 +172,84 @@ TEST_F(ObjectFileSystemTest, AnObjectRestoredSinceItWasListedOpens) {
   EXPECT_TRUE(again->Open(found->attributes.inode, Soon()));
 }
 
+TEST_F(ObjectFileSystemTest, AnObjectRestoredSinceItWasLookedUpOpensAtOnce) {
+  store_.Put("cold", "x", StorageClass::kArchive);
+  Mount();
+  const Entry cold = *Walk("cold");
+  store_.PutAgain("cold", cold.attributes.modified_unix_seconds);
+  EXPECT_TRUE(file_system_->Open(cold.attributes.inode, Soon()));
+}
+
+TEST_F(ObjectFileSystemTest, AnObjectArchivedSinceItWasLookedUpRefusesToOpen) {
+  store_.Put("file", "x");
+  Mount();
+  const Entry readable = *Walk("file");
+  store_.PutAgain("file", readable.attributes.modified_unix_seconds, StorageClass::kArchive);
+  clock_.Advance(std::chrono::seconds(20));
+  const Result<HandleId> handle = OpenPath("file");  // its look-up asks, and its open need not
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, Errc::kArchived);
+}
+
+TEST_F(ObjectFileSystemTest, TheSameBytesUploadedAgainHaveTheNewTimeAndTheSameInode) {
+  constexpr int64_t kNewTime = 1'800'000'000;
+  store_.Put("d/file", "bytes");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const Entry directory = *Walk("d");
+  const Entry before = *Walk("d/file");
+  store_.PutAgain("d/file", kNewTime);
+  clock_.Advance(std::chrono::seconds(20));
+  const Entry after = *Walk("d/file");
+  EXPECT_EQ(after.attributes.modified_unix_seconds, kNewTime);
+  EXPECT_EQ(after.attributes.inode, before.attributes.inode);
+  EXPECT_EQ(file_system_->GetAttributes(before.attributes.inode)->attributes.modified_unix_seconds,
+            kNewTime);
+  // The kept listing has the old time, and is not shown any more.
+  const HandleId handle = *file_system_->OpenDirectory(directory.attributes.inode);
+  const std::vector<DirectoryEntry> listed = *file_system_->ReadDirectory(handle, 2, 10, Soon());
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0].entry.attributes.modified_unix_seconds, kNewTime);
+}
+
+// An answer to OPEN has no attributes: the kernel takes them from the look-up that ESTALE brings.
+TEST_F(ObjectFileSystemTest, AnOpenThatMeetsAnotherTimeHasTheNameLookedUpAgain) {
+  constexpr int64_t kNewTime = 1'800'000'000;
+  for (const bool believing : {false, true}) {
+    store_.Put("d/file", "bytes");
+    Mount({.metadata_cache = believing});
+    const Entry directory = *Walk("d");
+    const InodeId inode = Walk("d/file")->attributes.inode;
+    store_.PutAgain("d/file", kNewTime);
+    clock_.Advance(std::chrono::seconds(20));
+    if (believing) {  // until it is told to forget
+      EXPECT_TRUE(file_system_->Open(inode, Soon()));
+      file_system_->ClearMetadataCache();
+    }
+    EXPECT_EQ(file_system_->Open(inode, Soon()).error().code, Errc::kChanged);
+    store_.ResetCalls();
+    const Result<Entry> entry = file_system_->Lookup(directory.attributes.inode, "file", Soon());
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->attributes.inode, inode);
+    EXPECT_EQ(entry->attributes.modified_unix_seconds, kNewTime);
+    EXPECT_TRUE(file_system_->Open(inode, Soon()));
+    EXPECT_EQ(store_.calls().head, 0) << "the refused open had asked already";
+  }
+}
+
+TEST_F(ObjectFileSystemTest, ATimeThatTheStoreRoundsInOneKindOfAnswerIsNoChange) {
+  store_.Put("d/file", "bytes");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  const Entry listed = *Walk("d/file");
+  store_.PutAgain("d/file", listed.attributes.modified_unix_seconds + 1);
+  EXPECT_TRUE(file_system_->Open(listed.attributes.inode, Soon()));
+  store_.ResetCalls();
+  EXPECT_TRUE(file_system_->ReadDirectory(*file_system_->OpenDirectory(directory), 2, 10, Soon()));
+  EXPECT_EQ(store_.calls().list, 0) << "the listing is still right";
+}
+
 TEST_F(ObjectFileSystemTest, AnUnreachableOriginIsNeverTakenForAMissingFile) {
   store_.Put("file", "x");
   Mount();

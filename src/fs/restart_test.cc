@@ -71,6 +71,20 @@ TEST_F(RestartTest, AFileThatWasJustLookedUpOpens) {
   EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
 }
 
+TEST_F(RestartTest, AFileThatWasUploadedAgainIsLeftWithTheTimeThatWasLookedUpLast) {
+  store_.Put("file", "12345");
+  Restart();
+  const InodeId inode = Walk("file")->attributes.inode;
+  store_.PutAgain("file", 1'800'000'000);
+  clock_.Advance(std::chrono::seconds(20));
+  ASSERT_TRUE(Walk("file"));
+  Restart();
+  const Result<Entry> entry = file_system_->GetAttributes(inode);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->attributes.modified_unix_seconds, 1'800'000'000);
+  EXPECT_TRUE(file_system_->Open(inode, Soon()));
+}
+
 TEST_F(RestartTest, AFileThatWasLookedUpLongAgoIsStaleAndFoundAgain) {
   store_.Put("file", "12345");
   for (int i = 0; i < 1024; ++i) store_.Put("other/" + std::to_string(i), "x");

@@ -53,6 +53,7 @@ bool VerifiedNames::SpendCredit(const ObjectVersion& version) {
   if (found == rows_.end()) return false;
   Row& row = found->second;
   if (row.credits == 0 || row.verified.object.version != version ||
+      row.verified.object.storage_class != StorageClass::kReadable ||
       clock_.Now() - row.verified.as_of > kCreditValidFor)
     return false;
   --row.credits;

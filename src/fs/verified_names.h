@@ -41,7 +41,8 @@ class VerifiedNames {
   // A listing gave the kernel this name with some validity: an open may come without a
   // look-up of its own.
   void DropCredits(const std::string& key);
-  // True, once a credit: the store said `version` is the newest, in the last kCreditValidFor.
+  // True, once a credit: the store said `version` is the newest and can be read, in the last
+  // kCreditValidFor.
   bool SpendCredit(const ObjectVersion& version);
   void Clear();
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import MountTest, wait_for_mount_table
+from harness import MountTest, pattern, wait_for_mount_table
 
 
 class TheDirectoryCache(MountTest):
@@ -66,6 +66,28 @@ class TheMetadataCacheOff(MountTest):
         origin.put("d/file", b"newer")
         os.listdir(mount / "d")
         self.assertEqual((mount / "d/file").read_bytes(), b"newer")
+
+
+    def test_the_same_bytes_uploaded_again_show_their_new_time_to_stat_ls_and_open(self):
+        origin = self.origin()
+        stored = origin.put("d/file", pattern(1 << 20))
+        os.utime(stored, (1_600_000_000, 1_600_000_000))
+        mount = self.mount(origin)
+        os.listdir(mount / "d")
+        (mount / "d/file").read_bytes()
+        self.assertEqual(os.stat(mount / "d/file").st_mtime, 1_600_000_000)
+        number = os.stat(mount / "d/file").st_ino
+        origin.put("d/file", pattern(1 << 20))
+        os.utime(stored, (1_700_000_000, 1_700_000_000))
+        origin.reset_stats()
+        with open(mount / "d/file", "rb") as file:
+            self.assertEqual(os.fstat(file.fileno()).st_mtime, 1_700_000_000)
+            self.assertEqual(file.read(), pattern(1 << 20))
+        self.assertEqual(os.stat(mount / "d/file").st_mtime, 1_700_000_000)
+        with os.scandir(mount / "d") as entries:
+            self.assertEqual([entry.stat().st_mtime for entry in entries], [1_700_000_000])
+        self.assertEqual(os.stat(mount / "d/file").st_ino, number)
+        self.assertEqual(origin.requests()["Get"], 0)  # the kernel has its pages still
 
 
 class TheMetadataCacheOn(MountTest):
