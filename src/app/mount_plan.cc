@@ -17,6 +17,7 @@ Result<MountOptions> OptionsOf(const MountState& state) {
   options.origin.endpoint = std::move(source.endpoint);
   options.origin.path_style = source.path_style;
   options.file_system.prefix = std::move(source.prefix);
+  options.file_system.key_bytes_max = KeyBytesMax(options.origin);
   return options;
 }
 

@@ -19,9 +19,6 @@ namespace {
 // Listings read ahead, and the directory half of look-ups.
 constexpr size_t kRequestThreadsMax = 64;
 
-// OSS and S3 refuse to store a longer one, and would call a look-up of it invalid.
-constexpr size_t kKeyBytesMax = 1024;
-
 // The kernel holds a reference on each name that it is given with its attributes, which takes some
 // 300 bytes here. Of more names it is given the names alone, and asks for those that are opened.
 constexpr size_t kListedInodesMax = size_t{1} << 18;
@@ -91,7 +88,8 @@ class ObjectFileSystem final : public FileSystem {
     if (!IsPathComponent(name)) return Fail(Errc::kNotFound, "no key has such a component");
 
     const std::string& prefix = (*directory)->prefix;
-    if (prefix.size() + name.size() > kKeyBytesMax)
+    // The store would call a look-up of it invalid.
+    if (prefix.size() + name.size() > options_.key_bytes_max)
       return Fail(Errc::kNotFound, "no key is so long");
     const std::optional<KnownNames::Known> known = names_.Find(prefix, name);
     if (!known) return std::nullopt;
@@ -350,6 +348,8 @@ class ObjectFileSystem final : public FileSystem {
   Result<NameFact> Ask(const std::string& key, Deadline deadline) {
     // Asked together: "a/b/" hides "a/b", so one answer alone is not enough.
     const std::string prefix = key + "/";
+    // No key begins so, and the store would refuse to look for one.
+    if (prefix.size() > options_.key_bytes_max) return AskForFile(key, deadline);
     const auto asked = std::make_shared<std::promise<Result<bool>>>();  // it may be given up
     std::future<Result<bool>> is_directory = asked->get_future();
     pool_.Run(

@@ -82,6 +82,25 @@ TEST_F(ObjectFileSystemTest, LookingUpEveryEntryOfAListingCostsNoRequest) {
   EXPECT_EQ(store_.calls().head + store_.calls().list, 0);
 }
 
+TEST_F(ObjectFileSystemTest, OfTheLongestKeyNothingBelowIsAskedForAndOfLongerOnesNothingAtAll) {
+  for (const uint64_t longest : {1023, 1024}) {
+    const std::string name(longest - 2, 'n');
+    store_.Put("d/" + name, "x");
+    store_.Put("d/" + name.substr(1), "x");
+    Mount({.key_bytes_max = longest});
+    const InodeId directory = Walk("d")->attributes.inode;
+    store_.ResetCalls();
+    EXPECT_TRUE(file_system_->Lookup(directory, name, Soon()));
+    EXPECT_EQ(store_.calls().head, 1);
+    EXPECT_EQ(store_.calls().list, 0);
+    EXPECT_TRUE(file_system_->Lookup(directory, name.substr(1), Soon()));
+    EXPECT_EQ(store_.calls().list, 1) << "one more byte, its slash, is a key yet";
+    store_.ResetCalls();
+    EXPECT_EQ(file_system_->Lookup(directory, name + "n", Soon()).error().code, Errc::kNotFound);
+    EXPECT_EQ(store_.calls().head + store_.calls().list, 0);
+  }
+}
+
 TEST_F(ObjectFileSystemTest, AReplacedObjectIsSeenByTheNextOpen) {
   store_.Put("file", "old");
   Mount();

@@ -53,4 +53,10 @@ inline constexpr auto kOriginOptions = std::tuple{
            "Most connections to the endpoint at one time"},
 };
 
+// Of a key, and of a prefix to list. OSS says so of object names (1 to 1,023 bytes) and of `prefix`
+// (less than 1,024), S3 of key names (at most 1,024 bytes of UTF-8). What is longer is refused.
+[[nodiscard]] inline uint64_t KeyBytesMax(const OriginOptions& options) {
+  return options.protocol == "s3" ? 1024 : 1023;
+}
+
 }  // namespace shoal

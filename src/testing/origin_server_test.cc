@@ -370,6 +370,16 @@ TEST_F(OriginServerTest, AnObjectReplacedWhileItIsReadIsReadWhole) {
   EXPECT_EQ(Ask("GET", "k").body, "newer");
 }
 
+TEST_F(OriginServerTest, APrefixThatNoKeyCanHaveIsRefusedByOss) {
+  Start();
+  EXPECT_EQ(Ask("GET", "", {{"prefix", std::string(1023, 'k')}}).status, 200);
+  const HttpAnswer refused = Ask("GET", "", {{"prefix", std::string(1024, 'k')}});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(Code(refused), "InvalidArgument");
+  OriginHttpClient s3(server_->url(), keys_, clock_, SignatureScheme::kAwsV4);
+  EXPECT_EQ(s3.Ask("GET", "bucket", "", {{"prefix", std::string(1024, 'k')}}).status, 200);
+}
+
 TEST_F(OriginServerTest, ArchivedObjectsAreListedAndNotRead) {
   Start();
   for (const char* name : {"Archive", "ColdArchive", "DeepColdArchive"}) {

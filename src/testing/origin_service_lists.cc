@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t kPageMax = 1000;
 constexpr uint64_t kOssPageDefault = 100;
+constexpr size_t kOssPrefixBytesMax = 1023;
 
 NextKey KeysOf(KeyIndex::Cursor& cursor) {
   return [&cursor](std::string_view from) { return cursor.AtOrAfter(from); };
@@ -23,6 +24,8 @@ ServiceResult<OriginAnswer> OriginService::List(Bucket& bucket, const OriginRequ
   answer.url_encoded = request.Query("encoding-type") == "url";
   answer.with_owner = !answer.version_2 || request.Query("fetch-owner") == "true";
   answer.query.prefix = request.QueryOr("prefix", "");
+  if (is_oss && answer.query.prefix.size() > kOssPrefixBytesMax)
+    return Refuse(InvalidArgument("The length of prefix must be less than 1024."));
   answer.query.delimiter = request.QueryOr("delimiter", "");
   // OSS refuses a larger page than 1000, S3 answers with 1000.
   ASSIGN_OR_RETURN(const uint64_t count,

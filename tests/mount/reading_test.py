@@ -228,6 +228,18 @@ class Names(MountTest):
         self.assert_errno(errno.ENOENT, os.stat, mount / ("n" * name_max))
         self.assert_errno(errno.ENAMETOOLONG, os.stat, mount / ("n" * (name_max + 1)))
 
+    def test_a_key_of_the_greatest_length_is_found(self):
+        for protocol in ("oss", "s3"):
+            with self.subTest(protocol):
+                origin = self.origin()
+                keys = ["k" * 1023, "d/" + "n" * 1021, "d/" + "m" * 1020]
+                for key in keys:
+                    origin.put_object(key, key.encode())
+                mount = self.mount(origin, f"protocol={protocol}")
+                for key in keys:
+                    self.assertEqual((mount / key).read_bytes(), key.encode())
+                    self.assert_errno(errno.ENOENT, os.stat, mount / ("x" + key[1:]))
+
     def test_empty_directories_and_markers(self):
         origin = self.origin()
         origin.put_object("marked/", b"")
