@@ -1,7 +1,5 @@
 #include "origin/http_object_store.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cassert>
 #include <map>
@@ -35,16 +33,6 @@ std::string_view VendorHeader(const HttpHead& head, std::string_view suffix) {
 
 auto Wrong(std::string what) {
   return Fail(Errc::kUnreachable, std::move(what));
-}
-
-// OSS sends the error document of a HEAD, which has no body, as base64 in a header.
-std::string DecodeBase64(std::string_view text) {
-  std::string bytes(text.size(), '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  bytes.resize(size < 0 ? 0 : static_cast<size_t>(size));
-  return bytes;
 }
 
 // Passes on `size_bytes` and no more.
@@ -123,8 +111,10 @@ class StoreReceiver final : public HttpReceiver {
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
   [[nodiscard]] ErrorDocument document() const {
+    // OSS sends the error document of a HEAD, which has no body, as base64 in a header.
     ErrorDocument document = ParseErrorDocument(
-        document_.text().empty() ? DecodeBase64(Header(head_, "x-oss-err")) : document_.text());
+        document_.text().empty() ? FromBase64(Header(head_, "x-oss-err")).value_or("")
+                                 : document_.text());
     if (document.code.empty()) document.code = Header(head_, "x-oss-ec");
     if (document.request_id.empty()) document.request_id = VendorHeader(head_, "request-id");
     document.server = Header(head_, "server");

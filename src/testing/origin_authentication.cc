@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "origin/text_values.h"
 #include "testing/origin_range.h"
 
 namespace shoal::embedded {
@@ -43,7 +44,7 @@ ServiceResult<Claim> ParseV1(const OriginRequest& request, std::string_view text
   // A client that may not set Date (a browser) sends x-oss-date, and signs that.
   const std::string_view other_date = request.Header("x-oss-date");
   claim.scope.timestamp = other_date.empty() ? request.Header("date") : other_date;
-  claim.signed_unix_seconds = ParseHttpDate(claim.scope.timestamp);
+  claim.signed_unix_seconds = ParseHttpDate(claim.scope.timestamp).value_or(-1);
   return claim;
 }
 

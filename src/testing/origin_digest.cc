@@ -44,41 +44,12 @@ std::string Digest::Finish() {
   return {reinterpret_cast<const char*>(digest.data()), size};
 }
 
-std::string Hex(std::string_view bytes) {
-  std::string text;
-  boost::algorithm::hex_lower(bytes.begin(), bytes.end(), std::back_inserter(text));
-  return text;
-}
-
 std::string FromHex(std::string_view text) {
   if (text.size() % 2 != 0 ||
       text.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos)
     return {};
   std::string bytes;
   boost::algorithm::unhex(text.begin(), text.end(), std::back_inserter(bytes));
-  return bytes;
-}
-
-std::string Base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // room for a final NUL
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
-std::string FromBase64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0) return {};
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0) return {};
-  // EVP_DecodeBlock counts the padding as zero bytes.
-  bytes.resize(static_cast<size_t>(size) - (text.ends_with("==")  ? 2
-                                            : text.ends_with('=') ? 1
-                                                                  : 0));
   return bytes;
 }
 

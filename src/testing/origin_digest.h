@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "origin/text_values.h"
+
 namespace shoal::embedded {
 
 // A running checksum. Used by one thread.
@@ -24,10 +26,7 @@ class Digest {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
-std::string Hex(std::string_view bytes);     // lower case
 std::string FromHex(std::string_view text);  // "" unless pairs of hex digits
-std::string Base64(std::string_view bytes);
-std::string FromBase64(std::string_view text);  // "" unless base64
 std::string Md5Hex(std::string_view bytes);
 std::string Sha256Hex(std::string_view bytes);
 

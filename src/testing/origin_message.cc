@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
+
+#include "origin/text_values.h"
 
 namespace shoal::embedded {
 namespace {
@@ -69,27 +70,6 @@ ServiceResult<std::string> ReadAll(RequestBody& body, size_t size_bytes_max) {
       return Refuse({400, "MalformedXML", "The document in the request is too large."});
     text.append(reinterpret_cast<const char*>(piece.data()), size);
   }
-}
-
-std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_space) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+' && plus_is_space) {
-      decoded += ' ';
-    } else if (text[i] != '%') {
-      decoded += text[i];
-    } else {
-      unsigned value = 0;
-      const char* digits = text.data() + i + 1;
-      if (text.size() - i < 3) return std::nullopt;
-      const auto [end, ec] = std::from_chars(digits, digits + 2, value, 16);
-      if (ec != std::errc{} || end != digits + 2) return std::nullopt;
-      decoded += static_cast<char>(value);
-      i += 2;
-    }
-  }
-  return decoded;
 }
 
 RequestTarget SplitTarget(std::string_view target, std::string_view host_header) {

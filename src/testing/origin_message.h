@@ -79,9 +79,6 @@ struct OriginAnswer {
   std::optional<FileBody> file = {};  // instead of `body`
 };
 
-// '%41' to 'A'; `plus_is_space` for queries. Empty optional for a broken escape.
-std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_space);
-
 // What a request line names: "/a" of the host in the Host header, or "http://host/a", as it is
 // sent to proxies and any server has to take (RFC 9112 3.2.2).
 struct RequestTarget {

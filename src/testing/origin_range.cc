@@ -8,11 +8,13 @@
 #include <ctime>
 #include <optional>
 
+#include "origin/text_values.h"
+
 namespace shoal::embedded {
 namespace {
 
 // Digits only; empty optional otherwise. Numbers past 64 bits are as good as infinite.
-std::optional<uint64_t> ParseNumber(std::string_view text) {
+std::optional<uint64_t> ParsePosition(std::string_view text) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos)
     return std::nullopt;
   uint64_t number = 0;
@@ -48,8 +50,8 @@ ServiceResult<RangeAnswer> ChooseRange(std::string_view range_header, uint64_t s
   text = text.substr(0, text.find(','));
   const size_t dash = text.find('-');
   if (dash == std::string_view::npos) return whole;
-  const auto first = ParseNumber(text.substr(0, dash));
-  const auto last = ParseNumber(text.substr(dash + 1));
+  const auto first = ParsePosition(text.substr(0, dash));
+  const auto last = ParsePosition(text.substr(dash + 1));
   const bool is_suffix = dash == 0;
   if ((is_suffix && !last) || (!is_suffix && !first)) return whole;
   if (!last && dash + 1 != text.size()) return whole;
@@ -85,13 +87,13 @@ int CheckConditions(const OriginRequest& request, const std::string& prefix, std
   const auto header = [&](const char* name) { return std::string(request.Header(prefix + name)); };
   if (const std::string match = header("if-match"); !match.empty()) {
     if (!Matches(match, etag)) return 412;
-  } else if (const int64_t since = ParseHttpDate(header("if-unmodified-since")); since >= 0) {
-    if (modified_unix_seconds > since) return 412;
+  } else if (const auto since = ParseHttpDate(header("if-unmodified-since"))) {
+    if (modified_unix_seconds > *since) return 412;
   }
   if (const std::string match = header("if-none-match"); !match.empty()) {
     if (Matches(match, etag)) return 304;
-  } else if (const int64_t since = ParseHttpDate(header("if-modified-since")); since >= 0) {
-    if (modified_unix_seconds <= since) return 304;
+  } else if (const auto since = ParseHttpDate(header("if-modified-since"))) {
+    if (modified_unix_seconds <= *since) return 304;
   }
   return 0;
 }
@@ -103,10 +105,6 @@ std::string HttpDate(int64_t unix_seconds) {
 
 std::string DocumentDate(int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.000Z", fmt::gmtime(static_cast<time_t>(unix_seconds)));
-}
-
-int64_t ParseHttpDate(const std::string& text) {
-  return ParseDate(text, "%a, %d %b %Y %H:%M:%S GMT");
 }
 
 int64_t ParseIsoDate(const std::string& text) {

@@ -30,9 +30,8 @@ int CheckConditions(const OriginRequest& request, const std::string& prefix, std
 // Without quotes, in lower case: what two spellings of an ETag are compared by.
 std::string BareEtag(std::string_view etag);
 
-// RFC 1123, as in "Wed, 21 Oct 2015 07:28:00 GMT". Parse: -1 if it is not one.
+// RFC 1123, as in "Wed, 21 Oct 2015 07:28:00 GMT".
 std::string HttpDate(int64_t unix_seconds);
-int64_t ParseHttpDate(const std::string& text);
 // "2015-10-21T07:28:00.000Z", as in documents.
 std::string DocumentDate(int64_t unix_seconds);
 // "20151021T072800Z" and "2015-10-21T07:28:00Z". -1 if it is neither.

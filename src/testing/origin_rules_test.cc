@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "origin/text_values.h"
 #include "testing/fake_clock.h"
 #include "testing/origin_body.h"
 #include "testing/origin_bucket.h"

@@ -17,8 +17,6 @@
 
 namespace shoal {
 
-using embedded::FileDescriptor;
-
 namespace {
 
 constexpr int kBacklog = 1024;

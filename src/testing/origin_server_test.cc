@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "origin/open_store.h"
+#include "origin/text_values.h"
 #include "testing/fake_clock.h"
 #include "testing/no_descriptors.h"
 #include "testing/origin_bucket.h"
@@ -98,7 +99,7 @@ class OriginServerTest : public testing::Test {
       pugi::xml_document document;
       EXPECT_TRUE(document.load_string(answer.body.c_str()));
       const pugi::xml_node root = document.child("ListBucketResult");
-      const auto decoded = [](const char* text) { return *embedded::PercentDecode(text, false); };
+      const auto decoded = [](const char* text) { return *PercentDecode(text, false); };
       for (const auto node : root.children("Contents"))
         listed.push_back(decoded(node.child_value("Key")));
       for (const auto node : root.children("CommonPrefixes"))

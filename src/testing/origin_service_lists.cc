@@ -1,4 +1,5 @@
 // ListObjects in both versions, and GetBucketStat.
+#include "origin/text_values.h"
 #include "testing/origin_documents.h"
 #include "testing/origin_range.h"
 #include "testing/origin_service.h"

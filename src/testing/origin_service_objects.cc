@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "origin/text_values.h"
 #include "testing/origin_digest.h"
 #include "testing/origin_documents.h"
 #include "testing/origin_range.h"
