@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,13 +27,17 @@
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "control/admin_token.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
+#include "origin/open_store.h"
 
 namespace shoal {
 namespace {
 
 constexpr uint64_t kProbeSecondsMax = 15;
+// The keeper waits for longer.
+constexpr std::chrono::seconds kProbeBeforeTakingOverMax{5};
 
 void PrepareProcess() {
   prctl(PR_SET_DUMPABLE, 0);
@@ -80,6 +86,44 @@ int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
 }
 
+Result<> CheckAdminFiles(const AdminOptions& options, const Clock& clock) {
+  if (options.port == 0) return {};
+  if (const auto token = AdminToken::Open(options.token_file, clock); !token)
+    return tl::unexpected(token.error());
+  for (const std::string* file :
+       {&options.certificate_file, &options.key_file, &options.client_ca_file})
+    if (!file->empty() && access(file->c_str(), R_OK) != 0)
+      return Fail(Errc::kInvalid, fmt::format("{}: {}", *file, std::strerror(errno)));
+  return {};
+}
+
+bool NameTheSameStore(const OriginOptions& a, const OriginOptions& b) {
+  return a.endpoint == b.endpoint && a.bucket == b.bucket && a.protocol == b.protocol &&
+         a.region == b.region && a.addressing == b.addressing && a.path_style == b.path_style &&
+         a.signature_version == b.signature_version && a.ca_file == b.ca_file &&
+         a.verify_certificate == b.verify_certificate && a.passwd_file == b.passwd_file &&
+         a.sts_file == b.sts_file;
+}
+
+// What one that takes over on purpose cannot serve without, before the one that serves is let go.
+// The store is asked if it is another one, or it is spoken to in another way: one that does not
+// answer just now keeps nobody from being replaced.
+Result<> CheckBeforeTakingOver(const MountPlan& plan, const Clock& clock) {
+  const MountOptions& options = plan.options;
+  ASSIGN_OR_RETURN(std::shared_ptr<CredentialSource> credentials,
+                   OpenCredentials(options.origin, clock));
+  ASSIGN_OR_RETURN(const auto store, OpenStore(options.origin, credentials, clock));
+  RETURN_IF_ERROR(CheckAdminFiles(options.admin, clock));
+  const auto served = ReadMountState(StateDirectory(plan.mount_point) + "/state.json");
+  const auto before = served ? OptionsOf(*served) : tl::unexpected(served.error());
+  if (!before || NameTheSameStore(before->origin, options.origin)) return {};
+  ASSIGN_OR_RETURN(const std::string warning,
+                   ProbeBucket(*store, *credentials, options.origin, options.file_system.prefix,
+                               Deadline::After(clock, kProbeBeforeTakingOverMax)));
+  if (!warning.empty()) log::Warn("{}", warning);
+  return {};
+}
+
 // One that recovers begins without directories of the disk cache that are not to be had, and does
 // without a memory cache that cannot be made, which `options` then say.
 Result<Node> MakeNode(MountOptions& options, const WorkerSeat& seat, const Clock& clock,
@@ -91,6 +135,7 @@ Result<Node> MakeNode(MountOptions& options, const WorkerSeat& seat, const Clock
   };
   MountOptions with = options;
   with.cache.directories_may_be_missing = seat.recovers;
+  with.origin.files_may_be_missing = seat.recovers;
   Result<Node> node = assemble(with);
   if (node || !seat.recovers) return node;
   with.cache.memory_capacity_mib = 0;
@@ -169,6 +214,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   std::string warning;
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
+    if (!seat.recovers)
+      if (const Result<> checked = CheckBeforeTakingOver(plan, clock); !checked)
+        return Refuse(seat, StatusOf(checked.error()), checked.error());
     channel.saved_init = memory.saved_init();
     channel.mount_device = memory.device();
     if (const Result<> prepared = PrepareRings(channel); !prepared)

@@ -1,6 +1,8 @@
 #include "app/umount_command.h"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +11,9 @@
 #include <string>
 
 #include "app/mount_point.h"
+#include "app/mount_state.h"
 #include "base/exit_status.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "fuse/mount.h"
@@ -17,6 +21,16 @@
 
 namespace shoal {
 namespace {
+
+// More than a keeper gives what is on its way to a cache's disk.
+constexpr int kEndMaxMs = 40'000;
+
+// Until the process has let go of its cache's file system, so that that can be unmounted next.
+void AwaitEnd(int pidfd) {
+  pollfd ended{pidfd, POLLIN, 0};
+  if (poll(&ended, 1, kEndMaxMs) == 0)
+    fmt::print(stderr, "shoal umount: the daemon is still busy with its cache\n");
+}
 
 // Answers its path.
 Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
@@ -28,12 +42,16 @@ Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
   if (!top.type.starts_with("fuse."))
     return Fail(Errc::kInvalid, fmt::format("{} is a mount of type {}, not of a bucket; use umount",
                                             mount_point, log::Printable(top.type)));
+  const auto state = ReadMountState(StateDirectory(mount_point) + "/state.json");
+  const FileDescriptor keeper(
+      state && !lazy ? static_cast<int>(syscall(SYS_pidfd_open, state->keeper_pid, 0)) : -1);
   const auto unmounted = Unmount(mount_point, lazy);
   if (!unmounted && unmounted.error().code == Errc::kBusy)
     return Fail(Errc::kBusy, mount_point +
                                  " is in use; end the programs that use it, or give -l to take "
                                  "it from its path now and let them finish");
   RETURN_IF_ERROR(unmounted);
+  if (keeper.valid()) AwaitEnd(keeper.get());
   return mount_point;
 }
 

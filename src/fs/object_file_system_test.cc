@@ -131,6 +131,22 @@ TEST_F(ObjectFileSystemTest, OpeningTheInodeOfAReplacedObjectSaysChangedAndTheNe
   EXPECT_EQ(*ReadAll(opened->handle, 5), "newer");
 }
 
+TEST_F(ObjectFileSystemTest, WhatARefusedOpenLearntIsOfNoUseToALaterOpen) {
+  store_.Put("d/file", "old");
+  Mount();
+  const InodeId directory = Walk("d")->attributes.inode;
+  const InodeId old_inode = file_system_->Lookup(directory, "file", Soon())->attributes.inode;
+  store_.Put("d/file", "newer");
+  clock_.Advance(std::chrono::seconds(2));  // past what the look-up learnt
+  EXPECT_EQ(file_system_->Open(old_inode, Soon()).error().code, Errc::kChanged);
+  store_.Put("d/file", "newest");
+  clock_.Advance(std::chrono::milliseconds(100));  // whoever it was does not try again
+  const Result<Entry> entry = file_system_->Lookup(directory, "file", Soon());
+  const Result<OpenedFile> opened = file_system_->Open(entry->attributes.inode, Soon());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::kChanged) << "and the kernel looks it up once more";
+}
+
 TEST_F(ObjectFileSystemTest, AStatDoesNotLetALaterOpenSkipItsHead) {
   store_.Put("file", "old");
   Mount();

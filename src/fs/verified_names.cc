@@ -38,11 +38,12 @@ std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::s
   const auto found = rows_.find(key);
   if (found == rows_.end()) return std::nullopt;
   Row& row = found->second;
-  if (clock_.Now() - row.verified.as_of > kKeptFor) {
+  const Duration age = clock_.Now() - row.verified.as_of;
+  if (age > kKeptFor) {
     rows_.erase(found);
     return std::nullopt;
   }
-  if (!row.keep_credit_once) row.credits = 0;
+  if (!row.keep_credit_once || age > kLookedUpAgainWithin) row.credits = 0;
   row.keep_credit_once = false;
   return row.verified;
 }

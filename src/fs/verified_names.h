@@ -33,8 +33,8 @@ class VerifiedNames {
   // A look-up asked the store and this was the answer: one more credit for it.
   void AddWithCredit(const ObjectInfo& object);
   // An open asked the store and found another version than it was asked to open. The
-  // kernel looks the name up again and opens that: the credit is for then, and the
-  // look-up on the way does not take it.
+  // kernel looks the name up again at once and opens that: the credit is for then, and the
+  // look-up on the way does not take it. A later look-up is another open's.
   void AddReplaced(const ObjectInfo& object);
   // What was said last, if that is at most kKeptFor ago. Takes the credits away.
   std::optional<Verified> TakeForLookup(const std::string& key);
@@ -47,6 +47,7 @@ class VerifiedNames {
   void Clear();
 
   static constexpr Duration kCreditValidFor = std::chrono::seconds(1);
+  static constexpr Duration kLookedUpAgainWithin = std::chrono::milliseconds(20);
   static constexpr Duration kKeptFor = std::chrono::seconds(10);
 
  private:

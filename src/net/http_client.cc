@@ -243,7 +243,8 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
 
 Result<std::unique_ptr<HttpClient>> HttpClient::Create(const HttpClientOptions& options,
                                                        const Clock& clock) {
-  if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0)
+  if (!options.ca_file.empty() && !options.ca_file_may_be_missing &&
+      access(options.ca_file.c_str(), R_OK) != 0)
     return Fail(Errc::kInvalid, "CA file " + options.ca_file + ": " + std::strerror(errno));
   return std::unique_ptr<HttpClient>(new HttpClient(options, clock));
 }

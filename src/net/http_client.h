@@ -20,7 +20,8 @@ struct HttpClientOptions {
   Duration connect_timeout = std::chrono::seconds(5);
   // With no byte at all; whole seconds, to which libcurl's averaging adds about three.
   Duration stall_timeout = std::chrono::seconds(10);
-  std::string ca_file{};  // PEM; empty: the system's authorities
+  std::string ca_file{};                // PEM; empty: the system's authorities
+  bool ca_file_may_be_missing = false;  // calls fail with kUnusable while it is
   bool verify_certificate = true;
   bool use_proxy = true;   // one that the environment names
   std::stop_token stop{};  // once asked for, calls end within a second or so

@@ -85,7 +85,7 @@ Result<AccessKeys> ReadKeys(const std::string& path, CredentialFormat format) {
 class CredentialFile final : public CredentialSource {
  public:
   CredentialFile(std::string path, CredentialFormat format, const Clock& clock,
-                 SecretFileState seen, AccessKeys keys)
+                 SecretFileState seen, std::optional<AccessKeys> keys)
       : path_(std::move(path)),
         format_(format),
         clock_(clock),
@@ -95,16 +95,18 @@ class CredentialFile final : public CredentialSource {
 
   Result<AccessKeys> Current() override {
     if (IsTimeToLook()) Look();
-    AccessKeys keys;
+    std::optional<AccessKeys> keys;
     {
       const MutexLock lock(mutex_);
       keys = keys_;
     }
-    if (keys.expires_unix_seconds != 0 && clock_.UnixSeconds() >= keys.expires_unix_seconds)
+    if (!keys)
+      return Fail(Errc::kDenied, fmt::format("credential file {}: there are no keys yet", path_));
+    if (keys->expires_unix_seconds != 0 && clock_.UnixSeconds() >= keys->expires_unix_seconds)
       return Fail(Errc::kDenied,
                   fmt::format("credential file {}: its keys expired at {:%Y-%m-%dT%H:%M:%SZ}",
-                              path_, fmt::gmtime(std::time_t{keys.expires_unix_seconds})));
-    return keys;
+                              path_, fmt::gmtime(std::time_t{keys->expires_unix_seconds})));
+    return *std::move(keys);
   }
 
  private:
@@ -147,7 +149,7 @@ class CredentialFile final : public CredentialSource {
   Instant looked_at_ GUARDED_BY(mutex_);
   SecretFileState seen_ GUARDED_BY(mutex_);    // taken before the read, so a later change is seen
   std::string unreadable_ GUARDED_BY(mutex_);  // the last reason, which was warned of
-  AccessKeys keys_ GUARDED_BY(mutex_);
+  std::optional<AccessKeys> keys_ GUARDED_BY(mutex_);  // none: there were none so far
 };
 
 }  // namespace
@@ -164,11 +166,20 @@ Result<AccessKeys> ParseCredentials(CredentialFormat format, std::string_view te
 
 Result<std::unique_ptr<CredentialSource>> OpenCredentialFile(std::string path,
                                                              CredentialFormat format,
-                                                             const Clock& clock) {
-  const SecretFileState state = StateOfSecretFile(path);
-  auto keys = ReadKeys(path, format);
-  if (!keys) return Fail(Errc::kDenied, keys.error().detail);
-  return std::make_unique<CredentialFile>(std::move(path), format, clock, state, *std::move(keys));
+                                                             const Clock& clock,
+                                                             bool may_be_missing) {
+  SecretFileState state = StateOfSecretFile(path);
+  auto read = ReadKeys(path, format);
+  std::optional<AccessKeys> keys;
+  if (read) {
+    keys = *std::move(read);
+  } else if (may_be_missing) {
+    log::Error("{}; requests are refused until it can be used", read.error().detail);
+    if (read.error().code == Errc::kUnreachable) state = {};
+  } else {
+    return Fail(Errc::kDenied, read.error().detail);
+  }
+  return std::make_unique<CredentialFile>(std::move(path), format, clock, state, std::move(keys));
 }
 
 }  // namespace shoal

@@ -34,9 +34,11 @@ Result<AccessKeys> ParseCredentials(CredentialFormat format, std::string_view te
 // source.
 //
 // kDenied if the file is missing, is not a regular file, can be read or written by others
-// than its owner, is longer than 64 KiB, or does not parse.
+// than its owner, is longer than 64 KiB, or does not parse. If it `may_be_missing`, none of that is
+// an error: there are no keys until it can be used.
 Result<std::unique_ptr<CredentialSource>> OpenCredentialFile(std::string path,
                                                              CredentialFormat format,
-                                                             const Clock& clock);
+                                                             const Clock& clock,
+                                                             bool may_be_missing = false);
 
 }  // namespace shoal

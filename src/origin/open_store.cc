@@ -47,8 +47,10 @@ Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& o
   if (options.passwd_file.empty() == options.sts_file.empty())
     return Fail(Errc::kInvalid, "give one of passwd_file and g_oss_STSFile");
   return options.sts_file.empty()
-             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock)
-             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock);
+             ? OpenCredentialFile(options.passwd_file, CredentialFormat::kPasswd, clock,
+                                  options.files_may_be_missing)
+             : OpenCredentialFile(options.sts_file, CredentialFormat::kSts, clock,
+                                  options.files_may_be_missing);
 }
 
 Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
@@ -67,6 +69,7 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
                                        .connect_timeout = std::chrono::seconds(
                                            static_cast<int64_t>(options.connect_timeout_seconds)),
                                        .ca_file = options.ca_file,
+                                       .ca_file_may_be_missing = options.files_may_be_missing,
                                        .verify_certificate = options.verify_certificate,
                                        .stop = means.stop},
                                       clock));

@@ -14,6 +14,9 @@ struct OriginOptions {
   std::string bucket;
   std::string endpoint;     // "https://oss-cn-hangzhou.aliyuncs.com", "http://127.0.0.1:9000"
   bool path_style = false;  // set when the endpoint is an IP address or localhost
+  // Nor is this: files of credentials and authorities that are not to be had yet are waited for, by
+  // requests that fail meanwhile.
+  bool files_may_be_missing = false;
 
   std::string protocol = "oss";
   std::string passwd_file;

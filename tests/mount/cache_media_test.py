@@ -17,6 +17,7 @@ import unittest
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
                      wait_until, wait_until_cached)
 from harness import SHOAL, WAIT_SECONDS, mounted, pattern, sha256
+from surviving import end_every_worker
 
 
 def used_of_file_system(path):
@@ -272,8 +273,7 @@ class Trouble(MediaTest):
         self.read_in_time(mount, written)
         worker = mount.worker()
         wait_until(lambda: "D" in states_of_threads(worker))
-        mount.password.unlink()  # nobody can take its place
-        os.kill(worker, signal.SIGKILL)
+        end_every_worker(mount).join()
         self.assertEqual(mount.wait(), 32, mount.log())
         asks = subprocess.Popen(["ls", mount.point], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True)

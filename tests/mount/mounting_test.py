@@ -75,6 +75,23 @@ class MountCommand(MountTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assert_errno(errno.EROFS, os.mkdir, self.point / "new")
 
+    def test_after_shoal_umount_the_caches_file_system_can_be_unmounted(self):
+        origin = self.origin()
+        origin.put("file", pattern(1 << 20))
+        cache = self.base / "cache"
+        cache.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", cache], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", cache], stderr=subprocess.DEVNULL)
+        for _ in range(5):
+            mounted_ = self.run_mount(
+                self.basic(origin) + f",g_tier_DadiIsDistributed=false,cache_min_free_mb=0,"
+                f"g_tier_DadiDiskCacheCapacityMB=16,g_tier_DadiDiskCachePath={cache}/")
+            self.assertEqual(mounted_.returncode, 0, mounted_.stderr)
+            (self.point / "file").read_bytes()
+            subprocess.run([SHOAL, "umount", self.point], check=True)
+            subprocess.run(["umount", cache], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", cache], check=True)
+
     def test_shoal_mount_shows_its_own_type_and_what_was_mounted(self):
         origin = self.origin()
         origin.put("a/file", b"x")

@@ -17,7 +17,7 @@ import unittest
 from admin import free_port
 from caching import MIB, cache_options, wait_until
 from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
-from surviving import SurvivalTest, pauses_in
+from surviving import SurvivalTest, end_every_worker, pauses_in
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
 
@@ -84,6 +84,34 @@ class Survival(SurvivalTest):
         os.rename(f"{directory}.gone", directory)
         wait_until(lambda: "works again" in mount.log())
 
+    def test_a_worker_comes_back_without_keys_and_takes_them_when_they_are_there(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        for wrong in (None, b"half a line", b"readable by others"):
+            with self.subTest(wrong):
+                mount = self.mount(origin)
+                right = mount.password.read_bytes()
+                mount.password.unlink()
+                if wrong:
+                    mount.password.write_bytes(wrong)  # mode 644
+                self.kill_worker(mount)
+                self.assert_errno(errno.EACCES, (mount / "file").read_bytes)
+                self.assertIn("requests are refused until it can be used", mount.log())
+                mount.password.unlink(missing_ok=True)
+                new = mount.base / "new"
+                new.write_bytes(right)
+                new.chmod(0o600)
+                os.rename(new, mount.password)
+                wait_until(lambda: self.reads(mount / "file"))
+                mount.close()
+
+    @staticmethod
+    def reads(path):
+        try:
+            return path.read_bytes() == b"contents"
+        except PermissionError:
+            return False
+
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
         origin.put("d/file", b"contents")
@@ -121,10 +149,9 @@ class Survival(SurvivalTest):
         origin.put("file", pattern(4 * MIB))
         mount = self.mount(origin, "recovery_limit=2")
         with open(mount / "file", "rb", buffering=0) as file:
-            worker = mount.worker()
-            mount.password.unlink()
             begun = time.monotonic()
-            os.kill(worker, signal.SIGKILL)
+            self.addCleanup(end_every_worker(mount).join)
+            wait_until(lambda: "was ended by signal 9" in mount.log())
             with self.assertRaises(OSError):
                 file.read(MIB)
                 file.seek(2 * MIB)

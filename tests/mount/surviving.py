@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 from caching import MIB, CacheTest, cache_options, wait_until, wait_until_cached
 from harness import WAIT_SECONDS, pattern
@@ -65,6 +66,35 @@ def warm(mount, directory):
     for i in range(3):
         (mount / f"warm/{i}").read_bytes()
     wait_until_cached(9 * MIB, directory)
+
+
+def workers(keeper_pid):
+    """Those it started, also one that has not said that it serves."""
+    found = []
+    for child in pathlib.Path(f"/proc/{keeper_pid}/task/{keeper_pid}/children").read_text().split():
+        try:
+            words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"worker" in words:
+            found.append(int(child))
+    return found
+
+
+def end_every_worker(mount):
+    """From now on none comes to serve, until the keeper gives up. A thread, to be joined."""
+    def end():
+        while mount.process.poll() is None:
+            for worker in workers(mount.process.pid):
+                try:
+                    os.kill(worker, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            threading.Event().wait(0.01)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    return thread
 
 
 def age_seconds(pid):

@@ -152,6 +152,41 @@ class Updates(SurvivalTest):
         self.assert_untouched(mount, after)
         self.assertIsNotNone(mounted(other.point))
 
+    def test_a_restart_without_the_files_it_needs_is_refused_and_changes_nothing(self):
+        token = self.directory() / "token"
+        token.write_text("a-token-that-is-long-enough\n")
+        token.chmod(0o600)
+        _, mount = self.small_mount(f"g_server_Port={free_port()},admin_token_file={token}")
+        before = mount.state()
+        for path in (mount.password, token):
+            os.rename(path, f"{path}.gone")
+            for command in (("restart", mount.point),
+                            ("update", mount.point, "-o", "readahead_kb=256")):
+                refused = shoal(*command)
+                self.assertEqual(refused.returncode, 32, refused)
+                self.assertIn(str(path), refused.stderr)
+                self.assertIn("nothing has changed", refused.stderr)
+                self.assert_untouched(mount, before)
+            os.rename(f"{path}.gone", path)
+        self.assertEqual(shoal("restart", mount.point).returncode, 0)
+
+    def test_another_store_has_to_answer_before_it_is_taken(self):
+        origin, mount = self.small_mount()
+        before = mount.state()
+        refused = self.update(mount, "endpoint=http://127.0.0.1:1")
+        self.assertEqual(refused.returncode, 32, refused)
+        self.assertIn("127.0.0.1:1", refused.stderr)
+        self.assert_untouched(mount, before)
+        # The same one need not, for what is no concern of its.
+        origin.stop()
+        self.assertEqual(self.update(mount, "readahead_kb=256").returncode, 0)
+        origin.start()
+        other = self.origin()
+        other.put("file", b"another's")
+        done = self.update(mount, f"endpoint={other.endpoint}")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertEqual((mount / "file").read_bytes(), b"another's")
+
     def test_updates_that_fail_do_not_end_the_mount_however_many(self):
         origin, mount = self.loaded_mount()
         with socket.socket() as taken:
