@@ -9,9 +9,9 @@
 
 #include "app/mount_words.h"
 #include "app/nearest_name.h"
-#include "app/option_list.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/option_list.h"
 #include "control/admin_access.h"
 
 namespace shoal {

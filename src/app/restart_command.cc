@@ -19,9 +19,9 @@
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
-#include "app/option_list.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/option_list.h"
 #include "fuse/mount_table.h"
 
 namespace shoal {

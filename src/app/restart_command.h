@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "app/mount_state.h"
-#include "app/option_list.h"
+#include "base/option_list.h"
 #include "base/result.h"
 #include "cli/command.h"
 

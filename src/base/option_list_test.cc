@@ -1,4 +1,4 @@
-#include "app/option_list.h"
+#include "base/option_list.h"
 
 #include <gtest/gtest.h>
 
