@@ -31,8 +31,8 @@ std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock&
   if (!IsKept(directory)) {
     const auto mounts = MountsAt(mount_point);
     const std::string type = mounts && !mounts->empty() ? mounts->back().type : "";
-    const bool is_ours = type == "fuse.shoal" || type == "fuse.alinas" ||
-                         access((directory + "/state.json").c_str(), F_OK) == 0;
+    const bool is_ours =
+        IsTypeOfOurs(type) || access((directory + "/state.json").c_str(), F_OK) == 0;
     return {is_ours ? Finding{Severity::kBad, subject, "nobody keeps this mount any more",
                               "unmount it and mount again"}
                     : Finding{Severity::kBad, subject, "is not a mount of shoal", ""}};

@@ -13,10 +13,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <tuple>
 
 #include "base/log.h"
+#include "base/option_list.h"
 #include "base/read_text.h"
 #include "base/replace_file.h"
+#include "control/options.h"
+#include "fuse/mount_table.h"
 
 namespace shoal {
 namespace {
@@ -36,6 +40,21 @@ bool IsAdminPortHeld(std::string_view mount_point) {
   struct flock any {};
   any.l_type = F_WRLCK;
   return file.valid() && fcntl(file.get(), F_OFD_GETLK, &any) == 0 && any.l_type != F_UNLCK;
+}
+
+// Whether the options of a state.json do.
+bool NamesAPort(std::string_view state) {
+  constexpr std::string_view kName = std::get<0>(kAdminOptions).name;
+  const auto json = nlohmann::json::parse(state, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("options")) return false;
+  uint64_t port = 0;
+  for (const auto& argument : json["options"]) {
+    const auto list = SplitOptionList(argument.is_string() ? argument.get<std::string>() : "");
+    if (!list) continue;
+    for (const ListedOption& option : *list)
+      if (option.name == kName && option.value) static_cast<void>(ParseValue(*option.value, port));
+  }
+  return port != 0;
 }
 
 }  // namespace
@@ -97,13 +116,12 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
   std::ifstream stream(file);
   if (!stream && errno == EACCES)
     return Fail(Errc::kDenied, file + ": only root may speak to the admin port of a mount");
-  if (!stream)
-    return Fail(Errc::kNotFound, log::Printable(mount_point) +
-                                     " has no admin port: mount with -o g_server_Port=17871");
-  if (!IsAdminPortHeld(mount_point))
-    return Fail(Errc::kNotFound, log::Printable(mount_point) +
-                                     ": the process that had its admin port is gone, and none has "
-                                     "taken its place yet; try again, or see shoal doctor");
+  if (!stream || !IsAdminPortHeld(mount_point)) {
+    const auto mounts = MountsAt(mount_point);
+    const std::string type = mounts && !mounts->empty() ? mounts->back().type : "";
+    return tl::unexpected(
+        WhyNoAdminPort(mount_point, type, ReadText(StateDirectory(mount_point) + "/state.json")));
+  }
   const std::string text = ReadText(file);
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto member = [&](const char* name) {
@@ -114,6 +132,21 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
   AdminAddress address{member("url"), member("token_file"), member("ca_file")};
   if (address.url.empty()) return Fail(Errc::kInvalid, file + " is damaged: remount");
   return address;
+}
+
+Error WhyNoAdminPort(std::string_view mount_point, std::string_view type, std::string_view state) {
+  const std::string name = log::Printable(mount_point);
+  if (type.empty()) return {Errc::kNotFound, name + " is not mounted"};
+  if (state.empty() && !IsTypeOfOurs(type))
+    return {Errc::kNotFound, name + " is not a mount of shoal"};
+  if (state.empty())
+    return {Errc::kNotFound,
+            name + ": nobody keeps this mount any more; unmount it and mount again"};
+  if (NamesAPort(state))
+    return {Errc::kUnreachable, name +
+                                    ": the process with its admin port is gone, or could not open "
+                                    "it; try again, or see the log and shoal doctor"};
+  return {Errc::kNotFound, name + " has no admin port: mount with -o g_server_Port=17871"};
 }
 
 void RemoveAdminAddress(std::string_view mount_point) {

@@ -34,9 +34,14 @@ struct AdminAddress {
 Result<FileDescriptor> HoldAdminPort(std::string_view mount_point);
 // Replaces what was there at once. REQUIRES: HoldAdminPort. Errors are the system's.
 Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address);
-// kNotFound: that mount has no admin port, or nobody who holds it, or it is not ours. kInvalid: the
-// file is damaged.
+// kInvalid: the file is damaged; kDenied: it is for root. Without one, or with one of nobody who
+// holds the port, the error is WhyNoAdminPort's.
 Result<AdminAddress> ReadAdminAddress(std::string_view mount_point);
+// `type` is of what is mounted there, "fuse.shoal"; `state` is the text of its state.json
+// (app/mount_state.h). Each is empty where there is none. kUnreachable: the mount is to have a
+// port, but has none just now; kNotFound: it is to have none, or is no mount of ours, or none any
+// more. Pure.
+Error WhyNoAdminPort(std::string_view mount_point, std::string_view type, std::string_view state);
 void RemoveAdminAddress(std::string_view mount_point);
 
 }  // namespace shoal

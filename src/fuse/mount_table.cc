@@ -28,6 +28,10 @@ std::string Decode(std::string_view text) {
 
 }  // namespace
 
+bool IsTypeOfOurs(std::string_view type) {
+  return type == "fuse.shoal" || type == "fuse.alinas";
+}
+
 std::vector<MountEntry> ParseMountInfo(std::string_view text) {
   // 36 35 98:0 /root /mount/point rw,noatime master:1 - type source super,options
   std::vector<MountEntry> mounts;

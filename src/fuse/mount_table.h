@@ -20,6 +20,10 @@ struct MountEntry {
   friend bool operator==(const MountEntry&, const MountEntry&) = default;
 };
 
+// Whether a mount of that type is one of this program; others of the kernel's FUSE are not. Under
+// another name of its helper it has another type.
+bool IsTypeOfOurs(std::string_view type);
+
 // The text of a mountinfo; lines that are not of its format are left out. In the order of the
 // file: of several at one path, the last is on top.
 std::vector<MountEntry> ParseMountInfo(std::string_view text);

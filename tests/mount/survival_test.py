@@ -80,6 +80,7 @@ class Survival(SurvivalTest):
         self.assertIn("served without the admin port", mount.log())
         self.assertFalse((state_directory(mount.point) / "admin.json").exists(),
                          "and nobody sends a token to who has the port now")
+        self.assert_no_port(mount, "is gone, or could not open it")
         os.unlink(directory)
         os.rename(f"{directory}.gone", directory)
         wait_until(lambda: "works again" in mount.log())
@@ -161,6 +162,13 @@ class Survival(SurvivalTest):
         self.assertIn("no worker came back within 2 s", mount.log())
         self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
         self.assert_errno(errno.ENOTCONN, os.listdir, mount.point)
+        self.assert_no_port(mount, "nobody keeps this mount any more")
+
+    def assert_no_port(self, mount, reason):
+        stat = subprocess.run([SHOAL, "stat", mount / "file"], capture_output=True, text=True,
+                              timeout=WAIT_SECONDS)
+        self.assertEqual((stat.returncode, stat.stdout), (32, ""))
+        self.assertIn(reason, stat.stderr)
 
     def test_an_upgrade_that_cannot_serve_does_not_end_mounts_that_are_there(self):
         origin, directory = self.origin(), self.directory()
