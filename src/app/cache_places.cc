@@ -42,7 +42,7 @@ Result<> CheckCachePlaces(const CacheOptions& cache, const std::string& mount_po
         resolved[i].wait_until(answered_by) == std::future_status::ready
             ? resolved[i].get()
             : std::filesystem::path(directory).lexically_normal().parent_path().string();
-    if (IsIn(place, mount_point))
+    if (!mount_point.empty() && IsIn(place, mount_point))
       return Fail(Errc::kInvalid, "g_tier_DadiDiskCachePath: " + directory +
                                       " is in the mount itself, at " + mount_point);
     const auto [other, is_new] = names.emplace(place, directory);

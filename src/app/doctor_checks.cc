@@ -18,15 +18,18 @@
 #include <optional>
 #include <utility>
 
+#include "app/cache_places.h"
 #include "app/memory_limit.h"
 #include "app/memory_plan.h"
 #include "app/probe_bucket.h"
 #include "base/bytes.h"
 #include "base/log.h"
-#include "control/admin_access.h"
+#include "cache/directory_list.h"
+#include "cache/open_tiers.h"
+#include "control/admin_server.h"
+#include "control/admin_token.h"
 #include "fuse/io_uring_switch.h"
 #include "net/http_client.h"
-#include "net/http_server.h"
 #include "origin/open_store.h"
 
 namespace shoal {
@@ -115,15 +118,14 @@ Finding CheckCacheDirectory(const std::string& path, uint64_t capacity_bytes) {
 
 std::vector<Finding> CheckCache(const CacheOptions& cache) {
   std::vector<Finding> findings;
-  if (!cache.enabled || cache.disk_capacity_mib == 0) return findings;
-  std::string_view rest = cache.disk_directories;
-  while (!rest.empty()) {
-    const size_t colon = std::min(rest.find(':'), rest.size());
-    if (colon > 0)
-      findings.push_back(
-          CheckCacheDirectory(std::string(rest.substr(0, colon)), cache.disk_capacity_mib * kMiB));
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
-  }
+  const Result<> checked = CheckCacheOptions(cache);
+  if (!checked) findings.push_back(Bad("cache", checked.error().detail, ""));
+  const auto directories = SplitDirectoryList(cache.disk_directories);
+  if (!cache.enabled || cache.disk_capacity_mib == 0 || !directories) return findings;
+  if (const Result<> places = CheckCachePlaces(cache, /*mount_point=*/""); !places)
+    findings.push_back(Bad("cache", places.error().detail, ""));
+  for (const std::string& directory : *directories)
+    findings.push_back(CheckCacheDirectory(directory, cache.disk_capacity_mib * kMiB));
   return findings;
 }
 
@@ -142,14 +144,13 @@ Finding CheckMemory(const MountOptions& options) {
 
 std::vector<Finding> CheckAdminPort(const AdminOptions& options, const Clock& clock) {
   if (options.port == 0) return {};
-  HttpServerOptions http;
-  http.address = ListeningAddress(options);
-  http.port = static_cast<uint16_t>(options.port);
-  const auto server = HttpServer::Start(
-      http, [](const HttpCall&) { return HttpAnswer{}; }, clock);
-  if (server) return {Good("admin port", fmt::format("{} is free", options.port))};
-  return {Bad("admin port", server.error().detail,
-              "another g_server_Port: each mount has one of its own")};
+  std::vector<Finding> findings;
+  if (const auto token = AdminToken::Open(options.token_file, clock); !token)
+    findings.push_back(Bad("admin token", token.error().detail, ""));
+  const Result<> tried = AdminServer::TryPort(options, clock);
+  findings.push_back(tried ? Good("admin port", fmt::format("{} is free", options.port))
+                           : Bad("admin port", tried.error().detail, ""));
+  return findings;
 }
 
 class HeadOnly final : public HttpReceiver {

@@ -72,5 +72,63 @@ TEST(DoctorChecks, SayAllThatIsWrongAndNotTheFirstAlone) {
   EXPECT_THAT(bad, testing::ElementsAre("admin port", "endpoint", "credentials"));
 }
 
+// What is bad about a mount with these options, but for the store, which is not there.
+std::vector<std::string> BadOf(MountOptions options) {
+  options.origin.endpoint = "http://127.0.0.1:1";
+  options.origin.bucket = "data";
+  const SystemClock clock;
+  std::vector<std::string> bad;
+  for (const Finding& finding : CheckMount(options, clock))
+    if (finding.severity == Severity::kBad && finding.subject != "endpoint" &&
+        finding.subject != "credentials")
+      bad.push_back(finding.subject + ": " + finding.text);
+  return bad;
+}
+
+TEST(DoctorChecks, NameDirectoriesThatNoCacheCanBeIn) {
+  const TemporaryDirectory directory;
+  MountOptions options;
+  options.cache.disk_capacity_mib = 1;
+  EXPECT_THAT(BadOf(options),
+              testing::ElementsAre(testing::HasSubstr("g_tier_DadiDiskCacheCapacityMB: needs")));
+  options.cache.disk_directories = directory.path().string() + ":cache";
+  EXPECT_THAT(BadOf(options),
+              testing::ElementsAre(testing::HasSubstr("'cache' is not an absolute path")));
+  options.cache.disk_directories =
+      directory.path().string() + ":" + directory.path().string() + "/";
+  EXPECT_THAT(BadOf(options), testing::ElementsAre(testing::HasSubstr("is named twice")));
+  options.cache.disk_directories = directory.path();
+  EXPECT_THAT(BadOf(options), testing::IsEmpty());
+}
+
+TEST(DoctorChecks, NameAPageSizeThatNoTierHas) {
+  MountOptions options;
+  options.cache.memory_capacity_mib = 1;
+  options.cache.page_kib = 48;
+  EXPECT_THAT(BadOf(options),
+              testing::ElementsAre(testing::HasSubstr("g_tier_DadiCachePageSizeKB: 48 is not")));
+  options.cache.enabled = false;
+  EXPECT_THAT(BadOf(options), testing::IsEmpty());
+}
+
+TEST(DoctorChecks, OpenTheTokenAndTheCertificateOfTheAdminPort) {
+  const TemporaryDirectory directory;
+  MountOptions options;
+  {
+    const SystemClock clock;
+    const auto other = HttpServer::Start(
+        {}, [](const HttpCall&) { return HttpAnswer(); }, clock);
+    ASSERT_TRUE(other);
+    options.admin.port = (*other)->port();  // free when it has gone
+  }
+  EXPECT_THAT(BadOf(options), testing::IsEmpty());
+  options.admin.token_file = "/no/such/token";
+  options.admin.certificate_file = "/no/such/certificate";
+  options.admin.key_file = "/no/such/key";
+  EXPECT_THAT(BadOf(options),
+              testing::ElementsAre(testing::HasSubstr("admin_token_file: /no/such/token"),
+                                   testing::HasSubstr("g_server_Port: /no/such/certificate")));
+}
+
 }  // namespace
 }  // namespace shoal

@@ -11,7 +11,7 @@
 
 #include "app/doctor_checks.h"
 #include "app/keeper_socket.h"
-#include "app/mount_source.h"
+#include "app/mount_plan.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "cli/admin_client.h"
@@ -89,7 +89,10 @@ class DoctorCommand final : public Command {
                 : std::vector<Finding>{{Severity::kBad, "mount", found.error().detail,
                                         "a mount point, or a SOURCE, which has :/ in it"}});
     } else if (!what_.empty()) {
-      const Result<MountOptions> options = ReadOptions();
+      MountState state;
+      state.source = what_;
+      state.options = options_;
+      const Result<MountOptions> options = OptionsOf(state);
       if (!options) {
         fmt::print(stderr, "shoal doctor: {}\n", options.error().detail);
         return kExitUsage;
@@ -107,17 +110,6 @@ class DoctorCommand final : public Command {
   }
 
  private:
-  Result<MountOptions> ReadOptions() const {
-    ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(options_, /*sloppy=*/false));
-    ASSIGN_OR_RETURN(MountSource source,
-                     ParseMountSource(what_, options.command.endpoint, options.origin.protocol));
-    options.origin.bucket = std::move(source.bucket);
-    options.origin.endpoint = std::move(source.endpoint);
-    options.origin.path_style = source.path_style;
-    options.file_system.prefix = std::move(source.prefix);
-    return options;
-  }
-
   static void Print(const std::vector<Finding>& findings) {
     const bool colours = isatty(STDOUT_FILENO) == 1;
     constexpr std::string_view kColours[] = {"\033[32m", "\033[33m", "\033[31;1m"};

@@ -149,8 +149,9 @@ TEST_F(LiveNodeTest, CredentialsThatCannotBeUsedChangeNothingAndTheReasonIsSaid)
   EXPECT_THAT(Refusal(With("passwd_file=" + refused + limit)),
               testing::AllOf(testing::HasSubstr("refuses the credentials in " + refused),
                              testing::HasSubstr("InvalidAccessKeyId")));
-  EXPECT_THAT(Refusal(With("passwd_file=" + Keys("second") + ",log_level=loud" + limit)),
-              testing::HasSubstr("loud"));
+  MountOptions loud = With("passwd_file=" + Keys("second") + limit);
+  loud.command.log_level = "loud";
+  EXPECT_THAT(Refusal(loud), testing::HasSubstr("loud"));
   EXPECT_EQ(KeyInUse(), "first");
   EXPECT_EQ(node_.traffic->rate(), 3072 * kMiB);
 }

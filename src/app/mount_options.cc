@@ -162,6 +162,7 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
     for (const ListedOption& given : list) RETURN_IF_ERROR(Apply(given, sloppy, options));
   }
   RETURN_IF_ERROR(CheckBounds(options));
+  RETURN_IF_ERROR(log::CheckLevel(options.command.log_level));
   RETURN_IF_ERROR(CheckSessionOptions(options.session));
   RETURN_IF_ERROR(CheckAdminOptions(options.admin));
   options.read.page_bytes = static_cast<uint32_t>(options.cache.page_kib * kKiB);

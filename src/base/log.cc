@@ -96,7 +96,7 @@ RecentEvents& Recent() {
 Result<spdlog::level::level_enum> ParseLevel(std::string_view level) {
   const spdlog::level::level_enum parsed = spdlog::level::from_str(std::string(level));
   if (parsed == spdlog::level::off)
-    return Fail(Errc::kInvalid, "log level '" + std::string(level) +
+    return Fail(Errc::kInvalid, "log level '" + Printable(level) +
                                     "' is not one of trace, debug, info, warning, error");
   return parsed;
 }
@@ -119,6 +119,11 @@ Result<> Start(Target target, std::string_view level) {
   logger->set_level(parsed);
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
+  return {};
+}
+
+Result<> CheckLevel(std::string_view level) {
+  RETURN_IF_ERROR(ParseLevel(level));
   return {};
 }
 

@@ -23,6 +23,9 @@ enum class Target : uint8_t { kStderr, kSyslog };
 // `level`: trace, debug, info, warning, error. kInvalid, naming them, if it is another.
 Result<> Start(Target target, std::string_view level);
 
+// kInvalid as Start.
+Result<> CheckLevel(std::string_view level);
+
 // From the next event on. kInvalid as Start.
 Result<> SetLevel(std::string_view level);
 

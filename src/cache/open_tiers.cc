@@ -13,14 +13,6 @@
 namespace shoal {
 namespace {
 
-Result<> Check(const CacheOptions& options) {
-  const uint64_t page = options.page_kib;
-  if (page < kPageBytesMin / kKiB || page > kPageBytesMax / kKiB || !std::has_single_bit(page))
-    return Fail(Errc::kInvalid, "g_tier_DadiCachePageSizeKB: " + std::to_string(page) +
-                                    " is not 4, 8, 16 ... or 1024");
-  return {};
-}
-
 VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
   return {.capacity_bytes = capacity_mib * kMiB,
           .page_bytes = static_cast<uint32_t>(options.page_kib * kKiB),
@@ -43,9 +35,6 @@ Result<std::unique_ptr<Tier>> OpenDiskTier(const CacheOptions& options, RangeSou
                                            DemandGauge* demand, const Clock& clock) {
   ASSIGN_OR_RETURN(const std::vector<std::string> directories,
                    SplitDirectoryList(options.disk_directories));
-  if (directories.empty())
-    return Fail(Errc::kInvalid,
-                "g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath, the directories");
   // All at once: several that hang hold the mount up no longer than one.
   std::vector<std::unique_ptr<DeferredStorage>> storages;
   for (const std::string& directory : directories)
@@ -89,6 +78,21 @@ Result<std::unique_ptr<Tier>> OpenMemoryTier(const CacheOptions& options, FileDe
 
 }  // namespace
 
+Result<> CheckCacheOptions(const CacheOptions& options) {
+  if (!options.enabled) return {};
+  const uint64_t page = options.page_kib;
+  if (page < kPageBytesMin / kKiB || page > kPageBytesMax / kKiB || !std::has_single_bit(page))
+    return Fail(Errc::kInvalid, "g_tier_DadiCachePageSizeKB: " + std::to_string(page) +
+                                    " is not 4, 8, 16 ... or 1024");
+  if (options.disk_capacity_mib == 0) return {};
+  ASSIGN_OR_RETURN(const std::vector<std::string> directories,
+                   SplitDirectoryList(options.disk_directories));
+  if (directories.empty())
+    return Fail(Errc::kInvalid,
+                "g_tier_DadiDiskCacheCapacityMB: needs g_tier_DadiDiskCachePath, the directories");
+  return {};
+}
+
 Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,
                         RangeSource& origin, DemandGauge* demand, const Clock& clock) {
   Tiers tiers;
@@ -96,7 +100,7 @@ Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_mediu
   if (memory_medium.valid() && (!options.enabled || options.memory_capacity_mib == 0))
     ClearMemoryMedium(memory_medium.get());
   if (!options.enabled) return tiers;
-  RETURN_IF_ERROR(Check(options));
+  RETURN_IF_ERROR(CheckCacheOptions(options));
   if (options.disk_capacity_mib > 0) {
     ASSIGN_OR_RETURN(tiers.disk, OpenDiskTier(options, origin, demand, clock));
   }

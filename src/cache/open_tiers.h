@@ -18,9 +18,12 @@ struct Tiers {
   std::unique_ptr<Tier> memory;  // null: none; in front of the disk
 };
 
+// kInvalid, naming the option: no tiers can be made of these, whatever the machine is like. Pure.
+Result<> CheckCacheOptions(const CacheOptions& options);
+
 // Makes what there is room for; `origin`, `demand` and `clock` outlive it; see Tier for `demand`.
 // `memory_medium` is of MakeMemoryMedium, or none, and then the memory tier begins with a new one.
-// kInvalid: the options contradict each other, or ask for more than the machine has; kBusy: a
+// kInvalid: CheckCacheOptions's errors, or they ask for more than the machine has; kBusy: a
 // directory is another mount's. Other errors are OpenCacheDirectory's, but for its medium's: such
 // a directory is on probation, and is opened when that is possible.
 Result<Tiers> OpenTiers(const CacheOptions& options, FileDescriptor memory_medium,

@@ -19,6 +19,23 @@ std::string MachineName() {
   return name.data();
 }
 
+Result<std::unique_ptr<HttpServer>> Listen(const AdminOptions& options, HttpHandler handler,
+                                           const Clock& clock) {
+  HttpServerOptions http;
+  http.address = ListeningAddress(options);
+  http.port = static_cast<uint16_t>(options.port);
+  http.certificate_file = options.certificate_file;
+  http.key_file = options.key_file;
+  http.client_ca_file = options.client_ca_file;
+  http.refusal = &AdminApi::Refusal;
+  auto server = HttpServer::Start(http, std::move(handler), clock);
+  if (server) return server;
+  std::string detail = "g_server_Port: " + server.error().detail;
+  if (server.error().code == Errc::kBusy)
+    detail += "; another mount or program has it: give this one another port";
+  return Fail(server.error().code, std::move(detail));
+}
+
 }  // namespace
 
 struct AdminServer::State {
@@ -40,34 +57,27 @@ Result<std::unique_ptr<AdminServer>> AdminServer::Start(const AdminOptions& opti
   state->rules = {.machine_name = MachineName(),
                   .token = "",
                   .clients_are_certified = !options.client_ca_file.empty()};
-  HttpServerOptions http;
-  http.address = ListeningAddress(options);
-  http.port = static_cast<uint16_t>(options.port);
-  http.certificate_file = options.certificate_file;
-  http.key_file = options.key_file;
-  http.client_ca_file = options.client_ca_file;
-  http.refusal = &AdminApi::Refusal;
-  auto server = HttpServer::Start(
-      http,
-      [parts = state.get()](const HttpCall& call) {
-        AdminAccessRules rules = parts->rules;
-        rules.token = parts->token->Current();
-        return parts->api.Answer(call, rules);
-      },
-      clock);
-  if (!server) {
-    std::string detail = "g_server_Port: " + server.error().detail;
-    if (server.error().code == Errc::kBusy)
-      detail += "; another mount or program has it: give this one another port";
-    return Fail(server.error().code, std::move(detail));
-  }
-  state->server = *std::move(server);
+  ASSIGN_OR_RETURN(state->server, Listen(
+                                      options,
+                                      [parts = state.get()](const HttpCall& call) {
+                                        AdminAccessRules rules = parts->rules;
+                                        rules.token = parts->token->Current();
+                                        return parts->api.Answer(call, rules);
+                                      },
+                                      clock));
   if (!options.token_file.empty() && options.certificate_file.empty() &&
       !ListeningAddress(options).starts_with("127."))
     log::Warn(
         "admin_address: the token crosses the network in the clear; admin_cert_file and "
         "admin_key_file would hide it");
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(state)));
+}
+
+Result<> AdminServer::TryPort(const AdminOptions& options, const Clock& clock) {
+  RETURN_IF_ERROR(Listen(
+      options, [](const HttpCall&) { return AdminApi::Refusal(503, "nothing is mounted"); },
+      clock));
+  return {};
 }
 
 AdminServer::AdminServer(std::unique_ptr<State> state) : state_(std::move(state)) {}

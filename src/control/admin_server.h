@@ -18,6 +18,9 @@ class AdminServer {
   // outlives it. Errors name the option: CheckAdminOptions's, AdminToken::Open's and
   // HttpServer::Start's.
   static Result<std::unique_ptr<AdminServer>> Start(const AdminOptions& options, AdminNode node);
+  // Whether the port can be opened just now, as it then is for a moment. Errors are
+  // HttpServer::Start's, naming the option.
+  static Result<> TryPort(const AdminOptions& options, const Clock& clock);
   // Waits for the calls under way.
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;

@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 
+from admin import free_port
 from harness import (KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, MountTest, mounted, pattern, sha256,
                      wait_for_mount_table)
 
@@ -256,6 +257,29 @@ class MountCommand(MountTest):
                 result = self.run_mount(f"{self.basic(origin)},{option}")
                 self.assert_refused(result, 1, option.rsplit("=", 1)[0].rsplit(",", 1)[-1].replace(
                     "ca_file", "CA file"))
+
+    def test_doctor_names_what_a_mount_would_refuse(self):
+        origin = self.origin()
+
+        def doctor(options):
+            return subprocess.run([SHOAL, "doctor", "data:/", "-o", options], capture_output=True,
+                                  text=True, timeout=WAIT_SECONDS)
+
+        good = doctor(self.basic(origin))
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        disk = f"g_tier_DadiDiskCacheCapacityMB=16,g_tier_DadiDiskCachePath={self.base}"
+        for option in ("g_tier_DadiDiskCacheCapacityMB=16", f"{disk}:cache",
+                       f"{disk}:{self.base}/mnt/..", f"{disk},g_tier_DadiCachePageSizeKB=48",
+                       f"g_server_Port={free_port()},admin_token_file=/nonexistent",
+                       f"g_server_Port={free_port()},admin_cert_file=/a,admin_key_file=/b",
+                       "log_level=loud", "max_connections=0", "passthrough=on", "nonsense"):
+            with self.subTest(option):
+                mount = self.run_mount(f"{self.basic(origin)},{option}")
+                self.assert_refused(mount, 1)
+                reason = mount.stderr.splitlines()[-1].removeprefix("shoal mount: ")
+                said = doctor(f"{self.basic(origin)},{option}")
+                self.assertNotEqual(said.returncode, 0, said.stdout)
+                self.assertIn(reason, said.stdout + said.stderr)
 
     def test_a_source_that_is_none_shows_the_right_form(self):
         origin = self.origin()
