@@ -94,13 +94,13 @@ Result<AdminClient> AdminClient::Open(const std::string& mount_point, const Cloc
   return AdminClient(address.url, std::move(token), std::move(client), clock);
 }
 
-Result<AdminClient::Answer> AdminClient::Get(std::string_view path, const Parameters& parameters) {
-  HttpRequest request{.method = "GET", .origin = url_, .target = std::string(path), .headers = {}};
-  char separator = '?';
-  for (const auto& [name, value] : parameters) {
-    request.target += fmt::format("{}{}={}", separator, name, PercentEncoded(value));
-    separator = '&';
-  }
+Result<AdminClient::Answer> AdminClient::Ask(std::string_view path, const Parameters& parameters) {
+  HttpRequest request{.origin = url_, .target = std::string(path)};
+  for (const auto& [name, value] : parameters)
+    request.body +=
+        fmt::format("{}{}={}", request.body.empty() ? "" : "&", name, PercentEncoded(value));
+  // As a form: a target may be half as long, and may be too short for the paths of a command line.
+  if (!parameters.empty()) request.method = "POST";
   if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
   BodyReceiver receiver;
   const Result<> sent = client_->Send(request, receiver, Deadline::After(clock_, kWaitMax));
@@ -114,7 +114,7 @@ Result<AdminClient::Answer> AdminClient::Get(std::string_view path, const Parame
 }
 
 Result<Json> AdminClient::GetJson(std::string_view path, const Parameters& parameters) {
-  ASSIGN_OR_RETURN(const Answer answer, Get(path, parameters));
+  ASSIGN_OR_RETURN(const Answer answer, Ask(path, parameters));
   Json json = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded())
     return Fail(Errc::kInvalid,

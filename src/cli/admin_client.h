@@ -28,6 +28,7 @@ Result<PathInMount> FindMountOf(const std::string& path);
 
 class AdminClient {
  public:
+  // Names as they are; values may have any bytes.
   using Parameters = std::vector<std::pair<std::string, std::string>>;
 
   // Errors are ReadAdminAddress's and, for a token or certificate of no use, kDenied.
@@ -39,7 +40,7 @@ class AdminClient {
     int status = 0;
     std::string body;
   };
-  Result<Answer> Get(std::string_view path, const Parameters& parameters = {});
+  Result<Answer> Ask(std::string_view path, const Parameters& parameters = {});
   // The same, of an answer that is JSON: kInvalid, with the port's ErrorMessage, when it
   // refused.
   Result<Json> GetJson(std::string_view path, const Parameters& parameters = {});

@@ -239,6 +239,18 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Answer::OnBody);
 }
 
+// What is left of the request before on a handle that is used again counts no more after this.
+void SetMethod(CURL* handle, const HttpRequest& request) {
+  if (request.method == "POST") {
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.c_str());
+    curl_easy_setopt(handle, CURLOPT_POST, 1L);
+  } else {
+    curl_easy_setopt(handle, request.method == "HEAD" ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HttpClient>> HttpClient::Create(const HttpClientOptions& options,
@@ -271,7 +283,7 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   const std::string url = request.origin + request.target;
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.list());
-  curl_easy_setopt(handle, request.method == "HEAD" ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
+  SetMethod(handle, request);
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
                    remaining == Duration::max() ? 0L : Milliseconds(remaining));
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, &answer);
@@ -279,6 +291,7 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason.data());
   const CURLcode code = curl_easy_perform(handle);
   // Nothing of this call is pointed to any more.
+  if (request.method == "POST") curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, nullptr);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, nullptr);

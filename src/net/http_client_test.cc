@@ -123,6 +123,18 @@ TEST_F(HttpClientTest, AnswersAHeadRequestWithoutABody) {
   EXPECT_EQ(server.requests()[0].method, "HEAD");
 }
 
+TEST_F(HttpClientTest, SendsTheBodyOfAPost) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "done"); });
+  const std::string body = "a=b&c=\0%00" + std::string(300'000, 'x');
+  ASSERT_TRUE(Client()->Send(
+      {.method = "POST", .origin = server.origin(), .target = "/a", .body = body}, kept_, Soon()));
+  EXPECT_EQ(kept_.body.text(), "done");
+  const ScriptedRequest request = server.requests().at(0);
+  EXPECT_EQ(request.method, "POST");
+  EXPECT_EQ(request.headers.at("content-type"), "application/x-www-form-urlencoded");
+  EXPECT_TRUE(request.body == body);
+}
+
 // A handle that is used again knows nothing of the request before.
 TEST_F(HttpClientTest, ARequestAfterAnotherHasItsOwnMethodHeadersAndDeadline) {
   ScriptedHttpServer server([](const auto& request) {
@@ -136,12 +148,20 @@ TEST_F(HttpClientTest, ARequestAfterAnotherHasItsOwnMethodHeadersAndDeadline) {
       kept_, Soon()));
   ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/b"}, kept_, Deadline{}));
   EXPECT_EQ(kept_.body.text(), "body");
+  for (const char* method : {"POST", "GET", "POST", "HEAD"}) {
+    Keep kept;
+    ASSERT_TRUE(
+        client->Send({.method = method, .origin = server.origin(), .target = "/c"}, kept, Soon()));
+  }
   const auto requests = server.requests();
-  ASSERT_EQ(requests.size(), 2u);
+  ASSERT_EQ(requests.size(), 6u);
   EXPECT_EQ(requests[1].method, "GET");
-  EXPECT_EQ(requests[1].connection, 0);
   EXPECT_EQ(requests[0].headers.count("x-one"), 1u);
   EXPECT_EQ(requests[1].headers.count("x-one"), 0u);
+  for (size_t i = 0; const char* method : {"HEAD", "GET", "POST", "GET", "POST", "HEAD"}) {
+    EXPECT_EQ(requests[i].connection, 0);
+    EXPECT_EQ(requests[i++].method, method);
+  }
 }
 
 TEST_F(HttpClientTest, ReadsAChunkedBody) {

@@ -14,10 +14,11 @@
 namespace shoal {
 
 struct HttpRequest {
-  std::string method = "GET";  // GET or HEAD
+  std::string method = "GET";  // GET, HEAD or POST
   std::string origin{};        // "https://host", "http://[::1]:9000": no path, no last slash
   std::string target{};        // path and query as they go on the wire: percent-encoded
   std::vector<std::pair<std::string, std::string>> headers{};
+  std::string body{};  // of a POST; its type is a header, or else a form's
 };
 
 struct HttpHead {

@@ -22,6 +22,7 @@ struct ScriptedRequest {
   std::string target;
   std::map<std::string, std::string> headers;  // names in lower case
   int connection = 0;                          // counted from 0, in order of arrival
+  std::string body{};
 };
 
 struct ScriptedReply {
@@ -65,7 +66,7 @@ class ScriptedHttpServer {
     boost::asio::ip::tcp::socket socket;
     int number;
     boost::beast::flat_buffer buffer{};
-    boost::beast::http::request<boost::beast::http::empty_body> request{};
+    boost::beast::http::request<boost::beast::http::string_body> request{};
     std::string reply{};
   };
 
@@ -90,7 +91,8 @@ class ScriptedHttpServer {
     ScriptedRequest request{.method = std::string(connection->request.method_string()),
                             .target = std::string(connection->request.target()),
                             .headers = {},
-                            .connection = connection->number};
+                            .connection = connection->number,
+                            .body = connection->request.body()};
     for (const auto& field : connection->request) {
       std::string name(field.name_string());
       for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

@@ -1,14 +1,16 @@
 """Warm-up as its users meet it: the specification's interface, a mount, and what the origin
 is asked for."""
 import hashlib
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import unittest
 
 from admin import Admin, free_port
 from caching import MIB, CacheTest, cache_options, cached_bytes, wait_until
-from harness import pattern, sha256
+from harness import SHOAL, WAIT_SECONDS, pattern, sha256
 
 class Warmup(CacheTest):
     def warm_mount(self, origin, *options, point=None, **capacity):
@@ -284,6 +286,25 @@ class Warmup(CacheTest):
         self.assertEqual([r["Path"] for r in results], paths)
         self.assert_completed(admin.wait("d/4950"), 10)
         self.assertEqual(admin.wait("d/4999")["ErrorCode"], 2)
+
+    def test_shoal_warmup_takes_thousands_of_long_paths(self):
+        origin, directory = self.origin(), self.directory()
+        paths = [f"d/{i:05}-" + "x" * 62 for i in range(9000)]
+        self.put(origin, {paths[0]: 10, paths[-1]: 10})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+
+        def warmup(*words):
+            return subprocess.run([SHOAL, "warmup", *words, "-m", mount.point, *paths],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+        load = warmup("load")
+        self.assertEqual((load.returncode, load.stderr), (0, ""))
+        for path in (paths[0], paths[-1]):
+            self.assert_completed(admin.wait(path), 10)
+        stat = warmup("stat", "--json")
+        self.assertEqual((stat.returncode, stat.stderr), (0, ""))
+        self.assertEqual([r["Path"] for r in json.loads(stat.stdout)["Results"]], paths)
+        self.assertNotIn("header limit", warmup("cancel").stderr)
 
     def test_a_mount_without_a_cache_says_what_it_lacks(self):
         origin = self.origin()
