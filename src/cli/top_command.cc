@@ -11,6 +11,7 @@
 
 #include "base/exit_status.h"
 #include "cli/admin_client.h"
+#include "cli/lasting_client.h"
 #include "cli/top_screen.h"
 
 namespace shoal {
@@ -41,8 +42,8 @@ class TopCommand final : public Command {
   Result<int> Show() {
     const SystemClock clock;
     ASSIGN_OR_RETURN(const PathInMount found, FindMountOf(mount_point_));
-    ASSIGN_OR_RETURN(AdminClient client, AdminClient::Open(found.mount_point, clock));
     const bool is_terminal = isatty(STDOUT_FILENO) == 1 && !json_;
+    LastingClient client(found.mount_point, "shoal top", is_terminal, clock);
     for (uint64_t i = 0; count_ == 0 || i < count_; ++i) {
       if (i > 0) std::this_thread::sleep_for(std::chrono::seconds(1));
       ASSIGN_OR_RETURN(const Json status, client.GetJson("/v1/status"));

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "cli/admin_client.h"
 #include "cli/humane.h"
+#include "cli/lasting_client.h"
 #include "cli/warmup_progress.h"
 
 namespace shoal {
@@ -123,13 +124,15 @@ size_t TerminalWidth() {
 // Draws the tasks until all have ended; as JSON each is a line, each time.
 class Watch {
  public:
-  Watch(AdminClient& client, const Selection& selection, const Clock& clock)
-      : client_(client), selection_(selection), clock_(clock) {}
+  Watch(const Selection& selection, const Clock& clock)
+      : selection_(selection),
+        clock_(clock),
+        client_(selection.mount_point, "shoal warmup", draws_, clock) {}
 
   Result<int> Run() {
     while (true) {
       ASSIGN_OR_RETURN(const bool all_ended, Update());
-      if (is_terminal_ && !selection_.json)
+      if (draws_)
         Redraw();
       else
         Log(all_ended);
@@ -189,10 +192,10 @@ class Watch {
       fmt::print("{}\n", selection_.json ? answers_[path] : progress.Line(0));
   }
 
-  AdminClient& client_;
   const Selection& selection_;
   const Clock& clock_;
-  const bool is_terminal_ = isatty(STDOUT_FILENO) == 1;
+  const bool draws_ = isatty(STDOUT_FILENO) == 1 && !selection_.json;
+  LastingClient client_;
   std::map<std::string, WarmupProgress> tasks_;
   std::map<std::string, std::string> answers_;  // of the same tasks, as they are told
   std::map<std::string, std::string> missing_;  // paths without a task, and why
@@ -245,7 +248,7 @@ class LoadCommand final : public WarmupCommand {
         });
       });
       if (selection_.paths.empty()) return kExitFailure;
-      ASSIGN_OR_RETURN(const int status, Watch(client, selection_, clock_).Run());
+      ASSIGN_OR_RETURN(const int status, Watch(selection_, clock_).Run());
       return accepted ? status : kExitFailure;
     }
     if (accepted && !selection_.json)

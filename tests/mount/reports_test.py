@@ -1,11 +1,14 @@
 """What a mount says of itself: counters, metrics, state, and the commands that print them."""
 import concurrent.futures
+import contextlib
 import errno
 import json
 import mmap
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -387,6 +390,80 @@ class Reports(CacheTest):
             self.assertEqual(doctor.returncode, 32, doctor)
             self.assertRegex(doctor.stdout, rf"BAD +mount {mount.point}: nobody keeps this mount")
             self.assertIn("unmount it and mount again", doctor.stdout)
+
+    @contextlib.contextmanager
+    def nobody_serving(self, mount):
+        """The process that serves was killed, and the next one is begun at the end."""
+        handle = os.pidfd_open(mount.worker())
+        self.addCleanup(os.close, handle)
+        mount.process.send_signal(signal.SIGSTOP)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            self.assertEqual(select.select([handle], [], [], WAIT_SECONDS)[0], [handle])
+            yield
+        finally:
+            mount.process.send_signal(signal.SIGCONT)
+
+    def begin(self, *words, **streams):
+        process = subprocess.Popen([str(w) for w in (SHOAL, *words)], stderr=subprocess.PIPE,
+                                   text=True, **{"stdout": subprocess.PIPE, **streams})
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_top_goes_on_over_the_end_of_the_process_that_serves(self):
+        _, mount = self.node()
+        top = self.begin("top", mount.point, "--json")
+
+        def next_process(before):
+            while (process := json.loads(top.stdout.readline())["process"]["pid"]) == before:
+                pass
+            return process
+
+        first = next_process(None)
+        with self.nobody_serving(mount):
+            self.assertIn("shoal top: waits for an answer: the admin port", top.stderr.readline())
+        second = next_process(first)
+        self.assertEqual(second, mount.worker())
+        done = run(SHOAL, "update", mount.point, "-o", f"g_server_Port={free_port()}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(next_process(second), mount.worker())
+        subprocess.run(["umount", mount.point], check=True)
+        self.assertEqual(top.wait(WAIT_SECONDS), 32)
+        self.assertIn(f"shoal top: {mount.point} is not mounted\n", top.stderr.read())
+
+    def test_on_a_terminal_top_keeps_its_screen_and_says_that_it_waits(self):
+        _, mount = self.node()
+        controller, terminal = pty.openpty()
+        self.addCleanup(os.close, controller)
+        top = self.begin("top", mount.point, stdout=terminal)
+        os.close(terminal)
+
+        def shown_until(text):
+            seen = b""
+            while text not in seen:
+                self.assertTrue(select.select([controller], [], [], WAIT_SECONDS)[0])
+                seen += os.read(controller, 65536)
+            return seen
+
+        shown_until(str(mount.point).encode())
+        with self.nobody_serving(mount):
+            waits = shown_until(b"no answer")
+        self.assertNotIn(b"\033[2J", waits)
+        shown_until(str(mount.point).encode())
+        self.assertIsNone(top.poll())
+
+    def test_a_warm_up_is_watched_over_the_end_of_the_process_that_serves(self):
+        origin, mount = self.node(objects=[("file", 8 * MIB)])
+        origin.configure(bytes_per_second=MIB)
+        watched = self.begin("warmup", "load", mount / "file", "--watch")
+        self.assertIn("file", watched.stdout.readline())
+        with self.nobody_serving(mount):
+            self.assertIn("shoal warmup: waits for an answer: the admin port",
+                          watched.stderr.readline())
+        origin.configure(bytes_per_second=0)
+        self.assertRegex(watched.stdout.read(), r"file  completed, 8\.0 MiB\n$")
+        self.assertEqual(watched.wait(WAIT_SECONDS), 0)
 
     def test_watched_as_json_each_line_is_a_task(self):
         _, mount = self.node()
