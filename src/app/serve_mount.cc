@@ -27,6 +27,7 @@
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/start_thread.h"
 #include "control/admin_token.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
@@ -62,24 +63,27 @@ Result<std::string> Probe(const MountPlan& plan, const Node& node, const Clock& 
                      Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
 }
 
+int Refuse(const WorkerSeat& seat, int status, const Error& error) {
+  SendMessage(seat.keeper_fd,
+              {.kind = WorkerMessage::Kind::kFailed, .exit_status = status, .text = error.detail});
+  return status;
+}
+
 // Says so, and waits for the keeper's word, standing by meanwhile if that is asked. The path to
-// write the state to, or empty: there is nobody to serve for.
+// write the state to, or empty: there is nobody to serve for, or it cannot stand by.
 std::string AwaitGo(const WorkerSeat& seat, SessionChannel& channel) {
   using Kind = WorkerMessage::Kind;
   SendMessage(seat.keeper_fd, {.kind = Kind::kReady});
   while (const auto word = ReceiveMessage(seat.keeper_fd)) {
     if (word->kind == Kind::kGo) return word->text;
     if (word->kind != Kind::kStandBy) continue;
-    StandBy(channel);
+    if (const Result<> stands = StandBy(channel); !stands) {
+      Refuse(seat, kExitFailure, stands.error());
+      break;
+    }
     SendMessage(seat.keeper_fd, {.kind = Kind::kStandsBy});
   }
   return "";
-}
-
-int Refuse(const WorkerSeat& seat, int status, const Error& error) {
-  SendMessage(seat.keeper_fd,
-              {.kind = WorkerMessage::Kind::kFailed, .exit_status = status, .text = error.detail});
-  return status;
 }
 
 int StatusOf(const Error& error) {
@@ -260,7 +264,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   });
   // After the session before this one has ended, so that its port is free.
   const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
-  auto control_room = ControlRoom::Open(plan, *node, **session, clock, has_its_path);
+  auto control_room = IfThreadsAllow(
+      [&] { return ControlRoom::Open(plan, *node, **session, clock, has_its_path); });
   if (!control_room && !seat.recovers) {
     signals.Finish();  // they use the session
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());

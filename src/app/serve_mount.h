@@ -19,8 +19,8 @@ struct WorkerSeat {
   bool recovers = false;
 };
 
-// The exit status: 0 after umount or SIGTERM. Makes threads, and gives up core dumps for
-// the life of the process: there are secrets in it.
+// The exit status: 0 after umount or SIGTERM. Makes threads (base/start_thread.h: from where they
+// may not be had), and gives up core dumps for the life of the process: there are secrets in it.
 //
 // The process never touches its own mount: a thread that waits for an answer of its own
 // process cannot be killed, and would keep a killed daemon's mount hanging for ever.

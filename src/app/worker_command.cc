@@ -16,6 +16,7 @@
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "base/start_thread.h"
 
 namespace shoal {
 namespace {
@@ -58,12 +59,13 @@ int RunWorkerCommand(int argc, const char* const* argv) {
     fmt::print(stderr, "shoal worker: this is for `shoal mount` to run\n");
     return kExitUsage;
   }
-  const Result<int> status = Serve(argv[2], memory_fd, seat);
+  const Result<int> status = IfThreadsAllow([&] { return Serve(argv[2], memory_fd, seat); });
   if (status) return *status;
+  const int why_not = status.error().code == Errc::kBusy ? kExitFailure : kExitUsage;
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kFailed,
-                               .exit_status = kExitUsage,
+                               .exit_status = why_not,
                                .text = status.error().detail});
-  return kExitUsage;
+  return why_not;
 }
 
 }  // namespace shoal

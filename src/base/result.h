@@ -1,7 +1,8 @@
 // Result<T>: a value, or the reason there is none.
 //
 // Failures a caller can meet in normal running are values of this type.
-// Exceptions are not thrown; a broken invariant is an assert and ends the process.
+// Exceptions are not thrown (base/start_thread.h tells of one of the standard library's); a broken
+// invariant is an assert and ends the process.
 #pragma once
 
 #include <cstdint>

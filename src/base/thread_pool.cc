@@ -8,10 +8,21 @@
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
+#include "base/start_thread.h"
+
 namespace shoal {
 
-ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness)
-    : name_(std::move(name)), thread_count_max_(thread_count_max), niceness_(niceness) {}
+ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness,
+                       std::chrono::milliseconds idle_max)
+    : name_(std::move(name)),
+      thread_count_max_(thread_count_max),
+      niceness_(niceness),
+      idle_max_(idle_max) {
+  const std::scoped_lock lock(mutex_);
+  std::thread([this] { Loop(); }).detach();
+  ++thread_count_;
+}
 
 ThreadPool::~ThreadPool() {
   std::unique_lock lock(mutex_);
@@ -21,14 +32,28 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::Run(Work work) {
-  const std::unique_lock lock(mutex_);
-  queue_.push_back(std::move(work));
-  if (idle_count_ < queue_.size() && thread_count_ < thread_count_max_) {
-    ++thread_count_;
-    std::thread([this] { Loop(); }).detach();  // the destructor waits for thread_count_
-  } else {
+  Result<> added;
+  size_t thread_count = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    queue_.push_back(std::move(work));
+    if (idle_count_ < queue_.size() && thread_count_ < thread_count_max_) {
+      added = AddThread();
+      if (added) return;
+    }
     work_came_.notify_one();
+    if (added || std::exchange(limit_was_said_, true)) return;
+    thread_count = thread_count_;
   }
+  log::Warn("{}: calls wait for {} of up to {} threads: {}", name_, thread_count, thread_count_max_,
+            added.error().detail);
+}
+
+Result<> ThreadPool::AddThread() {
+  ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Loop(); }));
+  thread.detach();  // the destructor waits for thread_count_
+  ++thread_count_;
+  return {};
 }
 
 void ThreadPool::Loop() {
@@ -39,10 +64,12 @@ void ThreadPool::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_count_;
-    const bool woken = work_came_.wait_for(lock, std::chrono::seconds(10),
-                                           [this] { return stopping_ || !queue_.empty(); });
+    work_came_.wait_for(lock, idle_max_, [this] { return stopping_ || !queue_.empty(); });
     --idle_count_;
-    if (queue_.empty() && (stopping_ || !woken)) break;
+    if (queue_.empty()) {
+      if (stopping_ || thread_count_ > 1) break;
+      continue;
+    }
     Work work = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();

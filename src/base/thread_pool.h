@@ -1,9 +1,11 @@
 // Threads made as they are needed, up to a bound, for calls that wait.
 //
-// Work runs in the order it came. Past `thread_count_max` running, it queues.
-// A thread with nothing to do for ten seconds ends. Thread-safe.
+// Work runs in the order it came. Past `thread_count_max` running, it queues. A thread with nothing
+// to do for ten seconds ends, but for the last: it runs what is queued where the process may have
+// no more threads, which is said once. Thread-safe.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -12,6 +14,7 @@
 #include <string>
 
 #include "base/cpu_mask.h"
+#include "base/result.h"
 
 namespace shoal {
 
@@ -20,8 +23,10 @@ class ThreadPool {
   using Work = std::function<void()>;
 
   // Its threads run where the calling one may, whoever makes them. `name` (15 bytes at most) is
-  // what ps -L and gdb show; `niceness` is that of nice(1).
-  ThreadPool(std::string name, size_t thread_count_max, int niceness = 0);
+  // what ps -L and gdb show; `niceness` is that of nice(1). Where there may not be even one thread
+  // it throws, as std::thread does: see start_thread.h.
+  ThreadPool(std::string name, size_t thread_count_max, int niceness = 0,
+             std::chrono::milliseconds idle_max = std::chrono::seconds(10));
   // Runs what is queued, waits for it, and ends. Nothing may call Run by then.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -30,11 +35,14 @@ class ThreadPool {
   void Run(Work work);
 
  private:
+  // One more, under the lock. The error: there may be no more.
+  Result<> AddThread();
   void Loop();
 
   const std::string name_;
   const size_t thread_count_max_;
   const int niceness_;
+  const std::chrono::milliseconds idle_max_;
   const CpuMask cpus_;
 
   std::mutex mutex_;  // guards what follows
@@ -44,6 +52,7 @@ class ThreadPool {
   size_t thread_count_ = 0;
   size_t idle_count_ = 0;
   bool stopping_ = false;
+  bool limit_was_said_ = false;
 };
 
 }  // namespace shoal

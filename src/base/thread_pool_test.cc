@@ -1,11 +1,19 @@
 #include "base/thread_pool.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
 #include <latch>
+#include <thread>
+
+#include "base/log.h"
+#include "base/start_thread.h"
 
 namespace shoal {
 namespace {
@@ -54,6 +62,78 @@ TEST(ThreadPool, QueuesWhatIsPastItsBound) {
     release.count_down();
   }
   EXPECT_LE(most, 2);
+}
+
+class ThreadPoolAtTheLimit : public testing::Test {
+ protected:
+  // In a process of its own that has had no threads.
+  ThreadPoolAtTheLimit() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+// The limit binds a user who is not root: only in a process of its own.
+void AllowNoMoreThreads() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_NPROC, &none);
+  if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
+  alarm(20);  // a test that waits for a thread that never comes ends as well
+}
+
+size_t ThreadCount() {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
+    ++count;
+  return count;
+}
+
+// Ends the process, with 0 if it was said once that there may be no more threads.
+[[noreturn]] void RunManyAndEnd(ThreadPool& pool) {
+  constexpr int kCount = 100;
+  std::latch all_queued(1);
+  std::latch done(kCount);
+  pool.Run([&] { all_queued.wait(); });
+  for (int i = 0; i < kCount; ++i) pool.Run([&] { done.count_down(); });
+  all_queued.count_down();
+  done.wait();
+  uint64_t said_count = 0;
+  for (const log::Event& event : log::RecentTrouble())
+    if (event.text.starts_with("test: ")) said_count += event.count;
+  _exit(said_count == 1 ? 0 : 1);
+}
+
+TEST_F(ThreadPoolAtTheLimit, GoesOnWithTheThreadsItHasWhereThereMayBeNoMoreAndSaysSoOnce) {
+  const auto story = [] {
+    ThreadPool pool("test", 8);
+    AllowNoMoreThreads();
+    RunManyAndEnd(pool);
+  };
+  EXPECT_EXIT(story(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(ThreadPoolAtTheLimit, KeepsAThreadForWhenThereMayBeNoMore) {
+  const auto story = [] {
+    ThreadPool pool("test", 8, 0, std::chrono::milliseconds(1));
+    std::latch all_running(5);
+    for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
+    all_running.arrive_and_wait();
+    while (ThreadCount() > 2) std::this_thread::yield();
+    AllowNoMoreThreads();
+    RunManyAndEnd(pool);
+  };
+  EXPECT_EXIT(story(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(ThreadPoolAtTheLimit, CannotBeMadeWithoutAThread) {
+  const auto story = [] {
+    AllowNoMoreThreads();
+    const Result<> made = IfThreadsAllow([]() -> Result<> {
+      const ThreadPool pool("test", 8);
+      return {};
+    });
+    fmt::print(stderr, "{}", made ? "made" : made.error().detail);
+    _exit(made ? 1 : 0);
+  };
+  EXPECT_EXIT(story(), testing::ExitedWithCode(0),
+              "pids.max of the control group .* allows no more");
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
+#include "base/start_thread.h"
 #include "fuse/interrupt_reason.h"
 #include "fuse/kernel_abi.h"
 
@@ -78,11 +80,22 @@ bool ParkedCalls::AnswerIfReason(Call& call) {
 void ParkedCalls::AnswerOrWatch(Call& call) {
   if (AnswerIfReason(call)) return;
   const uint64_t unique = call.unique() & ~kUniqueResent;
-  const std::scoped_lock lock(mutex_);
-  if (!calls_.contains(unique)) return;  // answered meanwhile
-  watched_.insert(unique);
-  if (!watcher_.joinable()) watcher_ = std::thread([this] { Watch(); });
-  watch_changed_.notify_all();
+  Result<> watches;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!calls_.contains(unique)) return;  // answered meanwhile
+    watched_.insert(unique);
+    watches = StartWatcher();
+    watch_changed_.notify_all();
+    if (watches || std::exchange(limit_was_said_, true)) return;
+  }
+  log::Warn("programs that wait may not end at Ctrl-C: {}", watches.error().detail);
+}
+
+Result<> ParkedCalls::StartWatcher() {
+  if (watcher_.joinable()) return {};
+  ASSIGN_OR_RETURN(watcher_, StartThread([this] { Watch(); }));
+  return {};
 }
 
 void ParkedCalls::Watch() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/cpu_mask.h"
+#include "base/result.h"
 #include "fuse/low_level.h"
 
 namespace shoal {
@@ -73,6 +74,9 @@ class ParkedCalls {
   // False: there is no reason now.
   static bool AnswerIfReason(Call& call);
   void AnswerOrWatch(Call& call);
+  // If there is none, under the lock. Where there may be no more threads the next call that is to
+  // be watched tries again, and for the others as well.
+  Result<> StartWatcher();
   void Watch();
   [[nodiscard]] std::vector<std::shared_ptr<Call>> WatchedLocked() const;
   void Remove(uint64_t unique);
@@ -86,6 +90,7 @@ class ParkedCalls {
   std::deque<uint64_t> early_;
   std::thread watcher_;  // from the first that is watched
   bool stopping_ = false;
+  bool limit_was_said_ = false;
 };
 
 }  // namespace shoal

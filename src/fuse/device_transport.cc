@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/start_thread.h"
 #include "fuse/init_exchange.h"
 
 namespace shoal {
@@ -85,7 +86,19 @@ DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, size_t answ
 
 Result<> DeviceTransport::Serve() {
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < thread_count_; ++i) threads.emplace_back([this] { Receive(); });
+  while (threads.size() < thread_count_) {
+    Result<std::thread> thread = StartThread([this] { Receive(); });
+    if (thread) {
+      threads.push_back(*std::move(thread));
+      continue;
+    }
+    if (threads.empty())
+      End(tl::unexpected(thread.error()));
+    else
+      log::Warn("{} threads read /dev/fuse instead of {}: {}", threads.size(), thread_count_,
+                thread.error().detail);
+    break;
+  }
   for (std::thread& thread : threads) thread.join();
 
   std::future<void> none_left = unanswered_->none_left.get_future();

@@ -24,7 +24,8 @@ class DeviceTransport {
                   StopEvent& stop);
 
   // Until the stop event, which it raises itself when the file system was unmounted or its
-  // threads cannot go on. Returns once every request it received is answered. Once.
+  // threads cannot go on; kBusy: or it may have none (base/start_thread.h). Returns once every
+  // request it received is answered. Once.
   Result<> Serve();
 
  private:

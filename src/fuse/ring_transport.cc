@@ -19,6 +19,8 @@
 
 #include "base/bytes.h"
 #include "base/file_descriptor.h"
+#include "base/log.h"
+#include "base/start_thread.h"
 #include "fuse/mount_holder.h"
 
 namespace shoal {
@@ -71,7 +73,11 @@ void KickQueues(size_t cpu_count, const std::string& mount_point, const std::str
     }
     _exit(0);
   }
-  if (parent < 0) return;
+  if (parent < 0) {
+    log::Warn("what waits in the kernel waits for the next call on its CPU: fork: {}",
+              std::strerror(errno));
+    return;
+  }
   const FileDescriptor handle(static_cast<int>(syscall(SYS_pidfd_open, parent, 0)));
   pollfd ended{handle.get(), POLLIN, 0};
   if (poll(&ended, 1, kKickWaitMs) == 1) waitpid(parent, nullptr, 0);
@@ -106,17 +112,20 @@ RingTransport::~RingTransport() {
   Join();
 }
 
-void RingTransport::Register(bool beside_another) {
+Result<> RingTransport::Register(bool beside_another) {
   const std::shared_future<Orders> orders = orders_.get_future().share();
-  for (size_t i = 0; i < queues_.size(); ++i)
-    threads_.emplace_back([this, orders, beside_another, i] {
-      queues_[i]->Register(beside_another);
-      registered_.count_down();
-      const Orders& given = orders.get();
-      if (given.sink != nullptr)
-        outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, kick_.open_file);
-    });
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    ASSIGN_OR_RETURN(std::thread thread, StartThread([this, orders, beside_another, i] {
+                       queues_[i]->Register(beside_another);
+                       registered_.count_down();
+                       const Orders& given = orders.get();
+                       if (given.sink != nullptr)
+                         outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, kick_.open_file);
+                     }));
+    threads_.push_back(std::move(thread));
+  }
   registered_.wait();
+  return {};
 }
 
 Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {

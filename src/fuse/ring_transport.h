@@ -34,8 +34,9 @@ class RingTransport {
   RingTransport& operator=(const RingTransport&) = delete;
 
   // Makes the queues' threads and has them give the kernel entries: RingQueue::Register. What
-  // comes waits for Serve. Once, before it.
-  void Register(bool beside_another);
+  // comes waits for Serve. Once, before it. kBusy: it may not have as many (base/start_thread.h),
+  // and is of no use.
+  Result<> Register(bool beside_another);
 
   [[nodiscard]] bool registered() const { return !threads_.empty(); }
   // From here on the entries of this process are those of the one that serves. After the one before

@@ -15,6 +15,7 @@
 
 #include "base/cpu_mask.h"
 #include "base/log.h"
+#include "base/start_thread.h"
 #include "fuse/backing_files.h"
 #include "fuse/decoder.h"
 #include "fuse/device_transport.h"
@@ -72,6 +73,8 @@ class SessionImpl final : public Session, private RequestSink {
     RETURN_IF_ERROR(init_.Complete(*decoder_, ring_ != nullptr, metrics_.Now()));
     saved_init_ = init_.Saved();
     if (ring_) ring_->SetServing();
+    // Before the mount is said to be served, so that it is known to have its threads.
+    if (ring_ && !init_.restored()) RETURN_IF_ERROR(ring_->Register(/*beside_another=*/false));
     const size_t receiver_count =
         ring_ ? 1 : std::clamp<size_t>(std::thread::hardware_concurrency(), 2, kReceiverCountMax);
     device_.emplace(device_fd_, receiver_count, init_.request_bytes(),
@@ -107,8 +110,11 @@ class SessionImpl final : public Session, private RequestSink {
     if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
     std::thread ring_thread;
-    if (ring_ && !ring_->registered()) ring_->Register(/*beside_another=*/false);
-    if (ring_) ring_thread = std::thread([&] { ring_outcome = ring_->Serve(*this, stop_); });
+    if (ring_ && !ring_->registered()) RETURN_IF_ERROR(ring_->Register(/*beside_another=*/false));
+    if (ring_) {
+      ASSIGN_OR_RETURN(ring_thread,
+                       StartThread([&] { ring_outcome = ring_->Serve(*this, stop_); }));
+    }
     Result<> device_outcome = device_->Serve();
     if (ring_) ring_thread.join();
     RETURN_IF_ERROR(std::move(device_outcome));
@@ -266,8 +272,8 @@ Result<> PrepareRings(SessionChannel& channel) {
   return {};
 }
 
-void StandBy(SessionChannel& channel) {
-  if (channel.ring) channel.ring->Register(/*beside_another=*/true);
+Result<> StandBy(SessionChannel& channel) {
+  return channel.ring ? channel.ring->Register(/*beside_another=*/true) : Result<>();
 }
 
 Result<std::unique_ptr<Session>> StartSession(FileSystem& file_system, SessionChannel channel,

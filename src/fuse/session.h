@@ -93,7 +93,7 @@ class Session {
   virtual Result<> ForgetNames() = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
-  // are answered before it returns.
+  // are answered before it returns. kBusy: it may not have the threads (base/start_thread.h).
   virtual Result<> Serve() = 0;
   // From any thread, or a signal handler: Serve returns soon. Does not unmount; requests that
   // come later wait for the next session. Backing ids stay registered, for that session.
@@ -125,8 +125,8 @@ struct SessionChannel {
 // learns nothing of it. An error: this process cannot serve the mount.
 Result<> PrepareRings(SessionChannel& channel);
 // After it, beside a process that serves the same mount and is on hold: what the kernel asks from
-// now on waits in this process.
-void StandBy(SessionChannel& channel);
+// now on waits in this process. kBusy: it may not have the threads (base/start_thread.h).
+Result<> StandBy(SessionChannel& channel);
 
 // `mount_point` names the bdi whose readahead is set; empty sets none. `file_system`, `clock`
 // and `hand_over` outlive the session.

@@ -121,10 +121,8 @@ class Capacity(MediaTest):
         group = self.small_memory_group(96 * MIB)
         origin = self.origin()
         written = self.objects(origin, 8, 20 * MIB)
-        in_group = self.directory() / "shoal"
-        in_group.write_text(f'#!/bin/sh\necho $$ > {group}/cgroup.procs\nexec {SHOAL} "$@"\n')
-        in_group.chmod(0o755)
-        mount = self.mount(origin, cache_options(self.directory(), disk_mib=200), shoal=in_group)
+        mount = self.mount(origin, cache_options(self.directory(), disk_mib=200),
+                           shoal=self.shoal_in(group))
         worker = mount.worker()
         for _ in range(3):
             self.read_in_time(mount, written, seconds_max=60, readers=8)
@@ -283,24 +281,6 @@ class Trouble(MediaTest):
             self.thaw(disk)
         self.assertIn("Transport endpoint is not connected", said)
         self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
-
-    def freeze(self, disk):
-        """Thaws by itself, even if this process is stuck in a read."""
-        rescue = subprocess.Popen(["sh", "-c", f"read _; fsfreeze -u {disk}"],
-                                  stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        timer = threading.Timer(30, rescue.stdin.close)
-        timer.start()
-
-        def end():
-            timer.cancel()
-            rescue.stdin.close()
-            rescue.wait()
-
-        self.addCleanup(end)
-        subprocess.run(["fsfreeze", "-f", disk], check=True)
-
-    def thaw(self, disk):
-        subprocess.run(["fsfreeze", "-u", disk], check=True)
 
     def test_a_directory_that_is_full_at_the_start_fails_no_mount_and_is_used_when_there_is_room(self):
         for trouble in ("room", "inodes"):

@@ -9,10 +9,11 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
-from harness import WAIT_SECONDS, MountTest
+from harness import SHOAL, WAIT_SECONDS, MountTest
 
 MIB = 1 << 20
 
@@ -136,10 +137,37 @@ class CacheTest(MountTest):
         self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)
         return path
 
+    def freeze(self, disk):
+        """Thaws by itself, even if this process is stuck in a read."""
+        rescue = subprocess.Popen(["sh", "-c", f"read _; fsfreeze -u {disk}"],
+                                  stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        timer = threading.Timer(30, rescue.stdin.close)
+        timer.start()
+
+        def end():
+            timer.cancel()
+            rescue.stdin.close()
+            rescue.wait()
+
+        self.addCleanup(end)
+        subprocess.run(["fsfreeze", "-f", disk], check=True)
+
+    def thaw(self, disk):
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+
     def small_memory_group(self, limit_bytes):
         """A control group with that limit, which the test's processes may enter."""
-        for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-                            ("/sys/fs/cgroup", "memory.max")):
+        group, limit = self.control_group("memory", "memory.limit_in_bytes", "memory.max")
+        limit.write_text(str(limit_bytes))
+        return group
+
+    def thread_group(self):
+        """A control group, and the file for its limit of threads: "max" at first."""
+        return self.control_group("pids", "pids.max", "pids.max")
+
+    def control_group(self, controller, limit_of_v1, limit_of_v2):
+        for root, limit in ((f"/sys/fs/cgroup/{controller}", limit_of_v1),
+                            ("/sys/fs/cgroup", limit_of_v2)):
             group = pathlib.Path(root, f"shoal-test-{os.getpid()}")
             try:
                 group.mkdir()
@@ -147,9 +175,15 @@ class CacheTest(MountTest):
                 continue
             self.addCleanup(group.rmdir)
             if (group / limit).exists():
-                (group / limit).write_text(str(limit_bytes))
-                return group
+                return group, group / limit
         raise unittest.SkipTest("needs a control group of its own")
+
+    def shoal_in(self, group):
+        """The program, in that group from its beginning."""
+        program = self.directory() / "shoal"
+        program.write_text(f'#!/bin/sh\necho $$ > {group}/cgroup.procs\nexec {SHOAL} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     def get_bytes(self, origin):
         """Bytes of objects that the origin sent since its statistics were reset."""

@@ -2,10 +2,12 @@
 
 SHOAL_SURVIVAL_KILLS is how often, SHOAL_SEED repeats a run.
 """
+import concurrent.futures
 import errno
 import os
 import pathlib
 import random
+import re
 import select
 import shutil
 import signal
@@ -112,6 +114,53 @@ class Survival(SurvivalTest):
             return path.read_bytes() == b"contents"
         except PermissionError:
             return False
+
+    def test_where_no_more_threads_may_be_made_calls_wait_and_none_fails(self):
+        origin = self.origin()
+        for i in range(80):
+            origin.put(f"{i}/file", pattern(1000 + i, i))
+        group, limit = self.thread_group()
+        mount = self.mount(origin, cache_options(self.directory()), f"g_server_Port={free_port()}",
+                           shoal=self.shoal_in(group))
+        worker = mount.worker()
+        origin.configure(latency_ms=500)
+        limit.write_text(str(int((group / "pids.current").read_text()) + 6))
+
+        def sizes(numbers):
+            with concurrent.futures.ThreadPoolExecutor(40) as pool:
+                return list(pool.map(lambda i: os.stat(mount / f"{i}/file").st_size, numbers))
+
+        self.assertEqual(sizes(range(40)), [1000 + i for i in range(40)])
+        self.assertEqual(mount.worker(), worker)
+        said = [line for line in mount.log().splitlines() if "pids.max" in line]
+        self.assertEqual(len(said), len({re.search(r" W (\S+): ", line)[1] for line in said}), said)
+        self.assertGreater(len(said), 0, "the limit was met")
+        limit.write_text("max")
+        self.assertEqual(sizes(range(40, 80)), [1000 + i for i in range(40, 80)])
+        self.assertGreater(mount.worker_threads().count("fuse-wait"), 20, "it makes use of more")
+
+    def test_a_worker_that_may_not_have_the_threads_it_needs_says_so_and_comes_when_it_may(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        group, limit = self.thread_group()
+        mount = self.mount(origin, shoal=self.shoal_in(group))
+        limit.write_text("6")
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: "no thread can be made" in mount.log())
+        self.assertIn("pids.max", mount.log())
+        self.assertNotIn("was ended by signal 6", mount.log())
+        limit.write_text("max")
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+        refused = self.directory()
+        limit.write_text(str(int((group / "pids.current").read_text()) + 6))
+        told = subprocess.run([self.shoal_in(group), "mount", "-f", "data:/", refused, "-o",
+                               f"efc,protocol=oss,endpoint={origin.endpoint},"
+                               f"passwd_file={mount.password}"],
+                              capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual(told.returncode, 32, told)
+        self.assertIn("no thread can be made", told.stderr)
+        self.assertIsNone(mounted(refused))
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
