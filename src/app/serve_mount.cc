@@ -43,6 +43,9 @@ constexpr std::chrono::seconds kProbeBeforeTakingOverMax{5};
 void PrepareProcess() {
   prctl(PR_SET_DUMPABLE, 0);
   signal(SIGPIPE, SIG_IGN);
+  // Sent when somebody opens a file that the cache has a lease of (cache/cache_directory.cc), and
+  // deadly otherwise.
+  signal(SIGIO, SIG_IGN);
   RaiseDescriptorLimit();
 }
 

@@ -138,6 +138,7 @@ class CacheDirectory final : public CacheStorage {
     const FileDescriptor data(openat(folder, file.c_str(), kFlags));
     struct stat status {};
     if (!data.valid() || !IsOurs(data.get(), status)) return;
+    // Whoever opens it meanwhile has SIGIO sent to this process, which is to ignore it.
     if (fcntl(data.get(), F_SETLEASE, F_WRLCK) != 0) return;
     (void)ftruncate(data.get(), 0);
   }
@@ -270,12 +271,15 @@ class CacheDirectory final : public CacheStorage {
                                                                     const std::string& hex,
                                                                     int flags) {
     std::pair<FileDescriptor, FileDescriptor> files;
-    files.first = OpenBelow(folder, (hex + std::string(kDataSuffix)).c_str(), flags,
-                            flags & O_CREAT ? 0600 : 0);
-    if (!files.first.valid()) return FailSystem("opening " + hex);
-    files.second = OpenBelow(folder, (hex + std::string(kMetaSuffix)).c_str(), flags,
-                             flags & O_CREAT ? 0600 : 0);
-    if (!files.second.valid()) return FailSystem("opening " + hex);
+    for (const auto& [file, suffix] :
+         {std::pair(&files.first, kDataSuffix), std::pair(&files.second, kMetaSuffix)}) {
+      *file =
+          OpenBelow(folder, (hex + std::string(suffix)).c_str(), flags, flags & O_CREAT ? 0600 : 0);
+      if (file->valid()) continue;
+      // Another thread has a lease of it: it is being removed.
+      if (errno == EWOULDBLOCK) return Fail(Errc::kNotFound, "just being removed: " + hex);
+      return FailSystem("opening " + hex);
+    }
     return files;
   }
 

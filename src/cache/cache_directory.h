@@ -30,6 +30,9 @@ struct CacheDirectoryOptions {
 // as the one that served a mount before it; kDenied: it belongs to somebody else; kInvalid: it is
 // no directory, of a format of another version, or used by this process already; kUnreachable,
 // kNoSpace: the medium.
+//
+// The process is to ignore SIGIO: what is evicted is leased (fcntl(2)), and it is sent that when
+// somebody opens the file just then.
 Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
                                                          const CacheDirectoryOptions& options);
 

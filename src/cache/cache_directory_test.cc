@@ -104,6 +104,20 @@ TEST_F(CacheDirectoryTest, WhatIsRemovedGivesBackItsRoomAtOnce) {
   EXPECT_EQ(gone.st_size, 0) << "and not only when the file system comes to it";
 }
 
+// As when it is evicted while somebody looks.
+TEST_F(CacheDirectoryTest, AnObjectThatIsJustBeingRemovedIsNotHere) {
+  const auto storage = Open();
+  CreateSample(*storage);
+  const auto on_sigio = signal(SIGIO, SIG_IGN);
+  {
+    const FileDescriptor remover(open(File(".data").c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_EQ(fcntl(remover.get(), F_SETLEASE, F_WRLCK), 0);
+    EXPECT_EQ(storage->Open(kName).error().code, Errc::kNotFound);
+  }
+  signal(SIGIO, on_sigio);
+  EXPECT_TRUE(storage->Open(kName));
+}
+
 TEST_F(CacheDirectoryTest, DroppedPagesAreReadFromTheMediumUnlessSomebodyMapsThem) {
   const auto storage = Open();
   CreateSample(*storage);

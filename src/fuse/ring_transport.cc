@@ -120,7 +120,8 @@ Result<> RingTransport::Register(bool beside_another) {
                        registered_.count_down();
                        const Orders& given = orders.get();
                        if (given.sink != nullptr)
-                         outcomes_[i] = queues_[i]->Serve(*given.sink, *given.stop, kick_.open_file);
+                         outcomes_[i] =
+                             queues_[i]->Serve(*given.sink, *given.stop, kick_.open_file);
                      }));
     threads_.push_back(std::move(thread));
   }

@@ -158,6 +158,31 @@ class Capacity(MediaTest):
                 self.assert_reads(mount, others)
                 wait_until(lambda: not self.reads_without_a_get(origin, mount, models))
 
+    def test_who_opens_files_of_the_cache_while_they_give_way_does_the_worker_no_harm(self):
+        origin, directory = self.origin(), self.directory()
+        written = self.objects(origin, 60, 300_000)
+        mount = self.mount(origin, cache_options(directory, disk_mib=4))
+        worker = mount.worker()
+        over = threading.Event()
+
+        def look():
+            while not over.is_set():
+                for path in (directory / "shoal-cache").glob("*/*.data"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.close(os.open(path, os.O_RDONLY))
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            looking = [pool.submit(look) for _ in range(4)]
+            try:
+                for _ in range(8):
+                    self.assert_reads(mount, written)
+            finally:
+                over.set()
+        for one in looking:
+            one.result()
+        self.assertEqual(mount.worker(), worker)
+        self.assertNotIn("is not used until it works again", mount.log())
+
     def test_what_an_earlier_mount_left_is_brought_under_a_smaller_capacity(self):
         origin, directory = self.origin(), self.directory()
         written = self.objects(origin, 30, MIB)
