@@ -161,6 +161,12 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   const bool asks_medium = verified || AsksTheMedium(**stored, /*waits=*/true);
   const Result<ObjectMeta> meta = ReadMeta(**stored);
   if (!meta || PageCount(meta->size_bytes, meta->page_bytes) > kScrubbedPagesMax) return true;
+  if (meta->page_bytes != options_.page_bytes) {  // it is of no use, as its next reader would find
+    stored->reset();
+    const Use use = StartUse(name, meta->identity, meta->size_bytes, false);
+    LoadNow(*use);
+    return true;
+  }
   CachedObject object(name, meta->identity, meta->size_bytes, meta->page_bytes, clock_);
   object.SetStored(*std::move(stored));
   object.distrusted = !asks_medium;

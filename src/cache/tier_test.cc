@@ -398,6 +398,18 @@ TEST_F(TierTest, AnotherPageSizeBeginsAnew) {
   EXPECT_EQ(origin_.fetch_count(), 2);
 }
 
+TEST_F(TierTest, WhatIsOfAnotherPageSizeDoesNotCountAsCached) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  Mount(64 * kMiB, 1, 64 * kKiB);
+  // Also once the upkeep has looked at it; it asks for nothing to do so.
+  EXPECT_TRUE(Eventually([&] { return Volume().usage().object_count == 0; }));
+  EXPECT_FALSE(tier_->Cover(object, {}).whole);
+  EXPECT_EQ(tier_->Cover(object, {}).cached_bytes, 0);
+  EXPECT_TRUE(Files(".data").empty());
+}
+
 TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
   Mount();
   auto storage = OpenMemoryStorage(*MakeMemoryMedium(), {16 * kMiB, 256 * kKiB});
