@@ -33,10 +33,12 @@ constexpr uint32_t kStalledCountMax = kReaderThreads / 2;
 
 class CacheVolume::File final : public WholeFile {
  public:
-  explicit File(Use use) : use_(std::move(use)) {}
+  File(CacheVolume& volume, Use use) : volume_(volume), use_(std::move(use)) {}
   [[nodiscard]] int fd() const override { return use_->stored()->data_fd(); }
+  [[nodiscard]] bool MayBeBelieved() const override { return volume_.ConfirmWritten(*use_); }
 
  private:
+  CacheVolume& volume_;
   const Use use_;
 };
 
@@ -309,7 +311,7 @@ std::shared_ptr<const WholeFile> CacheVolume::GiveOut(const Use& use) {
   const std::scoped_lock lock(mutex_);
   if (use->state() != CachedObject::State::kHere || use->distrusted) return nullptr;
   ++use->user_count;
-  return std::make_shared<File>(Use(*this, use.object()));
+  return std::make_shared<File>(*this, Use(*this, use.object()));
 }
 
 std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const Use& use) {

@@ -181,6 +181,17 @@ TEST_F(FailingMediumTest, WhatTheMediumDidNotTakeIsNotGivenOut) {
   }
 }
 
+TEST_F(FailingMediumTest, AFileThatWasGivenOutIsNotBelievedOnceTheMediumLostSomeOfIt) {
+  Mount();
+  const ObjectVersion object = Object(kMiB);
+  Keep(object);
+  const auto whole = tier_->Open(object)->Whole({});
+  ASSERT_NE(whole, nullptr);
+  EXPECT_TRUE(whole->MayBeBelieved());
+  Trouble().LoseWrites();
+  EXPECT_FALSE(whole->MayBeBelieved());
+}
+
 TEST_F(FailingMediumTest, WhatWasPutAsideIsNotBelievedByWhoStillUsesIt) {
   Mount();
   const ObjectVersion object = Object(kMiB);

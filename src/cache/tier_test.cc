@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -441,6 +443,72 @@ TEST_F(TierTest, AMemoryTierAboveKeepsWhatIsOpenedAgain) {
   EXPECT_NE(memory.Open(other)->Whole({}), nullptr);
   while (memory.volumes()[0]->usage().object_count < 2) std::this_thread::yield();
   EXPECT_EQ(origin_.fetch_count(), 2);
+}
+
+// Whose file turned out to be wrong while it was copied.
+class DoubtfulSource final : public RangeSource {
+ public:
+  explicit DoubtfulSource(RangeSource& origin) : origin_(origin) {}
+  std::shared_ptr<ObjectBytes> Open(const ObjectVersion& version) override {
+    return std::make_shared<Bytes>(*this, origin_.Open(version), version.size_bytes);
+  }
+  [[nodiscard]] int doubt_count() const { return doubt_count_; }
+
+ private:
+  class File final : public WholeFile {
+   public:
+    File(DoubtfulSource& source, uint64_t size_bytes) : source_(source) {
+      EXPECT_EQ(ftruncate(fd_.get(), static_cast<off_t>(size_bytes)), 0);
+    }
+    [[nodiscard]] int fd() const override { return fd_.get(); }
+    [[nodiscard]] bool MayBeBelieved() const override {
+      ++source_.doubt_count_;
+      return false;
+    }
+
+   private:
+    DoubtfulSource& source_;
+    const FileDescriptor fd_{memfd_create("zeros", MFD_CLOEXEC)};
+  };
+  class Bytes final : public ObjectBytes {
+   public:
+    Bytes(DoubtfulSource& source, std::shared_ptr<ObjectBytes> right, uint64_t size_bytes)
+        : source_(source), right_(std::move(right)), size_bytes_(size_bytes) {}
+    Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
+      return right_->Read(request, sink);
+    }
+    std::shared_ptr<const WholeFile> Whole(Deadline) override {
+      return std::make_shared<File>(source_, size_bytes_);
+    }
+
+   private:
+    DoubtfulSource& source_;
+    const std::shared_ptr<ObjectBytes> right_;
+    const uint64_t size_bytes_;
+  };
+
+  RangeSource& origin_;
+  std::atomic<int> doubt_count_{0};
+};
+
+TEST_F(TierTest, WhatIsNotToBeBelievedIsNotCopiedToMemory) {
+  DoubtfulSource below(origin_);
+  auto storage = OpenMemoryStorage(*MakeMemoryMedium(), {16 * kMiB, 256 * kKiB});
+  ASSERT_TRUE(storage);
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(
+      VolumeOptions{.capacity_bytes = 16 * kMiB, .free_bytes_min = 0, .may_wait = false},
+      *std::move(storage), clock_));
+  volumes[0]->WaitUntilScanned();
+  Tier memory({.kind = ServedBy::kMemory, .bucket_identity = bucket_, .keep_at_first = false},
+              std::move(volumes), below);
+  const ObjectVersion object = Object(3 * kMiB);
+  for (int i = 0; i < 2; ++i) EXPECT_NE(memory.Open(object)->Whole({}), nullptr);
+  EXPECT_TRUE(
+      Eventually([&] { return below.doubt_count() > 0 || memory.Cover(object, {}).whole; }));
+  CollectingSink sink;
+  ASSERT_TRUE(memory.Open(object)->Read({.range = {0, object.size_bytes}, .deadline = {}}, sink));
+  EXPECT_TRUE(sink.data == Expected(object, {0, object.size_bytes}));
 }
 
 // Readers of a few objects at random places while objects give way to each other.

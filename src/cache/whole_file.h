@@ -12,6 +12,9 @@ class WholeFile {
   // Open for reading, for as long as this lives. The file's size is the object's, and
   // its bytes never change, not even by eviction.
   [[nodiscard]] virtual int fd() const = 0;
+  // Whether what was read of it until now may be believed; false, if the medium is known to have
+  // lost something. Does not wait. For who makes something else of the bytes.
+  [[nodiscard]] virtual bool MayBeBelieved() const { return true; }
 };
 
 }  // namespace shoal
