@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <latch>
 #include <thread>
 
@@ -17,6 +18,12 @@
 
 namespace shoal {
 namespace {
+
+// Of this process.
+size_t ThreadCount() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return static_cast<size_t>(std::distance(begin(threads), end(threads)));
+}
 
 TEST(ThreadPool, RunsAllItWasGivenBeforeItEnds) {
   std::atomic<int> done = 0;
@@ -28,10 +35,25 @@ TEST(ThreadPool, RunsAllItWasGivenBeforeItEnds) {
 }
 
 TEST(ThreadPool, RunsAsManyAtOnceAsItsBound) {
-  std::latch all_running(4);
-  ThreadPool pool("test", 4);
-  for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
-  all_running.wait();
+  constexpr int kBound = 4;
+  std::latch all_running(kBound + 1);
+  std::latch release(1);
+  std::atomic<bool> fifth_ran = false;
+  {
+    ThreadPool pool("test", kBound);
+    for (int i = 0; i < kBound; ++i)
+      pool.Run([&] {
+        all_running.arrive_and_wait();
+        release.wait();
+      });
+    all_running.arrive_and_wait();
+    const size_t thread_count = ThreadCount();
+    pool.Run([&] { fifth_ran = true; });
+    EXPECT_EQ(ThreadCount(), thread_count) << "there is none for a fifth";
+    EXPECT_FALSE(fifth_ran);
+    release.count_down();
+  }
+  EXPECT_TRUE(fifth_ran);
 }
 
 TEST(ThreadPool, ItsThreadsAreAsNiceAsAskedForAndNoOther) {
