@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cache/guarded_files.h"
 #include "cache/shelf_slot.h"
@@ -39,7 +39,7 @@ void ReadNoFurther(int fd) {
 }
 
 uint32_t Now() {
-  return static_cast<uint32_t>(std::time(nullptr));
+  return static_cast<uint32_t>(SystemClock().UnixSeconds());
 }
 
 }  // namespace
