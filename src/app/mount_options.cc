@@ -138,7 +138,9 @@ Result<> CheckBounds(const MountOptions& options) {
         Bound{"entry_timeout", options.file_system.name_valid_seconds, 0, kYearSeconds},
         Bound{"g_readdircache_RemainTime", options.file_system.directory_cache_valid_seconds, 0,
               kYearSeconds},
-        Bound{"readahead_kb", options.session.readahead_kib, 0, 1 << 20}})
+        Bound{"readahead_kb", options.session.readahead_kib, 0, 1 << 20},
+        Bound{"g_tier_DadiRootClientType", options.later.node_role, 0, 2},
+        Bound{"g_tier_DadiP2PPort", options.later.peer_port, 1, 65'535}})
     if (bound.value < bound.min || bound.value > bound.max)
       return Wrong(bound.name,
                    fmt::format("{} is not from {} to {}", bound.value, bound.min, bound.max));

@@ -146,6 +146,9 @@ TEST(MountOptions, ABadValueNamesItsOption) {
     EXPECT_EQ(Refusal("g_tier_BlockSize=" + size),
               "g_tier_BlockSize: " + size + " is not a power of two from 65536 to 8388608");
   EXPECT_EQ(Refusal("g_server_Port=65536"), "g_server_Port: not a port from 0 to 65535");
+  EXPECT_EQ(Refusal("g_tier_DadiRootClientType=3"),
+            "g_tier_DadiRootClientType: 3 is not from 0 to 2");
+  EXPECT_EQ(Refusal("g_tier_DadiP2PPort=0"), "g_tier_DadiP2PPort: 0 is not from 1 to 65535");
   EXPECT_EQ(Refusal("region=\"x"), "-o: a double quote does not end");
   EXPECT_EQ(Refusal("admin_address=node7"),
             "admin_address: 'node7' is not an IPv4 or IPv6 address or localhost");
