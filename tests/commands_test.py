@@ -1,5 +1,7 @@
 """The manual, the completions and the help are of one piece with the commands."""
+import importlib.util
 import os
+import pathlib
 import pty
 import re
 import resource
@@ -7,6 +9,7 @@ import shlex
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 SHOAL = os.environ.get("SHOAL_BIN", "build/release/bin/shoal")
 COMMANDS = ["mount", "umount", "warmup load", "warmup stat", "warmup cancel", "top", "stat",
@@ -237,6 +240,30 @@ class Commands(unittest.TestCase):
                               timeout=60)
         self.assertEqual(done.returncode, 32)
         self.assertIn("is in no mounted bucket", done.stderr)
+
+    def test_the_runtime_tool_finds_the_installed_program_where_PATH_lacks_it(self):
+        path = pathlib.Path(__file__).parents[1] / "tools/efc_runtime_ops.py"
+        spec = importlib.util.spec_from_file_location("efc_runtime_ops", path)
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        self.assertEqual(tool.INSTALLED, "/usr/local/bin")
+        with tempfile.TemporaryDirectory() as directory:
+            installed, other, empty = (pathlib.Path(directory, name) for name in "abc")
+            for folder in (installed, other, empty):
+                folder.mkdir()
+            for folder in (installed, other):
+                (folder / "shoal").touch(0o755)
+            with mock.patch.object(tool, "INSTALLED", str(installed)):
+                with mock.patch.dict(os.environ, {"PATH": str(empty), "SHOAL_BIN": ""}):
+                    self.assertEqual(tool.find_shoal(), str(installed / "shoal"))
+                with mock.patch.dict(os.environ, {"PATH": str(other), "SHOAL_BIN": ""}):
+                    self.assertEqual(tool.find_shoal(), str(other / "shoal"))
+                with mock.patch.dict(os.environ, {"PATH": str(other), "SHOAL_BIN": "/x/shoal"}):
+                    self.assertEqual(tool.find_shoal(), "/x/shoal")
+                (installed / "shoal").unlink()
+                with mock.patch.dict(os.environ, {"PATH": str(empty), "SHOAL_BIN": ""}):
+                    with self.assertRaisesRegex(SystemExit, "cannot find shoal"):
+                        tool.find_shoal()
 
 
 if __name__ == "__main__":

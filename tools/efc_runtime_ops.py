@@ -4,7 +4,8 @@
     efc_runtime_ops.py update MOUNTPOINT -o OPTIONS [-o OPTIONS]...
     efc_runtime_ops.py rollback MOUNTPOINT
 
-Runs `shoal` (SHOAL_BIN, the one beside this file, or the one in PATH) and ends with its status.
+Runs `shoal` (SHOAL_BIN, the one beside this file, in PATH or in /usr/local/bin) and ends with its
+status.
 """
 import argparse
 import os
@@ -12,13 +13,16 @@ import pathlib
 import shutil
 import sys
 
+# Where it is installed: the PATH of cron and of some services lacks it.
+INSTALLED = "/usr/local/bin"
+
 
 def find_shoal():
     beside = pathlib.Path(__file__).resolve().parent / "shoal"
     found = os.environ.get("SHOAL_BIN") or (str(beside) if os.access(beside, os.X_OK) else None)
-    found = found or shutil.which("shoal")
+    found = found or shutil.which("shoal") or shutil.which("shoal", path=INSTALLED)
     if not found:
-        sys.exit("efc_runtime_ops.py: cannot find shoal; is it installed, and in PATH?")
+        sys.exit(f"efc_runtime_ops.py: cannot find shoal, neither in PATH nor in {INSTALLED}")
     return found
 
 
