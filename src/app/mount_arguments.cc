@@ -23,7 +23,10 @@ void Declare(CLI::App& app, MountArguments& out, std::string& type, bool is_help
   app.add_option("-o", out.options, "Options, with commas between them; may be repeated")
       ->allow_extra_args(false);
   if (is_helper) {
-    app.add_flag("-f", out.fake, "Check everything, mount nothing");
+    app.add_flag("-f", out.fake,
+                 "Check SOURCE, the options and the mount point, and mount nothing; shoal doctor "
+                 "SOURCE -o OPTIONS checks the store, credentials, admin port and cache "
+                 "directories");
   } else {
     app.add_flag("-f,--foreground", out.foreground,
                  "Stay in the foreground, and log to stderr instead of syslog");
