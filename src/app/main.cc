@@ -62,13 +62,21 @@ int Run(int argc, char** argv) {
     fmt::print("shoal {}\n", shoal::kVersion);
     return shoal::kExitSuccess;
   }
-  if (command == "options" && argc == 3 && std::string_view(argv[2]) == "--markdown") {
-    fmt::print("{}", shoal::OptionsAsMarkdown());
-    return shoal::kExitSuccess;
-  }
   const auto asks = [](std::string_view text) {
     return text == "help" || text == "--help" || text == "-h";
   };
+  if (command == "options") {
+    const std::string_view what = argc == 3 ? argv[2] : "";
+    const bool asked = asks(what);
+    if (what == "--markdown")
+      fmt::print("{}", shoal::OptionsAsMarkdown());
+    else
+      fmt::print(
+          asked ? stdout : stderr,
+          "usage: shoal options --markdown\n\n"
+          "Prints the mount options as docs/options.md; shoal mount --help has them as well.\n");
+    return asked || what == "--markdown" ? shoal::kExitSuccess : shoal::kExitUsage;
+  }
   if (command == "warmup") {
     const std::string_view what = argc > 2 ? argv[2] : "";
     if (!asks(what) && !what.empty()) fmt::print(stderr, "shoal: no command 'warmup {}'\n\n", what);
