@@ -112,6 +112,15 @@ class Commands(unittest.TestCase):
         self.assertIn("warmup load", asked.stdout)
         self.assertNotIn("umount", asked.stdout)
 
+    def test_the_options_of_a_mount_are_printed_as_the_document_or_it_is_said_how(self):
+        for words in ([], ["markdown"], ["--markdown", "x"]):
+            wrong = run("options", *words)
+            self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
+            self.assertIn("usage: shoal options --markdown", wrong.stderr)
+        asked = run("options", "--help")
+        self.assertEqual((asked.returncode, asked.stderr), (0, ""))
+        self.assertIn("usage: shoal options --markdown", asked.stdout)
+
     def assert_fails_with_a_reason(self, done, reason):
         self.assertEqual((done.returncode, done.stdout), (32, ""), done.stderr)
         self.assertRegex(done.stderr, rf"^shoal[ a-z]*: .*{re.escape(reason)}.*\n$")
@@ -215,6 +224,18 @@ class Commands(unittest.TestCase):
                 text = formatted.stdout.replace("‐", "-").replace("−", "-")
                 for word in wanted:
                     self.assertIn(word, text)
+
+    def test_the_manual_has_units_and_examples_and_each_program_its_own_exit_statuses(self):
+        helper = run("manual", "mount.alinas").stdout
+        self.assertIn("\\fBconnect_timeout\\fR=\\fI5\\fR (s)\n", helper)
+        self.assertIn("\\fBreadahead_kb\\fR=\\fI1024\\fR (KiB)\n", helper)
+        self.assertIn("\\fBg_server_Port\\fR=\\fI0\\fR\n", helper)
+        cli = run("manual", "aliyun-alinas-efc-cli").stdout
+        for operation in ("warmup/load", "warmup/stat", "warmup/cancel", "tier", "action"):
+            self.assertRegex(cli, rf"What to do: .*\b{operation}\b")
+        for page, statuses in ((helper, ["0", "1", "2", "8", "32"]), (cli, ["0", "1", "32"])):
+            self.assertIn(".SH EXAMPLES\n", page)
+            self.assertEqual(re.findall(r"^\.B (\d+)$", page, re.M), statuses)
 
     def test_the_specifications_cli_wants_what_its_operation_needs(self):
         directory = os.path.join(os.path.dirname(os.path.abspath(SHOAL)), "commands_test")

@@ -20,13 +20,47 @@
 namespace shoal {
 namespace {
 
-constexpr std::string_view kExitStatus =
-    ".SH EXIT STATUS\n"
-    ".TP\n.B 0\nSuccess.\n"
-    ".TP\n.B 1\nWrong command line, or not root.\n"
+// `of_mount`: what only mounting ends with.
+std::string ExitStatus(std::string_view of_mount) {
+  return fmt::format(
+      ".SH EXIT STATUS\n"
+      ".TP\n.B 0\nSuccess.\n"
+      ".TP\n.B 1\nWrong command line, or not root.\n"
+      "{}"
+      ".TP\n.B 32\nThe mount, or what was asked of it, failed; standard error says why.\n",
+      of_mount);
+}
+
+constexpr std::string_view kOfHelper =
     ".TP\n.B 2\nThe system refused memory, a process or a descriptor.\n"
-    ".TP\n.B 8\nInterrupted before anything was mounted.\n"
-    ".TP\n.B 32\nThe mount, or what was asked of it, failed; standard error says why.\n";
+    ".TP\n.B 8\nInterrupted before anything was mounted.\n";
+constexpr std::string_view kOfShoalMount =
+    ".TP\n.B 2\nshoal mount: the system refused memory, a process or a descriptor.\n"
+    ".TP\n.B 8\nshoal mount: interrupted before anything was mounted.\n";
+
+std::string Examples(std::string_view lines) {
+  return fmt::format(".SH EXAMPLES\n.nf\n{}.fi\n", RoffText(lines));
+}
+
+constexpr std::string_view kHelperExamples =
+    "mount -t alinas -o efc,protocol=oss,passwd_file=/etc/passwd-oss \\\n"
+    "  your-bucket.oss-cn-hangzhou.aliyuncs.com:/ /mnt/oss_data\n"
+    "mount -o remount,readahead_kb=256 /mnt/oss_data\n"
+    "umount /mnt/oss_data\n"
+    "\n"
+    "# in /etc/fstab, one line\n"
+    "your-bucket.oss-cn-hangzhou.aliyuncs.com:/ /mnt/oss_data alinas\n"
+    "  efc,protocol=oss,passwd_file=/etc/passwd-oss,_netdev,nofail 0 0\n"
+    "\n"
+    "# whether it would mount\n"
+    "shoal doctor your-bucket.oss-cn-hangzhou.aliyuncs.com:/ \\\n"
+    "  -o efc,protocol=oss,passwd_file=/etc/passwd-oss\n";
+
+constexpr std::string_view kEfcExamples =
+    "aliyun-alinas-efc-cli -m /mnt/oss_data -r warmup/load --path model,data\n"
+    "aliyun-alinas-efc-cli -m /mnt/oss_data -r warmup/stat --path model\n"
+    "aliyun-alinas-efc-cli -m /mnt/oss_data -r tier\n"
+    "aliyun-alinas-efc-cli -m /mnt/oss_data -r action -k clear_readdir_cache\n";
 
 std::vector<std::string> MountOptionNames() {
   std::vector<std::string> names;
@@ -37,14 +71,19 @@ std::vector<std::string> MountOptionNames() {
 }
 
 std::string MountOptionsAsRoff() {
-  std::string out = ".SH MOUNT OPTIONS\nGiven with \\fB\\-o\\fR, with commas between them.\n";
+  std::string out =
+      ".SH MOUNT OPTIONS\nGiven with \\fB\\-o\\fR, with commas between them. Each is shown with "
+      "its\n"
+      "default and, in parentheses, the unit of its value, which is not typed.\n";
   const MountOptions defaults;
   ForEachOptionGroup([&](std::string_view title, auto member, const auto& declarations) {
     out += fmt::format(".SS {}\n", RoffText(title));
     ForEachOption(declarations, [&](const auto& option) {
       const std::string value = Show((defaults.*member).*(option.field));
-      out += fmt::format(".TP\n\\fB{}\\fR=\\fI{}\\fR\n{}.\n", RoffText(option.name),
-                         RoffText(value.empty() ? "VALUE" : value), RoffText(option.doc));
+      const std::string_view unit = option.unit == Unit::kPath ? "" : UnitName(option.unit);
+      out += fmt::format(".TP\n\\fB{}\\fR=\\fI{}\\fR{}\n{}.\n", RoffText(option.name),
+                         RoffText(value.empty() ? "VALUE" : value),
+                         unit.empty() ? "" : fmt::format(" ({})", unit), RoffText(option.doc));
     });
   });
   return out;
@@ -67,20 +106,20 @@ ManualPage PageOf(std::string_view name) {
             .section = 8,
             .title = "mount a bucket, as a helper of mount(8)",
             .commands = {DescribeMountHelper()},
-            .more = MountOptionsAsRoff() + std::string(kExitStatus),
+            .more = MountOptionsAsRoff() + Examples(kHelperExamples) + ExitStatus(kOfHelper),
             .see_also = "shoal(1), mount(8), fstab(5)"};
   if (name == "aliyun-alinas-efc-cli")
     return {.name = "aliyun-alinas-efc-cli",
             .section = 1,
             .title = "manage the cache of a mount",
             .commands = {DescribeEfcCommand()},
-            .more = std::string(kExitStatus),
+            .more = Examples(kEfcExamples) + ExitStatus(""),
             .see_also = "shoal(1)"};
   return {.name = "shoal",
           .section = 1,
           .title = "mount buckets of object stores, and manage the mounts",
           .commands = DescribeCommands(),
-          .more = std::string(kExitStatus),
+          .more = ExitStatus(kOfShoalMount),
           .see_also = "mount.alinas(8), aliyun-alinas-efc-cli(1)"};
 }
 

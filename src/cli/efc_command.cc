@@ -20,7 +20,9 @@ class EfcCommand final : public Command {
   void Declare(CLI::App& app) override {
     app.description("Manages the cache of a mount.");
     app.add_option("-m", mount_point_, "Mount point")->required();
-    app.add_option("-r", operation_, "What to do")
+    app.add_option("-r", operation_,
+                   "What to do: warmup/load, warmup/stat, warmup/cancel, tier (print the counters "
+                   "of the cache) or action (what -k says)")
         ->required()
         ->check(CLI::IsMember({"warmup/load", "warmup/stat", "warmup/cancel", "tier", "action"}));
     path_option_ = app.add_option("--path", path_,
