@@ -20,15 +20,22 @@ ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness,
       niceness_(niceness),
       idle_max_(idle_max) {
   const std::scoped_lock lock(mutex_);
-  std::thread([this] { Loop(); }).detach();
-  ++thread_count_;
+  std::thread thread([this] { Loop(); });
+  const std::thread::id id = thread.get_id();
+  threads_.emplace(id, std::move(thread));
 }
 
 ThreadPool::~ThreadPool() {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   work_came_.notify_all();
-  thread_ended_.wait(lock, [this] { return thread_count_ == 0; });
+  thread_ended_.wait(lock, [this] { return threads_.empty(); });
+  JoinEnded();
+}
+
+void ThreadPool::JoinEnded() {
+  for (std::thread& thread : ended_) thread.join();
+  ended_.clear();
 }
 
 void ThreadPool::Run(Work work) {
@@ -37,22 +44,23 @@ void ThreadPool::Run(Work work) {
   {
     const std::scoped_lock lock(mutex_);
     queue_.push_back(std::move(work));
-    if (idle_count_ < queue_.size() && thread_count_ < thread_count_max_) {
+    if (idle_count_ < queue_.size() && threads_.size() < thread_count_max_) {
       added = AddThread();
       if (added) return;
     }
     work_came_.notify_one();
     if (added || std::exchange(limit_was_said_, true)) return;
-    thread_count = thread_count_;
+    thread_count = threads_.size();
   }
   log::Warn("{}: calls wait for {} of up to {} threads: {}", name_, thread_count, thread_count_max_,
             added.error().detail);
 }
 
 Result<> ThreadPool::AddThread() {
+  JoinEnded();
   ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Loop(); }));
-  thread.detach();  // the destructor waits for thread_count_
-  ++thread_count_;
+  const std::thread::id id = thread.get_id();
+  threads_.emplace(id, std::move(thread));
   return {};
 }
 
@@ -67,7 +75,7 @@ void ThreadPool::Loop() {
     work_came_.wait_for(lock, idle_max_, [this] { return stopping_ || !queue_.empty(); });
     --idle_count_;
     if (queue_.empty()) {
-      if (stopping_ || thread_count_ > 1) break;
+      if (stopping_ || threads_.size() > 1) break;
       continue;
     }
     Work work = std::move(queue_.front());
@@ -77,7 +85,7 @@ void ThreadPool::Loop() {
     work = nullptr;  // what it holds is let go before the lock is taken
     lock.lock();
   }
-  --thread_count_;
+  ended_.push_back(std::move(threads_.extract(std::this_thread::get_id()).mapped()));
   thread_ended_.notify_all();
 }
 

@@ -10,8 +10,11 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/cpu_mask.h"
 #include "base/result.h"
@@ -37,6 +40,7 @@ class ThreadPool {
  private:
   // One more, under the lock. The error: there may be no more.
   Result<> AddThread();
+  void JoinEnded();  // under the lock, which they need no more
   void Loop();
 
   const std::string name_;
@@ -49,7 +53,10 @@ class ThreadPool {
   std::condition_variable work_came_;
   std::condition_variable thread_ended_;
   std::deque<Work> queue_;
-  size_t thread_count_ = 0;
+  std::map<std::thread::id, std::thread> threads_;
+  // On their way out. They are joined before the pool is gone: one that were still about to end
+  // would clean up after itself while the process does, on its way out, too.
+  std::vector<std::thread> ended_;
   size_t idle_count_ = 0;
   bool stopping_ = false;
   bool limit_was_said_ = false;

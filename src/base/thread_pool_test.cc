@@ -100,13 +100,6 @@ void AllowNoMoreThreads() {
   alarm(20);  // a test that waits for a thread that never comes ends as well
 }
 
-size_t ThreadCount() {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
-    ++count;
-  return count;
-}
-
 // Ends the process, with 0 if it was said once that there may be no more threads.
 [[noreturn]] void RunManyAndEnd(ThreadPool& pool) {
   constexpr int kCount = 100;
