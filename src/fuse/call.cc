@@ -40,6 +40,7 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
   const uint64_t unique = call->unique() & ~kUniqueResent;
   // The process that was asked before may have been told of a signal, and is not here to say so.
   bool interrupted = (call->unique() & kUniqueResent) != 0 && call->caller_ != 0;
+  Result<> watches;
   {
     const std::scoped_lock lock(mutex_);
     const auto early = std::find(early_.begin(), early_.end(), unique);
@@ -48,7 +49,9 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
       early_.erase(early);
     }
     calls_.emplace(unique, call);
+    if (!call->is_told_of_all_ && call->caller_ != 0) watches = WatchLocked(*call);
   }
+  if (!watches) SayNoneWatches(watches.error());
   if (interrupted) AnswerOrWatch(*call);
   // Who claimed it before this line did not know that there is something to remove.
   const uint8_t before = call->state_.fetch_or(Call::kParked, std::memory_order_acq_rel);
@@ -71,31 +74,49 @@ void ParkedCalls::Interrupt(uint64_t unique) {
   if (call) AnswerOrWatch(*call);
 }
 
+bool ParkedCalls::IsWanted(Call& call) {
+  // Those who were killed while they queued for one name come here one after another.
+  if (!call.is_told_of_all_ && !call.claimed() && IsThreadSeenInterrupted(call.caller_))
+    Answer(call);
+  return !call.claimed();
+}
+
+void ParkedCalls::Answer(Call& call) {
+  if (call.Claim()) fuse_reply_err(call.request(), EINTR);
+}
+
 bool ParkedCalls::AnswerIfReason(Call& call) {
   if (!IsThreadInterrupted(call.caller_)) return false;
-  if (call.Claim()) fuse_reply_err(call.request(), EINTR);
+  Answer(call);
   return true;
 }
 
 void ParkedCalls::AnswerOrWatch(Call& call) {
   if (AnswerIfReason(call)) return;
-  const uint64_t unique = call.unique() & ~kUniqueResent;
   Result<> watches;
   {
     const std::scoped_lock lock(mutex_);
-    if (!calls_.contains(unique)) return;  // answered meanwhile
-    watched_.insert(unique);
-    watches = StartWatcher();
-    watch_changed_.notify_all();
-    if (watches || std::exchange(limit_was_said_, true)) return;
+    if (!calls_.contains(call.unique() & ~kUniqueResent)) return;  // answered meanwhile
+    watches = WatchLocked(call);
   }
-  log::Warn("programs that wait may not end at Ctrl-C: {}", watches.error().detail);
+  if (!watches) SayNoneWatches(watches.error());
 }
 
-Result<> ParkedCalls::StartWatcher() {
-  if (watcher_.joinable()) return {};
-  ASSIGN_OR_RETURN(watcher_, StartThread([this] { Watch(); }));
+Result<> ParkedCalls::WatchLocked(const Call& call) {
+  watched_.emplace(call.unique() & ~kUniqueResent, false);
+  if (!watcher_.joinable()) {
+    auto watcher = StartThread([this] { Watch(); });
+    if (!watcher && std::exchange(limit_was_said_, true)) return {};
+    if (!watcher) return tl::unexpected(std::move(watcher).error());
+    watcher_ = *std::move(watcher);
+  }
+  // Over rings most calls are answered long before they are looked at: they wake nobody.
+  if (std::exchange(watcher_rests_, false)) watch_changed_.notify_all();
   return {};
+}
+
+void ParkedCalls::SayNoneWatches(const Error& error) {
+  log::Warn("programs that wait may not end at Ctrl-C: {}", error.detail);
 }
 
 void ParkedCalls::Watch() {
@@ -103,21 +124,23 @@ void ParkedCalls::Watch() {
   cpus_.Apply();
   std::unique_lock lock(mutex_);
   while (true) {
-    watch_changed_.wait(lock, [this] { return stopping_ || !watched_.empty(); });
+    watcher_rests_ = watched_.empty();
+    watch_changed_.wait(lock, [this] { return stopping_ || !watcher_rests_; });
     if (watch_changed_.wait_for(lock, kWatchInterval, [this] { return stopping_; })) return;
-    std::vector<std::shared_ptr<Call>> watched = WatchedLocked();
+    std::vector<std::shared_ptr<Call>> watched = TakeLookLocked();
     lock.unlock();
     for (const std::shared_ptr<Call>& call : watched)
-      if (!call->claimed()) AnswerIfReason(*call);
+      if (!call->claimed() && IsThreadSeenInterrupted(call->caller_)) Answer(*call);
     watched.clear();  // let go outside the lock
     lock.lock();
   }
 }
 
-std::vector<std::shared_ptr<Call>> ParkedCalls::WatchedLocked() const {
+// Not of those that came since the last one, of which most will not be there at the next.
+std::vector<std::shared_ptr<Call>> ParkedCalls::TakeLookLocked() {
   std::vector<std::shared_ptr<Call>> watched;
-  watched.reserve(watched_.size());
-  for (const uint64_t unique : watched_) watched.push_back(calls_.at(unique));
+  for (auto& [unique, is_due] : watched_)
+    if (std::exchange(is_due, true)) watched.push_back(calls_.at(unique));
   return watched;
 }
 

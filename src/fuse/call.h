@@ -10,11 +10,11 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/cpu_mask.h"
 #include "base/result.h"
+#include "fuse/decoder.h"
 #include "fuse/low_level.h"
 
 namespace shoal {
@@ -24,8 +24,12 @@ class ParkedCalls;
 // One request, answered by whoever claims it first: the work, or an interrupt.
 class Call {
  public:
-  Call(fuse_req_t request, uint64_t unique, ParkedCalls& parked)
-      : request_(request), unique_(unique), caller_(fuse_req_ctx(request)->pid), parked_(parked) {}
+  Call(fuse_req_t request, const ReplyPort& port, ParkedCalls& parked)
+      : request_(request),
+        unique_(port.unique),
+        caller_(fuse_req_ctx(request)->pid),
+        is_told_of_all_(port.TellsOfEarlierSignals()),
+        parked_(parked) {}
 
   // True once: that caller then replies to request(). False: somebody else did, the
   // session may be gone, and what the work made (a handle, a reference) has no owner.
@@ -41,8 +45,9 @@ class Call {
   static constexpr uint8_t kParked = 2;
 
   const fuse_req_t request_;
-  const uint64_t unique_;  // the kernel's
-  const pid_t caller_;     // a thread
+  const uint64_t unique_;      // the kernel's
+  const pid_t caller_;         // a thread; 0: none that can be looked at
+  const bool is_told_of_all_;  // ReplyPort::TellsOfEarlierSignals
   ParkedCalls& parked_;
   std::atomic<uint8_t> state_{0};
 };
@@ -51,7 +56,9 @@ class Call {
 //
 // The kernel sends one interrupt a request, for the first signal. Where that one was no reason
 // (interrupt_reason.h), or the call was asked of another process before, a thread looks for another
-// until the call is claimed.
+// until the call is claimed. It does so for every call that came over a ring: of a signal that was
+// there before the request, as of a program that was killed while it queued in the kernel, the
+// kernel does not tell there.
 class ParkedCalls {
  public:
   ParkedCalls() = default;
@@ -65,20 +72,24 @@ class ParkedCalls {
   void Park(const std::shared_ptr<Call>& call);
   // The kernel no longer waits for `unique`. Unknown ones are kept for a while, for Park.
   void Interrupt(uint64_t unique);
+  // For a parked call whose work is about to begin. False: it needs none, as it is answered.
+  bool IsWanted(Call& call);
 
  private:
   friend class Call;
   // More are never between being read and being parked; most kept here were answered.
   static constexpr size_t kEarlyCountMax = 64;
 
+  static void Answer(Call& call);
   // False: there is no reason now.
   static bool AnswerIfReason(Call& call);
   void AnswerOrWatch(Call& call);
-  // If there is none, under the lock. Where there may be no more threads the next call that is to
-  // be watched tries again, and for the others as well.
-  Result<> StartWatcher();
+  // Under the lock. The error, once: there is no thread that watches, and may be none. The next
+  // call that is to be watched tries again, and for the others as well.
+  Result<> WatchLocked(const Call& call);
+  static void SayNoneWatches(const Error& error);
   void Watch();
-  [[nodiscard]] std::vector<std::shared_ptr<Call>> WatchedLocked() const;
+  [[nodiscard]] std::vector<std::shared_ptr<Call>> TakeLookLocked();
   void Remove(uint64_t unique);
 
   const CpuMask cpus_;  // of the thread that made this; the watcher is made by a pinned one
@@ -86,7 +97,9 @@ class ParkedCalls {
   std::mutex mutex_;  // guards what follows
   std::condition_variable watch_changed_;
   std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_;
-  std::unordered_set<uint64_t> watched_;  // of calls_: interrupted for no reason so far
+  // Of calls_: for no reason so far. True: since before the last look.
+  std::unordered_map<uint64_t, bool> watched_;
+  bool watcher_rests_ = true;
   std::deque<uint64_t> early_;
   std::thread watcher_;  // from the first that is watched
   bool stopping_ = false;

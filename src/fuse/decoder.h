@@ -30,6 +30,9 @@ class ReplyPort {
   // later answer is made elsewhere.
   virtual std::span<std::byte> AnswerRoom() { return {}; }
 
+  // Whether the kernel sends FUSE_INTERRUPT also for a signal that came before the request.
+  [[nodiscard]] virtual bool TellsOfEarlierSignals() const { return true; }
+
   uint64_t unique = 0;  // the kernel's
   // For metrics; set by the decoder.
   uint32_t opcode = 0;

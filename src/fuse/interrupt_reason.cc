@@ -32,6 +32,10 @@ std::optional<uint64_t> Field(std::string_view status, std::string_view name) {
   return value;
 }
 
+std::string StatusOf(pid_t tid) {
+  return ReadText("/proc/" + std::to_string(tid) + "/status");
+}
+
 }  // namespace
 
 bool IsReasonToInterrupt(std::string_view status) {
@@ -44,7 +48,13 @@ bool IsReasonToInterrupt(std::string_view status) {
 
 bool IsThreadInterrupted(pid_t tid) {
   if (tid == 0) return true;
-  return IsReasonToInterrupt(ReadText("/proc/" + std::to_string(tid) + "/status"));
+  return IsReasonToInterrupt(StatusOf(tid));
+}
+
+bool IsThreadSeenInterrupted(pid_t tid) {
+  if (tid == 0) return false;
+  const std::string status = StatusOf(tid);
+  return !status.empty() && IsReasonToInterrupt(status);
 }
 
 }  // namespace shoal

@@ -21,5 +21,8 @@ bool IsReasonToInterrupt(std::string_view status);
 // Of the thread `tid`, as the kernel names it in a request; 0: not one of our PID namespace.
 // True of one that is gone, as nobody waits then.
 bool IsThreadInterrupted(pid_t tid);
+// The same where the kernel told of no signal: false of one that is gone, or cannot be looked at.
+// What a thread that is gone has asked for, as reading ahead, others may wait for.
+bool IsThreadSeenInterrupted(pid_t tid);
 
 }  // namespace shoal

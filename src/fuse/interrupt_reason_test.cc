@@ -63,5 +63,13 @@ TEST(InterruptReason, IsAssumedWhereItCannotBeSeen) {
   EXPECT_FALSE(IsThreadInterrupted(gettid()));
 }
 
+TEST(InterruptReason, IsNotAssumedWhereTheKernelToldOfNone) {
+  constexpr pid_t kNobody = 1 << 29;  // more than there can be
+  EXPECT_TRUE(IsThreadInterrupted(kNobody));
+  EXPECT_FALSE(IsThreadSeenInterrupted(kNobody));
+  EXPECT_FALSE(IsThreadSeenInterrupted(0));
+  EXPECT_FALSE(IsThreadSeenInterrupted(gettid()));
+}
+
 }  // namespace
 }  // namespace shoal

@@ -26,6 +26,7 @@ class RingEntry final : public ReplyPort {
 
   int Send(std::span<const iovec> parts) override;
   std::span<std::byte> AnswerRoom() override;
+  [[nodiscard]] bool TellsOfEarlierSignals() const override { return false; }
 
   // What is left here by a process that is gone.
   enum class Left : uint8_t { kNothing, kRequest, kAnswer };

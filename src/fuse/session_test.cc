@@ -443,7 +443,8 @@ TEST_P(SessionTest, AProgramWhoseLookupOutlastedATimersSignalCanStillBeKilled) {
   ASSERT_GE(shell_fd, 0);
 
   kill(shell, SIGALRM);
-  // The thread that looks for later signals comes when the first was found to be no reason.
+  // The thread that looks for later signals comes when the first was found to be no reason; over
+  // rings it is there before.
   const Deadline deadline = Deadline::After(clock_, std::chrono::seconds(20));
   while (!HasThread("fuse-interrupt") && !deadline.Passed(clock_)) std::this_thread::yield();
   EXPECT_TRUE(HasThread("fuse-interrupt"));

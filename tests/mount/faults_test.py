@@ -42,6 +42,11 @@ def state_of(process):
     return stat.rpartition(")")[2].split()[0]
 
 
+def waits_in_the_kernel(process):
+    return pathlib.Path(f"/proc/{process.pid}/wchan").read_text() in (
+        "d_alloc_parallel", "request_wait_answer")
+
+
 class Faults(MountTest):
     def test_a_tenth_of_requests_failing_fails_no_read(self):
         origin = self.origin()
@@ -222,6 +227,29 @@ class Faults(MountTest):
             process.wait(WAIT_SECONDS)
             self.assertLess(time.monotonic() - begun, 5)
 
+    def test_readers_that_queue_for_one_name_all_end_at_once_when_they_are_killed(self):
+        for transport in ("dev", "auto"):
+            with self.subTest(transport):
+                origin = self.origin()
+                for i in range(12):
+                    origin.put(f"d/{i}", b"x")
+                mount = self.mount(origin, "request_deadline=30", "entry_timeout=0",
+                                   "g_readdircache_Enable=false", f"transport={transport}")
+                origin.configure(faults=[{"kind": "hang"}])
+                readers = [subprocess.Popen(["cat", mount / f"d/{i}"]) for i in range(12)]
+                for reader in readers:
+                    self.addCleanup(reader.wait)
+                    self.addCleanup(reader.kill)
+                # One asks for the directory, and the kernel keeps the others until it knows.
+                wait_until(lambda: origin.control("stats")["faults_injected"] > 0 and
+                           all(waits_in_the_kernel(reader) for reader in readers))
+                begun = time.monotonic()
+                for reader in readers:
+                    reader.kill()
+                for reader in readers:
+                    reader.wait(WAIT_SECONDS)
+                self.assertLess(time.monotonic() - begun, 2)
+
     def read_once(self, path):
         """In a process group of its own, as a shell's job."""
         process = subprocess.Popen([sys.executable, "-c", READ_ONCE, path, str(64 * 1024)],
@@ -249,12 +277,12 @@ class Faults(MountTest):
     def test_one_that_was_stopped_and_continued_ends_at_once_at_ctrl_c(self):
         origin = self.origin()
         origin.put("file", pattern(64 * 1024))
-        mount = self.mount(origin, "request_deadline=30")
+        mount = self.mount(origin, "request_deadline=30", "transport=dev")
         origin.configure(faults=[{"kind": "hang", "match": {"op": "Head"}}])
         reader = self.read_once(mount / "file")
         wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
         reader.send_signal(signal.SIGTSTP)
-        # It comes when the first signal was found to be no reason.
+        # It comes when the first signal was found to be no reason; over rings it is there before.
         wait_until(lambda: "fuse-interrupt" in mount.worker_threads())
         reader.send_signal(signal.SIGCONT)
         begun = time.monotonic()
