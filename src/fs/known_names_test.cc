@@ -226,6 +226,7 @@ TEST_F(KnownNamesTest, AStoreThatIsGoneIsNotTakenForAMissingName) {
   store_.FailWith(Error{Errc::kUnreachable, "as told"});
   EXPECT_EQ(Walk("d/file").error().code, Errc::kUnreachable);
   store_.FailWith(std::nullopt);
+  clock_.Advance(std::chrono::seconds(1));
   EXPECT_TRUE(Walk("d/file"));
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
+#include "base/recent_failures.h"
 #include "base/thread_pool.h"
 #include "fs/bucket_usage.h"
 #include "fs/directory_listing.h"
@@ -22,6 +24,10 @@ constexpr size_t kRequestThreadsMax = 64;
 // The kernel holds a reference on each name that it is given with its attributes, which takes some
 // 300 bytes here. Of more names it is given the names alone, and asks for those that are opened.
 constexpr size_t kListedInodesMax = size_t{1} << 18;
+
+// A second's worth: as many as there are threads that wait for the store, several times over. What
+// fails faster than that costs its repeats little.
+constexpr size_t kFailuresKeptMax = 1024;
 
 std::string_view StorageClassName(StorageClass storage_class) {
   switch (storage_class) {
@@ -54,6 +60,30 @@ struct DirectoryHandle {
   HandOver::Token token = HandOver::kNone;
 };
 
+// Keys that the store failed to answer for just now. Thread-safe.
+class FailedKeys {
+ public:
+  explicit FailedKeys(const Clock& clock) : clock_(clock) {}
+
+  template <class T>
+  void Note(const std::string& key, const Result<T>& answer) {
+    if (answer) return;
+    const MutexLock lock(mutex_);
+    failures_.Add(key, answer.error(), clock_.Now());
+  }
+  std::optional<Error> Find(const std::string& key) {
+    const MutexLock lock(mutex_);
+    const Error* const found =
+        failures_.Find([&](const std::string& failed) { return failed == key; }, clock_.Now());
+    return found != nullptr ? std::optional(*found) : std::nullopt;
+  }
+
+ private:
+  const Clock& clock_;
+  Mutex mutex_;
+  RecentFailures<std::string> failures_ GUARDED_BY(mutex_){kFailuresKeptMax};
+};
+
 class ObjectFileSystem final : public FileSystem {
  public:
   ObjectFileSystem(const FileSystemOptions& options, ObjectStore& store, ReadEngine& engine,
@@ -65,6 +95,8 @@ class ObjectFileSystem final : public FileSystem {
         hand_over_(hand_over),
         inodes_(options.prefix, hand_over),
         names_(options, clock),
+        failed_lookups_(clock),
+        failed_opens_(clock),
         walks_(engine, names_, clock),
         last_handle_(hand_over.generation() << kGenerationShift),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
@@ -77,7 +109,10 @@ class ObjectFileSystem final : public FileSystem {
     if (std::optional<Result<Entry>> known = LookupIfKnown(parent, name)) return *std::move(known);
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> directory, FindDirectory(parent));
     const uint64_t clear_count = names_.metadata_clear_count();
-    ASSIGN_OR_RETURN(const NameFact fact, Ask(directory->prefix + std::string(name), deadline));
+    const std::string key = directory->prefix + std::string(name);
+    const Result<NameFact> answer = Ask(key, deadline);
+    failed_lookups_.Note(key, answer);
+    ASSIGN_OR_RETURN(const NameFact fact, answer);
     const Duration valid_for = names_.AddLookedUp(directory->prefix, name, fact, clear_count);
     return EntryOf(directory->prefix, name, {fact, valid_for});
   }
@@ -92,8 +127,10 @@ class ObjectFileSystem final : public FileSystem {
     if (prefix.size() + name.size() > options_.key_bytes_max)
       return Fail(Errc::kNotFound, "no key is so long");
     const std::optional<KnownNames::Known> known = names_.Find(prefix, name);
-    if (!known) return std::nullopt;
-    return EntryOf(prefix, name, *known);
+    if (known) return EntryOf(prefix, name, *known);
+    if (std::optional<Error> failed = failed_lookups_.Find(prefix + std::string(name)))
+      return tl::unexpected(*std::move(failed));
+    return std::nullopt;
   }
 
   void Forget(InodeId inode, uint64_t count) override { inodes_.Forget(inode, count); }
@@ -372,8 +409,13 @@ class ObjectFileSystem final : public FileSystem {
 
   // Fails if `opening` is not the newest version, or cannot be read.
   Result<> AskToOpen(const ObjectInfo& opening, Deadline deadline) {
+    // With open_requests=off reads come here, of which the kernel has the next when one failed.
+    if (std::optional<Error> failed = failed_opens_.Find(opening.version.key))
+      return tl::unexpected(*std::move(failed));
     const uint64_t clear_count = names_.metadata_clear_count();
-    ASSIGN_OR_RETURN(const NameFact fact, AskForFile(opening.version.key, deadline));
+    const Result<NameFact> answer = AskForFile(opening.version.key, deadline);
+    failed_opens_.Note(opening.version.key, answer);
+    ASSIGN_OR_RETURN(const NameFact fact, answer);
     names_.AddAskedToOpen(opening, fact, clear_count);
     const std::string key = "'" + log::Printable(opening.version.key) + "'";
     if (fact.kind == NameFact::Kind::kMissing) return Fail(Errc::kNotFound, key + " is gone");
@@ -445,6 +487,8 @@ class ObjectFileSystem final : public FileSystem {
   // Their own synchronization.
   InodeTable inodes_;
   KnownNames names_;
+  FailedKeys failed_lookups_;
+  FailedKeys failed_opens_;
   DirectoryWalks walks_;
   HandleTable<FileHandle> files_;
   HandleTable<DirectoryHandle> directories_;

@@ -292,9 +292,44 @@ TEST_F(ObjectFileSystemTest, AnUnreachableOriginIsNeverTakenForAMissingFile) {
     store_.FailWith(Error{code, "as told"});
     EXPECT_EQ(Walk("file").error().code, code);
     EXPECT_EQ(ListPath("").error().code, code);
+    clock_.Advance(std::chrono::seconds(1));
   }
   store_.FailWith(std::nullopt);
   EXPECT_TRUE(Walk("file")) << "and it comes back by itself";
+}
+
+TEST_F(ObjectFileSystemTest, ALookupThatTheStoreFailedToAnswerIsNotAskedAgainForASecond) {
+  store_.Put("file", "x");
+  store_.Put("other", "x");
+  Mount();
+  store_.FailWith(Error{Errc::kTimedOut, "as told"});
+  EXPECT_EQ(Walk("file").error().code, Errc::kTimedOut);
+  store_.FailWith(std::nullopt);
+  EXPECT_TRUE(Walk("other"));
+  for (int i = 0; i < 9; ++i) {
+    clock_.Advance(std::chrono::milliseconds(100));
+    EXPECT_EQ(RequestsOf([&] { EXPECT_EQ(Walk("file").error().code, Errc::kTimedOut); }), 0);
+    // It waits for no thread either.
+    EXPECT_TRUE(file_system_->LookupIfKnown(kRootInode, "file"));
+  }
+  clock_.Advance(std::chrono::milliseconds(100));
+  EXPECT_TRUE(Walk("file"));
+}
+
+TEST_F(ObjectFileSystemTest, NorIsAnOpen) {
+  store_.Put("file", "x");
+  Mount();
+  const InodeId inode = Walk("file")->attributes.inode;
+  clock_.Advance(std::chrono::seconds(100));
+  store_.FailWith(Error{Errc::kUnreachable, "as told"});
+  EXPECT_EQ(file_system_->Open(inode, Soon()).error().code, Errc::kUnreachable);
+  store_.FailWith(std::nullopt);
+  EXPECT_EQ(RequestsOf([&] {
+              EXPECT_EQ(file_system_->Open(inode, Soon()).error().code, Errc::kUnreachable);
+            }),
+            0);
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_TRUE(file_system_->Open(inode, Soon()));
 }
 
 TEST_F(ObjectFileSystemTest, ALookupWhoseDirectoryHalfHangsEndsByItsDeadline) {

@@ -22,10 +22,6 @@ uint64_t BudgetBytes(uint64_t memory_mib) {
 uint64_t ReadBytesMax(uint64_t budget_bytes) {
   return budget_bytes / 2;
 }
-ByteRange Overlap(ByteRange one, ByteRange other) {
-  const uint64_t begin = std::max(one.offset, other.offset);
-  return {begin, std::max(std::min(one.end(), other.end()), begin) - begin};
-}
 Error TooLarge() {
   return {Errc::kInvalid, "one read of more than half of read_memory_mb"};
 }
@@ -143,6 +139,8 @@ void SegmentEngine::Read(const std::shared_ptr<OpenObject>& object, ByteRange ra
       read->error = TooLarge();
     } else if (line_.size() >= kLineLengthMax) {
       read->error = Error{Errc::kBusy, "too many reads wait for memory"};
+    } else if (const Error* const failure = FindFailure(*object, range)) {
+      read->error = *failure;
     }
     if (read->error) {
       read->settled = true;
@@ -158,6 +156,15 @@ void SegmentEngine::Read(const std::shared_ptr<OpenObject>& object, ByteRange ra
     }
   }
   Deliver(std::move(answers));
+}
+
+const Error* SegmentEngine::FindFailure(OpenObject& object, ByteRange range) {
+  const Error* const failure = object.failures.Find(
+      [range](ByteRange failed) { return Overlap(failed, range).length > 0; }, clock_.Now());
+  if (failure == nullptr) return nullptr;
+  // What is there, or on its way for somebody else, is not asked for again.
+  const bool asks = !object.segments.Gaps(range, page_bytes_, object.version.size_bytes).empty();
+  return asks ? failure : nullptr;
 }
 
 void SegmentEngine::Observe(PendingRead& read) {

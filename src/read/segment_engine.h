@@ -11,6 +11,7 @@
 // handed over, both of which end, so the line always moves.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/recent_failures.h"
 #include "read/fetch.h"
 #include "read/fetch_executor.h"
 #include "read/read_engine.h"
@@ -49,6 +51,9 @@ struct OpenObject : SegmentOwner {
   StreamPlaces places;                       // as well
   StreamDetector detector;
   std::map<StreamId, std::shared_ptr<FollowedStream>> streams;
+  // Of reads of which nothing came. Where one object is read in more places at once, the kernel's
+  // repeats of the oldest wait once more.
+  RecentFailures<ByteRange> failures{64};
   bool closed = false;
   std::atomic<bool> foreseen = false;  // its bytes are in segments, whatever a cache has
 };
@@ -67,6 +72,12 @@ struct PendingRead {
   bool settled = false;        // its answer is known
   std::optional<Error> error;  // what it is, if not bytes
 };
+
+// Of length 0: none.
+constexpr ByteRange Overlap(ByteRange one, ByteRange other) {
+  const uint64_t begin = std::max(one.offset, other.offset);
+  return {begin, std::max(std::min(one.end(), other.end()), begin) - begin};
+}
 
 class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
  public:
@@ -117,6 +128,8 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   void EndFetch(const Fetch& fetch, size_t filled_count, const std::optional<Error>& error)
       EXCLUDES(mutex_);
 
+  // The store has just failed to answer a read of some of it.
+  const Error* FindFailure(OpenObject& object, ByteRange range) REQUIRES(mutex_);
   // Fails the read that the fetch was for, and puts others at the head of the line where one of
   // their own may do better.
   void FailFetch(const Fetch& fetch, size_t filled_count, const Error& error, Answers& answers)

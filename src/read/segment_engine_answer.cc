@@ -105,6 +105,8 @@ void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
 void SegmentEngine::FailFetch(const Fetch& fetch, size_t filled_count, const Error& error,
                               Answers& answers) {
   const bool may_help = MayHelp(error.code);
+  // Where some bytes came, the store is not gone, and fewer may come in time.
+  const bool nothing_came = filled_count == 0 && fetch.segments.front()->filled_bytes == 0;
   Answers others;
   for (size_t i = filled_count; i < fetch.segments.size(); ++i) {
     for (const auto& [read, needed_bytes] : std::exchange(fetch.segments[i]->waiters, {})) {
@@ -117,6 +119,8 @@ void SegmentEngine::FailFetch(const Fetch& fetch, size_t filled_count, const Err
         read->settled = true;
         read->error = error;
         answers.push_back(read);
+        if (nothing_came)
+          read->object->failures.Add(Overlap(read->range, fetch.range), error, clock_.Now());
       }
     }
   }

@@ -318,6 +318,31 @@ TEST_F(SegmentEngineTest, AFetchThatFailsFailsNobodyElseWhoHasTimeLeft) {
   EXPECT_TRUE(*of_both.get() == Expected(object, {4 * kMiB, 128 * kKiB}));
 }
 
+TEST_F(SegmentEngineTest, AReadThatTheStoreFailedToAnswerIsNotAskedForAgainForASecond) {
+  const ObjectVersion object = Object(20 * kMiB);
+  const auto reader = Engine().Open(object);
+  const Error hangs{Errc::kTimedOut, "it hangs"};
+  source_.FailNext(hangs);
+  EXPECT_EQ(ReadNow(*reader, {4 * kMiB, 128 * kKiB}).error(), hangs);
+  for (const ByteRange again : {ByteRange{4 * kMiB, 4096}, ByteRange{4 * kMiB + 124 * kKiB, 4096},
+                                ByteRange{4 * kMiB - 4096, 4097}})
+    EXPECT_EQ(ReadNow(*reader, again).error(), hangs) << again.offset;
+  clock_.Advance(std::chrono::milliseconds(999));
+  EXPECT_EQ(ReadNow(*reader, {4 * kMiB, 128 * kKiB}).error(), hangs);
+  EXPECT_EQ(source_.fetch_count(), 1u);
+  EXPECT_TRUE(ReadNow(*reader, {4 * kMiB + 128 * kKiB, 4096})) << "it was not asked for";
+  clock_.Advance(std::chrono::milliseconds(1));
+  EXPECT_TRUE(*ReadNow(*reader, {4 * kMiB, 4096}) == Expected(object, {4 * kMiB, 4096}));
+}
+
+TEST_F(SegmentEngineTest, AReadOfWhichSomeBytesCameIsAskedForAgainAtOnce) {
+  const ObjectVersion object = Object(20 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.FailNext({Errc::kTimedOut, "slow"}, 20'000);
+  EXPECT_FALSE(ReadNow(*reader, {4 * kMiB, 128 * kKiB}));
+  EXPECT_TRUE(*ReadNow(*reader, {4 * kMiB, 4096}) == Expected(object, {4 * kMiB, 4096}));
+}
+
 TEST_F(SegmentEngineTest, AReadAheadThatFailsFailsNoRead) {
   const ObjectVersion object = Object(100 * kKiB);
   SegmentEngine& engine = Engine();
