@@ -11,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import unittest
 import urllib.error
@@ -351,7 +352,7 @@ class Reports(CacheTest):
         _, mount = self.node()
         modes = {path.name: path.stat().st_mode & 0o777
                  for path in state_directory(mount.point).iterdir()}
-        self.assertEqual(modes, dict.fromkeys(["state.json", "keeper.sock", "admin.json"], 0o600))
+        self.assertEqual(modes, dict.fromkeys(["state.json", "keeper.sock", "admin.json", "admin.lock"], 0o600))
         self.assertEqual(state_directory(mount.point).stat().st_mode & 0o777, 0o700)
 
     def test_a_mount_is_found_by_links_to_it_and_by_relative_paths(self):
