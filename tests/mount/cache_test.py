@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import threading
 import unittest
 
@@ -198,6 +199,8 @@ class Passthrough(CacheTest):
             sha256(first / f"file-{number}")
         wait_until_cached(sum(sizes), directory)
         first.close()
+        # It is compared as the disk has it, and who opens it waits for that a moment only.
+        subprocess.run(["sync", "-f", directory], check=True)
         mount = self.mount(origin, cache_options(directory))
         self.assertIn("passthrough: in use", mount.log())
         origin.reset_stats()
