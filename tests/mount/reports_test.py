@@ -216,10 +216,9 @@ class Reports(CacheTest):
         token.chmod(0o600)
         _, mount = self.node(f"admin_token_file={token}")
         self.assertEqual(run(SHOAL, "stat", mount / "file").returncode, 0)
-        worker = mount.worker()
         mount.process.kill()
         mount.process.wait()
-        wait_until(lambda: not os.path.exists(f"/proc/{worker}/fd/0"))
+        wait_until(lambda: not self.admin.answers())  # its worker ends with it
         with socket.create_server(("127.0.0.1", self.admin.port)) as other:
             asked = run(SHOAL, "stat", mount / "file")
             self.assertEqual(asked.returncode, 32, asked)
