@@ -17,6 +17,7 @@
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"
+#include "testing/write_out.h"
 
 namespace shoal {
 namespace {
@@ -45,6 +46,7 @@ class DeliveryTest : public ::testing::Test {
  protected:
   void Mount(uint64_t capacity_bytes = 256 * kMiB, bool keep_at_first = true) {
     tier_.reset();
+    WriteOut(directory_.path());
     auto storage = OpenCacheDirectory(directory_.path(), {});
     ASSERT_TRUE(storage) << storage.error().detail;
     trouble_ = std::make_shared<StorageTrouble>();

@@ -20,6 +20,7 @@
 #include "testing/memory_range_source.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"
+#include "testing/write_out.h"
 
 namespace shoal {
 
@@ -44,6 +45,7 @@ class DiskTierTest : public ::testing::Test {
   void Mount(uint64_t capacity_bytes = 64 * kMiB, size_t directory_count = 1,
              uint32_t page_bytes = 16 * kKiB) {
     Unmount();
+    WriteOut(outside_.path());
     std::vector<std::unique_ptr<CacheVolume>> volumes;
     troubles_.clear();
     for (size_t i = 0; i < directory_count; ++i) {
