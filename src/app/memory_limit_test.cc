@@ -80,28 +80,30 @@ TEST(MemoryPlan, WhatFitsIsLeftAlone) {
 
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({400 * kMiB, "the machine"}, options));
-  EXPECT_EQ(options.read.memory_mib, 66);  // 400 - 64 - 40 - 100 - 2 * 64 - 2000 / 1000
-  EXPECT_EQ(MemoryNeededBytes(options), 400 * kMiB);
+  ASSERT_TRUE(FitIntoMemory({464 * kMiB, "the machine"}, options));
+  // 464 - 32 - 64 * 3 / 2 - 40 - 100 - 2 * 64 - 2000 / 1000
+  EXPECT_EQ(options.read.memory_mib, 66);
+  EXPECT_EQ(MemoryNeededBytes(options), 464 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
 
 TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({300 * kMiB, "the machine"}, options));
+  ASSERT_TRUE(FitIntoMemory({364 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.read.memory_mib, 16);
-  EXPECT_EQ(options.cache.write_queue_mib, 39);  // half of 300 - 64 - 40 - 100 - 16 - 2000 / 1000
-  EXPECT_LE(MemoryNeededBytes(options), 300 * kMiB);
+  // Half of 364 - 32 - 64 * 3 / 2 - 40 - 100 - 16 - 2000 / 1000
+  EXPECT_EQ(options.cache.write_queue_mib, 39);
+  EXPECT_LE(MemoryNeededBytes(options), 364 * kMiB);
   EXPECT_EQ(options.notices.size(), 2);
   options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({160 * kMiB, "the control group /job"}, options));
+  ASSERT_TRUE(FitIntoMemory({224 * kMiB, "the control group /job"}, options));
   EXPECT_EQ(options.cache.write_queue_mib, 8);
   EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
-  EXPECT_EQ(MemoryNeededBytes(options), 160 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 224 * kMiB);
   ASSERT_EQ(options.notices.size(), 3);
   EXPECT_EQ(options.notices.back().text,
             "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
-            "allows 160 MiB");
+            "allows 224 MiB");
 }
 
 TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {
@@ -114,6 +116,26 @@ TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {
   options.session.transport = "io_uring";
   ASSERT_TRUE(FitIntoMemory({96 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.session.transport, "io_uring");
+}
+
+TEST(MemoryPlan, ThenConnectionsThoseOfWarmupFirst) {
+  MountOptions options;
+  options.cache.disk_capacity_mib = 200;
+  options.cache.disk_directories = "/a/";
+  options.admin.port = 9600;
+  ASSERT_TRUE(FitIntoMemory({180 * kMiB, "the machine"}, options));
+  // 2 * (180 - 32 - 64 * 3 / 2 - 16 - 8 - 8)
+  EXPECT_EQ(options.warmup.connection_count_max, 40);
+  EXPECT_EQ(options.origin.connection_count_max, 64);
+  EXPECT_EQ(MemoryNeededBytes(options), 180 * kMiB);
+  ASSERT_TRUE(FitIntoMemory({100 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.warmup.connection_count_max, 8);
+  // 2 / 3 of 100 - 32 - 8 / 2 - 16 - 8 - 8
+  EXPECT_EQ(options.origin.connection_count_max, 21);
+  EXPECT_EQ(options.read.fetch_count_max, 21);
+  EXPECT_LE(MemoryNeededBytes(options), 100 * kMiB);
+  EXPECT_EQ(options.notices.back().text,
+            "max_connections: 21 instead of 64, as the machine allows 100 MiB");
 }
 
 TEST(MemoryPlan, AListingCacheThatIsTooLargeIsMadeSmaller) {
@@ -141,14 +163,14 @@ TEST(MemoryPlan, WhatCannotBeMadeSmallerIsNamed) {
   names.file_system.metadata_cache = true;
   EXPECT_EQ(WhyNot(names, 300),
             "g_metadata_CacheEnable: 256 MiB for the names do not fit: the machine allows 300 MiB, "
-            "and the rest of the daemon needs 56 at least");
+            "and the rest of the daemon needs 48 at least");
   MountOptions many = WithCache(0, 64);
   for (int i = 0; i < 30; ++i) many.cache.disk_directories += fmt::format(":/{}/", i);
   EXPECT_EQ(WhyNot(many, 200),
             "g_tier_DadiDiskCachePath: 256 MiB for what waits to be written to 32 directories do "
             "not fit: the machine allows 200 MiB, and the rest of the daemon needs 58 at least");
   EXPECT_EQ(WhyNot({}, 40),
-            "read_memory_mb: the daemon needs 56 MiB at least, and the machine allows 40");
+            "read_memory_mb: the daemon needs 48 MiB at least, and the machine allows 40");
 }
 
 TEST(MemoryPlan, OfColonsOnlyDirectoriesBetweenThemCount) {

@@ -13,9 +13,15 @@
 namespace shoal {
 namespace {
 
-// The program, its threads, connections and what it answers from; and without what makes it quick.
-constexpr uint64_t kProgramMib = 64;
-constexpr uint64_t kProgramMibMin = 32;
+// The program and what it answers from; and without what makes it quick.
+constexpr uint64_t kProgramMib = 32;
+constexpr uint64_t kProgramMibMin = 20;
+// What a connection receives into, its thread, and what the allocator keeps of both.
+constexpr uint64_t kConnectionKib = 512;
+// What a fetch collects before the cache has it: a chunk.
+constexpr uint64_t kCollectedKib = 1024;
+constexpr uint64_t kConnectionsMin = 8;
+constexpr uint64_t kKibOfMib = kMiB / kKiB;
 // EFC states a thousandth of the capacity for the index; ours needs less.
 constexpr uint64_t kIndexShare = 1000;
 constexpr uint64_t kMetadataCacheMib = 256;
@@ -33,6 +39,26 @@ uint64_t DirectoryCount(const CacheOptions& cache) {
 
 uint64_t MemoryMib(const CacheOptions& cache) {
   return cache.enabled ? cache.memory_capacity_mib : 0;
+}
+
+bool HasCache(const CacheOptions& cache) {
+  return MemoryMib(cache) > 0 || DirectoryCount(cache) > 0;
+}
+
+uint64_t ConnectionKib(const MountOptions& options) {
+  return kConnectionKib + (HasCache(options.cache) ? kCollectedKib : 0);
+}
+
+// Without an admin port nobody can ask for one.
+uint64_t WarmupConnections(const MountOptions& options) {
+  return HasCache(options.cache) && options.admin.port != 0 ? options.warmup.connection_count_max
+                                                            : 0;
+}
+
+uint64_t ConnectionsMib(const MountOptions& options) {
+  return (options.origin.connection_count_max * ConnectionKib(options) +
+          WarmupConnections(options) * kConnectionKib + kKibOfMib - 1) /
+         kKibOfMib;
 }
 
 uint64_t ListingMib(const FileSystemOptions& names) {
@@ -66,7 +92,8 @@ std::vector<Fixed> FixedOf(const MountOptions& options) {
 
 uint64_t NeededMib(const MountOptions& options) {
   uint64_t mib =
-      kProgramMib + RingsMib(options) + options.read.memory_mib + ListingMib(options.file_system) +
+      kProgramMib + ConnectionsMib(options) + RingsMib(options) + options.read.memory_mib +
+      ListingMib(options.file_system) +
       DirectoryCount(options.cache) * (options.cache.write_queue_mib - kWriteQueueMibMin);
   for (const Fixed& fixed : FixedOf(options)) mib += fixed.mib;
   return mib;
@@ -98,13 +125,13 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
   const uint64_t limit_mib = limit.bytes / kMiB;
   const uint64_t needed_mib = NeededMib(options);
   if (needed_mib <= limit_mib) return {};
-  uint64_t excess_mib = needed_mib - limit_mib;
-  // As much of it as is too much; answers what is left of it.
-  const auto reduce = [&](uint64_t mib, uint64_t mib_min, uint64_t count) {
-    const uint64_t wanted_mib = (excess_mib + count - 1) / count;
-    const uint64_t given_mib = mib > mib_min ? std::min(mib - mib_min, wanted_mib) : 0;
-    excess_mib -= std::min(excess_mib, given_mib * count);
-    return mib - given_mib;
+  uint64_t excess_kib = (needed_mib - limit_mib) * kKibOfMib;
+  // As many of them as are too much; answers how many are left.
+  const auto reduce = [&](uint64_t count, uint64_t count_min, uint64_t each_kib) {
+    const uint64_t wanted = (excess_kib + each_kib - 1) / each_kib;
+    const uint64_t given = count > count_min ? std::min(count - count_min, wanted) : 0;
+    excess_kib -= std::min(excess_kib, given * each_kib);
+    return count - given;
   };
   const auto say = [&](std::string_view what, uint64_t now, uint64_t before) {
     if (now != before)
@@ -114,26 +141,34 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
     return now;
   };
   uint64_t& read_mib = options.read.memory_mib;
-  read_mib = say("read_memory_mb", reduce(read_mib, kReadMibMin, 1), read_mib);
+  read_mib = say("read_memory_mb", reduce(read_mib, kReadMibMin, kKibOfMib), read_mib);
   if (const uint64_t directories = DirectoryCount(options.cache); directories > 0) {
     uint64_t& queue_mib = options.cache.write_queue_mib;
     queue_mib = say("MiB that may wait to be written to each directory of the disk cache",
-                    reduce(queue_mib, kWriteQueueMibMin, directories), queue_mib);
+                    reduce(queue_mib, kWriteQueueMibMin, directories * kKibOfMib), queue_mib);
   }
   const uint64_t listing_mib = ListingMib(options.file_system);
-  if (const uint64_t now_mib = reduce(listing_mib, kListingMibMin, 1); now_mib != listing_mib) {
+  if (const uint64_t now_mib = reduce(listing_mib, kListingMibMin, kKibOfMib);
+      now_mib != listing_mib) {
     uint64_t& bytes = options.file_system.directory_cache_size_bytes_max;
     bytes = say("g_readdircache_MaxSize", now_mib * kMiB, bytes);
   }
-  if (excess_mib > 0 && options.session.transport == "auto") {
+  if (excess_kib > 0 && options.session.transport == "auto") {
     options.session.transport = "dev";
-    excess_mib -= std::min(excess_mib, kRingsMib);
+    excess_kib -= std::min(excess_kib, kRingsMib * kKibOfMib);
     options.notices.push_back(
         {.is_warning = true,
          .text = fmt::format("transport: dev instead of auto, as {} allows {} MiB", limit.whose,
                              limit_mib)});
   }
-  if (excess_mib <= kProgramMib - kProgramMibMin) return {};
+  if (WarmupConnections(options) > 0) {
+    uint64_t& count = options.warmup.connection_count_max;
+    count = say("warmup_connections", reduce(count, kConnectionsMin, kConnectionKib), count);
+  }
+  uint64_t& count = options.origin.connection_count_max;
+  count = say("max_connections", reduce(count, kConnectionsMin, ConnectionKib(options)), count);
+  options.read.fetch_count_max = count;
+  if (excess_kib <= (kProgramMib - kProgramMibMin) * kKibOfMib) return {};
   return tl::unexpected(
       DoesNotFit(limit, options, NeededMib(options) - (kProgramMib - kProgramMibMin)));
 }

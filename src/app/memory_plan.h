@@ -14,8 +14,9 @@ namespace shoal {
 uint64_t MemoryNeededBytes(const MountOptions& options);
 
 // Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may
-// wait to be written to the disk cache, then the kept listings; then the rings go. kInvalid, naming
-// the option that asks for most: not even all of that is enough.
+// wait to be written to the disk cache, then the kept listings; then the rings go, then
+// connections, those of warm-up first. kInvalid, naming the option that asks for most: not even
+// all of that is enough.
 Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options);
 
 }  // namespace shoal

@@ -126,8 +126,10 @@ class Capacity(MediaTest):
         worker = mount.worker()
         for _ in range(3):
             self.read_in_time(mount, written, seconds_max=60, readers=8)
-        self.assertEqual(mount.worker(), worker)
+        self.assertEqual(mount.worker(), worker, mount.log())
         self.assertIn("read_memory_mb: 16 instead of 256", mount.log())
+        # 49 of them at once had taken 92 MiB.
+        self.assertIn("max_connections: 21 instead of 64", mount.log())
 
     def test_a_file_that_is_mapped_does_not_give_way_though_nobody_has_it_open(self):
         for medium in ("disk", "memory"):
