@@ -6,7 +6,6 @@
 #include <climits>
 #include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "app/mount_state.h"
@@ -24,27 +23,17 @@ namespace {
 
 constexpr size_t kNameRoomBytes = 24;
 
-// Of this mount of this bucket alone. "" when there is no place for it, which costs the tasks
-// their memory, and nothing else.
+// Of this mount of this bucket alone.
 std::string WarmupStateFile(const MountPlan& plan) {
   const OriginOptions& origin = plan.options.origin;
-  const std::filesystem::path directory =
-      std::filesystem::path(plan.options.command.state_directory) /
-      EscapeMountPoint(plan.mount_point);
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
-  if (error) {
-    log::Warn("warm-up tasks end with the daemon: {}: {}", directory.string(), error.message());
-    return "";
-  }
   const std::string bucket =
       "/" + origin.endpoint + "/" + origin.bucket + "/" + plan.options.file_system.prefix;
   std::string name = EscapeMountPoint(bucket);
   // SQLite puts files beside it whose names are longer.
   if (name.size() + kNameRoomBytes > NAME_MAX)
     name = fmt::format("long-{:016x}", XXH3_64bits(bucket.data(), bucket.size()));
-  return directory / (name + ".warmup");
+  return std::filesystem::path(plan.options.command.state_directory) /
+         EscapeMountPoint(plan.mount_point) / (name + ".warmup");
 }
 
 AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {

@@ -31,6 +31,7 @@ constexpr size_t kRunningMax = 100'000;  // those that wait for their turn inclu
 // Each is in memory several times.
 constexpr uint64_t kRunningTextBytesMax = 32 * kMiB;
 constexpr int kNiceness = 10;  // readers come first
+constexpr Duration kLoadWait = std::chrono::seconds(1);
 
 void Take(const WarmupSums& progress, WarmupTask& task) {
   if (!progress.is_listed) return;
@@ -63,8 +64,8 @@ class WarmupService final : public WarmupTasks {
     runners_.emplace("warmup-task", kRunsMax, kNiceness);
     std::optional<WarmupStore> state;
     if (!options.state_file.empty()) {
+      Resume(LoadWarmupTasks(options.state_file, kLoadWait));
       state.emplace(options.state_file);
-      Resume(state->Load());
     }
     saver_.emplace(std::move(state),
                    WarmupSaver::Owner{.take = [this] { return TakeChanged(); },

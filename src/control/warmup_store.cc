@@ -6,10 +6,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <future>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/log.h"
+#include "base/start_thread.h"
 
 namespace shoal {
 namespace {
@@ -119,6 +123,11 @@ Result<> WarmupStore::Save(std::span<const WarmupTask> changed, std::span<const 
 
 Result<> WarmupStore::Open() {
   if (database_ != nullptr) return {};
+  const std::filesystem::path directory = std::filesystem::path(file_).parent_path();
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  if (error) return Fail(Errc::kUnreachable, directory.string() + ": " + error.message());
   sqlite3* opened = nullptr;
   const int status =
       sqlite3_open_v2(file_.c_str(), &opened,
@@ -219,6 +228,16 @@ void WarmupStore::PutAside(const std::string& why) {
   // Of the log nothing is to go into the new file.
   for (const char* const suffix : {"-wal", "-shm", "-journal"})
     (void)unlink((file_ + suffix).c_str());
+}
+
+Result<std::vector<WarmupTask>> LoadWarmupTasks(const std::string& file, Duration wait) {
+  std::packaged_task<Result<std::vector<WarmupTask>>()> load(
+      [file] { return WarmupStore(file).Load(); });
+  std::future<Result<std::vector<WarmupTask>>> loaded = load.get_future();
+  ASSIGN_OR_RETURN(std::thread thread, StartThread(std::move(load)));
+  thread.detach();
+  if (loaded.wait_for(wait) == std::future_status::ready) return loaded.get();
+  return Fail(Errc::kUnreachable, file + ": its disk does not answer");
 }
 
 }  // namespace shoal

@@ -1,7 +1,7 @@
 // The tasks and their history in a file: an SQLite database of one table, written ahead
 // (WAL), so that a task is either in it or not, whenever the process or the machine ends.
 //
-// Used by one thread at a time. All calls wait for the disk.
+// Used by one thread at a time. Its calls wait for the disk.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "control/warmup_tasks.h"
 
@@ -20,7 +21,8 @@ namespace shoal {
 
 class WarmupStore {
  public:
-  // A file of this mount and bucket alone; it is made when it is needed.
+  // A file of this mount and bucket alone; it is made when it is needed, and its directory, which
+  // becomes the owner's alone.
   explicit WarmupStore(std::string file);
 
   // All that it holds. A file that is damaged, or of another version of this program, is put
@@ -55,5 +57,9 @@ class WarmupStore {
   const std::string file_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;  // null: not open
 };
+
+// What a WarmupStore of `file` loads, if that does not take longer than `wait`. kUnreachable: its
+// disk does not answer; the thread that asked is left behind. kBusy: StartThread's.
+Result<std::vector<WarmupTask>> LoadWarmupTasks(const std::string& file, Duration wait);
 
 }  // namespace shoal

@@ -144,12 +144,19 @@ TEST_F(WarmupStoreTest, OfALaterVersionItIsPutAside) {
   EXPECT_TRUE(fs::exists(File() + ".damaged"));
 }
 
-TEST_F(WarmupStoreTest, ADirectoryThatIsNotThereIsAnErrorUntilItIs) {
+TEST_F(WarmupStoreTest, ADirectoryThatIsNotThereIsMadeForItsOwnerAlone) {
   const fs::path later = directory_.path() / "later";
+  ASSERT_TRUE(WarmupStore(later / "tasks.db").Save(std::vector{Task(1)}, {}));
+  EXPECT_EQ(fs::status(later).permissions(), fs::perms::owner_all);
+}
+
+TEST_F(WarmupStoreTest, ADirectoryThatCannotBeMadeIsAnErrorUntilItCan) {
+  const fs::path later = directory_.path() / "later";
+  std::ofstream(later) << "a file";
   WarmupStore store(later / "tasks.db");
   EXPECT_EQ(store.Load().error().code, Errc::kUnreachable);
   EXPECT_EQ(store.Save(std::vector{Task(1)}, {}).error().code, Errc::kUnreachable);
-  fs::create_directory(later);
+  fs::remove(later);
   EXPECT_TRUE(store.Save(std::vector{Task(1)}, {}));
 }
 

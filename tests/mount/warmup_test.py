@@ -1,11 +1,16 @@
 """Warm-up as its users meet it: the specification's interface, a mount, and what the origin
 is asked for."""
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
+import sqlite3
 import subprocess
+import tempfile
+import time
 import unittest
 
 from admin import Admin, free_port
@@ -198,6 +203,38 @@ class Warmup(CacheTest):
                 self.assertEqual(task["SubmitTime"], submitted, "the same task")
                 self.assert_completed(task, 60 * 500_000)
                 self.assert_reads_without_a_get(origin, mount, written)
+
+    def test_a_state_directory_whose_disk_hangs_keeps_no_worker_from_serving(self):
+        origin, disk = self.origin(), self.ext4(64)[0]
+        written = self.put(origin, {f"d/{i}": 500_000 for i in range(4)})
+        mount, admin = self.warm_mount(origin, f"state_directory={disk}/state",
+                                       directories=[self.directory()])
+        self.assert_completed(admin.run("d"), 4 * 500_000)
+        self.freeze(disk)
+        begun = time.monotonic()
+        os.kill(mount.worker(), signal.SIGKILL)
+        self.assert_reads(mount, written)
+        self.assertLess(time.monotonic() - begun, 5)
+        wait_until(admin.answers)
+        self.assertIn("earlier warm-up tasks are not known", mount.log())
+        self.thaw(disk)
+        # Those of now are kept beside those of before.
+        admin.run("d/1")
+        wait_until(lambda: self.tasks_in(disk / "state") == {"d", "d/1"})
+
+    def tasks_in(self, folder):
+        """Paths of the tasks that are on the disk."""
+        paths = set()
+        for file in folder.glob("*/*.warmup"):
+            copies = pathlib.Path(tempfile.mkdtemp(prefix="shoal-tasks-"))
+            self.addCleanup(shutil.rmtree, copies)
+            for part in folder.glob(f"*/{file.name}*"):  # the log beside it
+                shutil.copy(part, copies)
+            with contextlib.closing(sqlite3.connect(copies / file.name)) as database:
+                with contextlib.suppress(sqlite3.DatabaseError):  # copied while it was written
+                    rows = database.execute("SELECT path FROM tasks").fetchall()
+                    paths |= {path.decode() for path, in rows}
+        return paths
 
     def test_a_mount_ends_though_a_warm_up_waits_for_a_store_that_does_not_answer(self):
         origin, directory = self.origin(), self.directory()
