@@ -80,7 +80,7 @@ sigset_t BlockEndSignals() {
 
 Result<> Serve(OriginCommandOptions& options) {
   RETURN_IF_ERROR(log::Start(log::Target::kStderr, options.log_level));
-  RaiseDescriptorLimit();
+  (void)RaiseDescriptorLimit();
   ASSIGN_OR_RETURN(options.server.trouble, TroubleOf(options));
   const sigset_t signals = BlockEndSignals();
   const SystemClock clock;

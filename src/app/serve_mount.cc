@@ -37,16 +37,26 @@ namespace shoal {
 namespace {
 
 constexpr uint64_t kProbeSecondsMax = 15;
+// Beside its connections a mount has files of its cache open, one for each file that is open and
+// cached in whole, and those that were used last.
+constexpr uint64_t kDescriptorsOfFiles = 256;
 // The keeper waits for longer.
 constexpr std::chrono::seconds kProbeBeforeTakingOverMax{5};
 
-void PrepareProcess() {
+void PrepareProcess(const MountOptions& options) {
   prctl(PR_SET_DUMPABLE, 0);
   signal(SIGPIPE, SIG_IGN);
   // Sent when somebody opens a file that the cache has a lease of (cache/cache_directory.cc), and
   // deadly otherwise.
   signal(SIGIO, SIG_IGN);
-  RaiseDescriptorLimit();
+  const uint64_t descriptors = RaiseDescriptorLimit();
+  const uint64_t connections =
+      options.origin.connection_count_max + options.warmup.connection_count_max;
+  if (descriptors < connections + kDescriptorsOfFiles)
+    log::Warn(
+        "no more than {} descriptors may be open, too few for {} connections and {} files: reads "
+        "may fail; raise `ulimit -Hn`, or LimitNOFILE= of the unit",
+        descriptors, connections, kDescriptorsOfFiles);
 }
 
 void LogStart(const MountPlan& plan) {
@@ -209,7 +219,7 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
 
 int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memory,
                const WorkerSeat& seat) {
-  PrepareProcess();
+  PrepareProcess(plan.options);
   MountSignals signals;
   LogStart(plan);
   const SystemClock clock;

@@ -345,7 +345,8 @@ Result<FileDescriptor> Lock(int root_fd, const std::string& name) {
     return Fail(Errc::kInvalid, name + "/lock is not a plain file of ours");
   if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) return FailSystem("locking " + name);
-  switch (HolderOfLock(lock.get())) {
+  const HeldBy held = HolderOfLock(lock.get());
+  switch (held.who) {
     case LockHolder::kThisProcess:
       return Fail(Errc::kInvalid, name + " is named twice");
     case LockHolder::kSibling:
@@ -353,8 +354,10 @@ Result<FileDescriptor> Lock(int root_fd, const std::string& name) {
     case LockHolder::kOther:
       break;
   }
-  return Fail(Errc::kBusy,
-              name + " is the cache of another mount: give each mount a directory of its own");
+  const std::string process =
+      held.process == 0 ? "" : " (process " + std::to_string(held.process) + ")";
+  return Fail(Errc::kBusy, name + " is the cache of another mount" + process +
+                               ": give each mount a directory of its own");
 }
 
 // "shoal cache N" and a line end, as every version writes it.

@@ -225,6 +225,7 @@ class CacheVolume {
 
   void Maintain();
   bool Scan();
+  void SayIfTooLarge();
   bool Scrub();
   bool RoomIsDue() const;
   void DoWhatIsDue();

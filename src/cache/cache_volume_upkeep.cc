@@ -117,8 +117,20 @@ bool CacheVolume::Scan() {
   if (!found.empty())
     log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
               bytes / kMiB);
+  SayIfTooLarge();
   Reserve(0);  // the capacity may be less than it was
   return true;
+}
+
+void CacheVolume::SayIfTooLarge() {
+  if (!options_.may_wait) return;
+  const Result<CacheStorage::Room> room = storage_->GetRoom();
+  const std::scoped_lock lock(mutex_);
+  if (room && room->total_bytes < capacity_bytes_)
+    log::Warn(
+        "the cache at {} may take {} MiB, and its file system has {}: it stops at what is free, "
+        "less cache_min_free_mb",
+        storage_->name(), capacity_bytes_ / kMiB, room->total_bytes / kMiB);
 }
 
 bool CacheVolume::RoomIsDue() const {

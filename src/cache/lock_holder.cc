@@ -27,9 +27,10 @@ pid_t ParentOf(pid_t process) {
 
 }  // namespace
 
-LockHolder HolderOfLock(int fd) {
+HeldBy HolderOfLock(int fd) {
   struct stat file {};
-  if (fstat(fd, &file) != 0) return LockHolder::kOther;
+  HeldBy other{LockHolder::kOther};
+  if (fstat(fd, &file) != 0) return other;
   // "1: FLOCK  ADVISORY  WRITE 708 00:15:9876 0 EOF". Of the file only its number is compared: the
   // device is not always the one that stat tells (btrfs).
   const std::string inode = ":" + std::to_string(file.st_ino);
@@ -40,10 +41,11 @@ LockHolder HolderOfLock(int fd) {
     pid_t holder = 0;
     if (!(words >> number >> kind >> advisory >> mode >> holder >> place)) continue;
     if (kind != "FLOCK" || !place.ends_with(inode)) continue;  // who waits has "->" for a kind
-    if (holder == getpid()) return LockHolder::kThisProcess;
-    if (ParentOf(holder) == getppid()) return LockHolder::kSibling;
+    if (holder == getpid()) return {LockHolder::kThisProcess, holder};
+    if (ParentOf(holder) == getppid()) return {LockHolder::kSibling, holder};
+    if (holder > 0) other.process = holder;
   }
-  return LockHolder::kOther;
+  return other;
 }
 
 }  // namespace shoal

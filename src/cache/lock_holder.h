@@ -1,6 +1,8 @@
 // Which process has the flock of a file.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 namespace shoal {
@@ -11,7 +13,12 @@ enum class LockHolder : uint8_t {
   kOther,    // or nobody says: who is in another container is not to be seen
 };
 
+struct HeldBy {
+  LockHolder who;
+  pid_t process = 0;  // 0: nobody says
+};
+
 // Of /proc/locks; see proc(5).
-LockHolder HolderOfLock(int fd);
+HeldBy HolderOfLock(int fd);
 
 }  // namespace shoal

@@ -131,6 +131,15 @@ class Capacity(MediaTest):
         # 49 of them at once had taken 92 MiB.
         self.assertIn("max_connections: 21 instead of 64", mount.log())
 
+    def test_a_mount_says_so_where_its_cache_or_its_descriptors_cannot_be_what_it_was_told(self):
+        origin = self.origin()
+        disk = self.ext4(64)[0]
+        shoal = self.shoal_after("ulimit -n 300")
+        mount = self.mount(origin, cache_options(disk, disk_mib=1000), shoal=shoal)
+        wait_until(lambda: "may take 1000 MiB, and its file system has 5" in mount.log())
+        self.assertIn("no more than 300 descriptors may be open, too few for 192 connections",
+                      mount.log())
+
     def test_a_file_that_is_mapped_does_not_give_way_though_nobody_has_it_open(self):
         for medium in ("disk", "memory"):
             with self.subTest(medium):

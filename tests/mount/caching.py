@@ -180,8 +180,12 @@ class CacheTest(MountTest):
 
     def shoal_in(self, group):
         """The program, in that group from its beginning."""
+        return self.shoal_after(f"echo $$ > {group}/cgroup.procs")
+
+    def shoal_after(self, command):
+        """The program, from a shell that ran `command`."""
         program = self.directory() / "shoal"
-        program.write_text(f'#!/bin/sh\necho $$ > {group}/cgroup.procs\nexec {SHOAL} "$@"\n')
+        program.write_text(f'#!/bin/sh\n{command}\nexec {SHOAL} "$@"\n')
         program.chmod(0o755)
         return program
 
