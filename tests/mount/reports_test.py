@@ -424,7 +424,8 @@ class Reports(CacheTest):
         with self.nobody_serving(mount):
             self.assertIn("shoal top: waits for an answer: the admin port", top.stderr.readline())
         second = next_process(first)
-        self.assertEqual(second, mount.worker())
+        # It answers a moment before it is announced.
+        wait_until(lambda: mount.worker() == second)
         done = run(SHOAL, "update", mount.point, "-o", f"g_server_Port={free_port()}")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(next_process(second), mount.worker())
