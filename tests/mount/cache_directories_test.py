@@ -27,7 +27,8 @@ class Sharing(CacheTest):
         said = self.refused(origin, cache_options(directory))
         self.assertIn("the mount ended, 32:", said)
         self.assertIn(f"g_tier_DadiDiskCachePath: {directory}/shoal-cache is the cache of another "
-                      f"mount (process {first.worker()}): give each mount a directory of its own", said)
+                      f"mount (process {first.worker()}): give each mount a directory of its "
+                      "own", said)
         self.assert_reads_without_a_get(origin, first, written)
 
     def test_two_mounts_have_caches_of_their_own(self):
