@@ -311,7 +311,8 @@ class Keeper {
       } else {
         log::Error("{}", reason);
         status = Recover();
-        reason += status ? "; the mount has ended" : "; the mount goes on as before";
+        reason +=
+            status ? "; the mount has ended" : "; the mount goes on as before, in another process";
       }
     }
     Answer(question, replaced);
