@@ -21,7 +21,6 @@ from harness import KEY_ID, KEY_SECRET, SHOAL, Mount, Origin
 from peers import Rclone, S3fs
 
 SMALL_FILE_BYTES = 110 * 1024
-TREE_DIRECTORIES, TREE_FILES_EACH = 100, 1000
 
 
 @contextlib.contextmanager
@@ -64,6 +63,14 @@ def make_small_files(origin, count, size=SMALL_FILE_BYTES):
         (folder / f"{i:06}").write_bytes(chance[at:at + size])
     os.sync()  # writing them out is not what is measured
     return folder
+
+
+def make_tree(root, directories, files_each):
+    for i in range(directories):
+        folder = root / f"{i:03}"
+        folder.mkdir(parents=True)
+        for j in range(files_each):
+            (folder / f"{j:04}").touch()
 
 
 def whole_object_rows(tier, repeat, ours, native, kind):
@@ -201,11 +208,7 @@ def small_files_far(repeat):
 def stat_tree(repeat):
     with closing(Origin()) as origin, scratch() as native:
         for root in (origin.bucket / "tree", native / "tree"):
-            for i in range(TREE_DIRECTORIES):
-                folder = root / f"{i:03}"
-                folder.mkdir(parents=True)
-                for j in range(TREE_FILES_EACH):
-                    (folder / f"{j:04}").touch()
+            make_tree(root, directories=100, files_each=1000)
         with cached_mount(origin, "g_metadata_CacheEnable=true",
                           "g_readdircache_MaxCount=200000", memory_mib=64) as mount:
             trees = (mount / "tree", native / "tree")
@@ -286,50 +289,79 @@ def index_memory(_):
                          "<= 32 bytes for each", index_bytes / cached_mib <= 32)
 
 
-def against_peers(rows, repeat, mounts, name, unit_name, measure):
-    """One row for each peer; the first mount is ours."""
-    rates = interleaved(repeat, *(lambda mount=mount: measure(mount) for mount in mounts))
-    for peer, rate in zip(mounts[1:], rates[1:]):
-        rows.append(at_least(1, name, rates[0], unit_name, rate, peer.name))
+CLIENTS = (Rclone, S3fs)
+
+
+def against_peers(repeat, measures, name, unit_name):
+    """One row for each peer; the first measure is ours, and the others are in CLIENTS' order."""
+    rates = interleaved(repeat, *measures)
+    return [at_least(1, name, rates[0], unit_name, rate, client.name)
+            for client, rate in zip(CLIENTS, rates[1:])]
 
 
 def peers(repeat):
     """Everyone has an empty disk cache at first; then all are warm at once."""
-    count = 5000
-    rows = []
     with closing(Origin()) as origin:
         make_object(origin, "big", GIB)
-        make_small_files(origin, count)
+        make_small_files(origin, 5000)
+        make_tree(origin.bucket / "tree", directories=20, files_each=500)
 
         def ours():
             return cached_mount(origin, "g_metadata_CacheEnable=true", disk_mib=4096)
 
-        def cold(open_mount):
-            with open_mount() as mount:
-                return mb_per_second("seq", mount / "big")
+        mounts = (ours, *(lambda client=client: closing(client(origin)) for client in CLIENTS))
 
-        clients = (Rclone, S3fs)
-        rates = interleaved(repeat, lambda: cold(ours), *(
-            lambda client=client: cold(lambda: closing(client(origin))) for client in clients))
-        for client, rate in zip(clients, rates[1:]):
-            rows.append(at_least(1, "cold sequential 1 GiB", rates[0], "MB/s", rate, client.name))
+        def cold(measure):
+            def each(open_mount):
+                with open_mount() as mount:
+                    return measure(mount)
+            return [lambda mount=mount: each(mount) for mount in mounts]
 
+        yield from against_peers(repeat, cold(lambda mount: mb_per_second("seq", mount / "big")),
+                                 "cold sequential 1 GiB", "MB/s")
+        yield from against_peers(repeat, cold(incomplete_rate),
+                                 "random 4 KiB direct reads of an incomplete object, 8 threads",
+                                 "reads/s")
+        yield from against_peers(repeat, cold(small_files_rate),
+                                 "5,000 files of 110 KiB, first epoch, 2 processes", "files/s")
         with contextlib.ExitStack() as stack:
-            mounts = [stack.enter_context(ours())]
-            mounts += [stack.enter_context(closing(client(origin))) for client in clients]
-            for mount in mounts:
-                mb_per_second("seq", mount / "big", passes=2)
-                operations_per_second("small-files", mount / "small", processes=2)
-            against_peers(rows, repeat, mounts, "cached sequential 1 MiB reads", "MB/s",
-                          lambda mount: mb_per_second("seq", mount / "big"))
-            against_peers(rows, repeat, mounts, "cached random 4 KiB reads, 1 thread", "reads/s",
-                          lambda mount: operations_per_second("random", mount / "big",
-                                                              reads=100_000))
-            against_peers(rows, repeat, mounts, "5,000 files of 110 KiB, warm, 2 processes",
-                          "files/s",
-                          lambda mount: operations_per_second("small-files", mount / "small",
-                                                              processes=2))
-    return rows
+            yield from warm_against_peers(repeat, [stack.enter_context(each()) for each in mounts])
+
+
+def small_files_rate(mount):
+    return operations_per_second("small-files", mount / "small", processes=2)
+
+
+def incomplete_rate(mount):
+    part = 256 * MIB
+    mb_per_second("seq", mount / "big", bytes=part)
+    return operations_per_second("random", mount / "big", threads=8, reads=20_000, bytes=part,
+                                 direct=True)
+
+
+def warm_against_peers(repeat, mounts):
+    for mount in mounts:
+        mb_per_second("seq", mount / "big", passes=2)
+        small_files_rate(mount)
+        operations_per_second("stat", mount / "tree")
+
+    def rows(name, unit_name, measure):
+        return against_peers(repeat, [lambda mount=mount: measure(mount) for mount in mounts],
+                             name, unit_name)
+
+    for threads in (1, 2):
+        yield from rows(
+            f"cached sequential 1 MiB reads, threads: {threads}", "MB/s",
+            lambda mount: mb_per_second("seq", mount / "big", threads=threads))
+    for threads in (1, 4):
+        yield from rows(
+            f"cached random 4 KiB reads, threads: {threads}", "reads/s",
+            lambda mount: operations_per_second("random", mount / "big", threads=threads,
+                                                reads=100_000))
+    yield from rows("mmap first touch", "MB/s", lambda mount: mb_per_second("mmap", mount / "big"))
+    yield from rows("5,000 files of 110 KiB, warm, 2 processes", "files/s", small_files_rate)
+    yield from rows("stat of a warm tree of 10,000 entries", "stats/s",
+                    lambda mount: operations_per_second("stat", mount / "tree"))
 
 
 FIGURES = dict(memory_tier=memory_tier, disk_tier=disk_tier, incomplete=incomplete,
