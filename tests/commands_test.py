@@ -233,6 +233,8 @@ class Commands(unittest.TestCase):
         cli = run("manual", "aliyun-alinas-efc-cli").stdout
         for operation in ("warmup/load", "warmup/stat", "warmup/cancel", "tier", "action"):
             self.assertRegex(cli, rf"What to do: .*\b{operation}\b")
+        self.assertIn("\n\\fB\\-m\\fR \\fIVALUE\\fR\n", cli, "has no brackets: it is required")
+        self.assertIn("\n[\\fB\\-c\\fR]\n", cli)
         for page, statuses in ((helper, ["0", "1", "2", "8", "32"]), (cli, ["0", "1", "32"])):
             self.assertIn(".SH EXAMPLES\n", page)
             self.assertEqual(re.findall(r"^\.B (\d+)$", page, re.M), statuses)

@@ -167,6 +167,10 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& arguments
   RETURN_IF_ERROR(log::CheckLevel(options.command.log_level));
   RETURN_IF_ERROR(CheckSessionOptions(options.session));
   RETURN_IF_ERROR(CheckAdminOptions(options.admin));
+  if (options.cache.disk_capacity_mib == 0 && !options.cache.disk_directories.empty())
+    options.notices.push_back({.is_warning = true,
+                               .text = "g_tier_DadiDiskCachePath: nothing is kept there while "
+                                       "g_tier_DadiDiskCacheCapacityMB is 0"});
   options.read.page_bytes = static_cast<uint32_t>(options.cache.page_kib * kKiB);
   options.read.fetch_count_max = options.origin.connection_count_max;
   options.read.deadline_seconds = options.origin.request_deadline_seconds;

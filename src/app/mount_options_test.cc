@@ -50,6 +50,15 @@ TEST(MountOptions, ReadsTheBasicMountOfTheSpecificationWithoutComplaint) {
               ElementsAre(Notice{false, "rw: the mount is read-only all the same"}));
 }
 
+TEST(MountOptions, SaysThatADirectoryWithoutACapacityKeepsNothing) {
+  EXPECT_THAT(Parsed({"g_tier_DadiDiskCachePath=/a/"}).notices,
+              ElementsAre(Notice{true,
+                                 "g_tier_DadiDiskCachePath: nothing is kept there while "
+                                 "g_tier_DadiDiskCacheCapacityMB is 0"}));
+  EXPECT_THAT(Parsed({"g_tier_DadiDiskCachePath=/a/,g_tier_DadiDiskCacheCapacityMB=9"}).notices,
+              IsEmpty());
+}
+
 TEST(MountOptions, FillsTheStructsOfEveryRoom) {
   const MountOptions options =
       Parsed({"endpoint=http://h,read_memory_mb=64", "entry_timeout=5,transport=dev",

@@ -49,8 +49,10 @@ std::string Synopsis(const DescribedCommand& command) {
   std::string out = ".B " + RoffText(command.name) + "\n";
   for (const DescribedOption& option : command.options) {
     if (option.names.empty() || option.names.front() == "-h") continue;
-    out += fmt::format("[\\fB{}\\fR{}]\n", RoffText(option.names.front()),
-                       option.argument.empty() ? "" : " \\fI" + RoffText(option.argument) + "\\fR");
+    const std::string word =
+        "\\fB" + RoffText(option.names.front()) + "\\fR" +
+        (option.argument.empty() ? "" : " \\fI" + RoffText(option.argument) + "\\fR");
+    out += option.is_required ? word + "\n" : "[" + word + "]\n";
   }
   for (const DescribedOption& argument : command.arguments) {
     const std::string name = "\\fI" + RoffText(argument.argument) + "\\fR";

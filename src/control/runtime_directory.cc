@@ -146,7 +146,8 @@ Error WhyNoAdminPort(std::string_view mount_point, std::string_view type, std::s
     return {Errc::kUnreachable, name +
                                     ": the process with its admin port is gone, or could not open "
                                     "it; try again, or see the log and shoal doctor"};
-  return {Errc::kNotFound, name + " has no admin port: mount with -o g_server_Port=17871"};
+  return {Errc::kNotFound,
+          name + " has no admin port: shoal update MOUNTPOINT -o g_server_Port=17871 opens one"};
 }
 
 void RemoveAdminAddress(std::string_view mount_point) {

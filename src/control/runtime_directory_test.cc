@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kMountPoint = "/mnt/oss data";
 constexpr const char* kWithout =
-    "/mnt/oss data has no admin port: mount with -o g_server_Port=17871";
+    "/mnt/oss data has no admin port: shoal update MOUNTPOINT -o g_server_Port=17871 opens one";
 constexpr const char* kClosed =
     "/mnt/oss data: the process with its admin port is gone, or could not open it; try again, or "
     "see the log and shoal doctor";
