@@ -46,6 +46,7 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
     const auto early = std::find(early_.begin(), early_.end(), unique);
     if (early != early_.end()) {
       interrupted = true;
+      call->state_.fetch_or(Call::kTold, std::memory_order_relaxed);
       early_.erase(early);
     }
     calls_.emplace(unique, call);
@@ -71,28 +72,30 @@ void ParkedCalls::Interrupt(uint64_t unique) {
       if (early_.size() > kEarlyCountMax) early_.pop_front();
     }
   }
-  if (call) AnswerOrWatch(*call);
+  if (!call) return;
+  call->state_.fetch_or(Call::kTold, std::memory_order_relaxed);
+  AnswerOrWatch(*call);
 }
 
 bool ParkedCalls::IsWanted(Call& call) {
   // Those who were killed while they queued for one name come here one after another.
-  if (!call.is_told_of_all_ && !call.claimed() && IsThreadSeenInterrupted(call.caller_))
-    Answer(call);
+  if (!call.is_told_of_all_ && !call.claimed() && HasReason(call, /*or_gone=*/false)) Answer(call);
   return !call.claimed();
+}
+
+bool ParkedCalls::HasReason(const Call& call, bool or_gone) {
+  const bool was_told = (call.state_.load(std::memory_order_relaxed) & Call::kTold) != 0;
+  if (call.kind_ == Call::Kind::kRead && !was_told)
+    return or_gone ? IsThreadKilled(call.caller_) : IsThreadSeenKilled(call.caller_);
+  return or_gone ? IsThreadInterrupted(call.caller_) : IsThreadSeenInterrupted(call.caller_);
 }
 
 void ParkedCalls::Answer(Call& call) {
   if (call.Claim()) fuse_reply_err(call.request(), EINTR);
 }
 
-bool ParkedCalls::AnswerIfReason(Call& call) {
-  if (!IsThreadInterrupted(call.caller_)) return false;
-  Answer(call);
-  return true;
-}
-
 void ParkedCalls::AnswerOrWatch(Call& call) {
-  if (AnswerIfReason(call)) return;
+  if (HasReason(call, /*or_gone=*/true)) return Answer(call);
   Result<> watches;
   {
     const std::scoped_lock lock(mutex_);
@@ -130,7 +133,7 @@ void ParkedCalls::Watch() {
     std::vector<std::shared_ptr<Call>> watched = TakeLookLocked();
     lock.unlock();
     for (const std::shared_ptr<Call>& call : watched)
-      if (!call->claimed() && IsThreadSeenInterrupted(call->caller_)) Answer(*call);
+      if (!call->claimed() && HasReason(*call, /*or_gone=*/false)) Answer(*call);
     watched.clear();  // let go outside the lock
     lock.lock();
   }

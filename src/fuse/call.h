@@ -24,8 +24,14 @@ class ParkedCalls;
 // One request, answered by whoever claims it first: the work, or an interrupt.
 class Call {
  public:
-  Call(fuse_req_t request, const ReplyPort& port, ParkedCalls& parked)
-      : request_(request),
+  // Most reads are of pages, which the kernel asks for by itself, telling of no signal: a program
+  // that catches one waits on for them, as it does on a disk. If such a read failed by a signal,
+  // read(2) would fail, or a look at a mapping be SIGBUS.
+  enum class Kind : uint8_t { kRead, kOther };
+
+  Call(Kind kind, fuse_req_t request, const ReplyPort& port, ParkedCalls& parked)
+      : kind_(kind),
+        request_(request),
         unique_(port.unique),
         caller_(fuse_req_ctx(request)->pid),
         is_told_of_all_(port.TellsOfEarlierSignals()),
@@ -43,7 +49,9 @@ class Call {
   friend class ParkedCalls;
   static constexpr uint8_t kClaimed = 1;
   static constexpr uint8_t kParked = 2;
+  static constexpr uint8_t kTold = 4;  // the kernel told of a signal: it ends the wait
 
+  const Kind kind_;
   const fuse_req_t request_;
   const uint64_t unique_;      // the kernel's
   const pid_t caller_;         // a thread; 0: none that can be looked at
@@ -81,8 +89,8 @@ class ParkedCalls {
   static constexpr size_t kEarlyCountMax = 64;
 
   static void Answer(Call& call);
-  // False: there is no reason now.
-  static bool AnswerIfReason(Call& call);
+  // Whether the thread is seen to have a reason; `or_gone`: or not to be there any more.
+  static bool HasReason(const Call& call, bool or_gone);
   void AnswerOrWatch(Call& call);
   // Under the lock. The error, once: there is no thread that watches, and may be none. The next
   // call that is to be watched tries again, and for the others as well.

@@ -36,6 +36,12 @@ std::string StatusOf(pid_t tid) {
   return ReadText("/proc/" + std::to_string(tid) + "/status");
 }
 
+// Of whatever signal a process ends, the kernel gives each of its threads this one.
+bool IsKilled(std::string_view status) {
+  const auto of_thread = Field(status, "\nSigPnd:");
+  return !of_thread || (*of_thread & BitOf(SIGKILL)) != 0;
+}
+
 }  // namespace
 
 bool IsReasonToInterrupt(std::string_view status) {
@@ -55,6 +61,16 @@ bool IsThreadSeenInterrupted(pid_t tid) {
   if (tid == 0) return false;
   const std::string status = StatusOf(tid);
   return !status.empty() && IsReasonToInterrupt(status);
+}
+
+bool IsThreadKilled(pid_t tid) {
+  return tid == 0 || IsKilled(StatusOf(tid));
+}
+
+bool IsThreadSeenKilled(pid_t tid) {
+  if (tid == 0) return false;
+  const std::string status = StatusOf(tid);
+  return !status.empty() && IsKilled(status);
 }
 
 }  // namespace shoal

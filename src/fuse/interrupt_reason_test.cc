@@ -69,6 +69,9 @@ TEST(InterruptReason, IsNotAssumedWhereTheKernelToldOfNone) {
   EXPECT_FALSE(IsThreadSeenInterrupted(kNobody));
   EXPECT_FALSE(IsThreadSeenInterrupted(0));
   EXPECT_FALSE(IsThreadSeenInterrupted(gettid()));
+  EXPECT_TRUE(IsThreadKilled(kNobody));
+  EXPECT_FALSE(IsThreadKilled(gettid()));
+  for (const pid_t thread : {kNobody, 0, gettid()}) EXPECT_FALSE(IsThreadSeenKilled(thread));
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ void Operations::Init(void* userdata, fuse_conn_info* connection) {
 
 template <class Work>
 void Operations::RunWaiting(fuse_req_t request, Work work) {
-  auto call = std::make_shared<Call>(request, *Decoder::CurrentPort(), parked_);
+  auto call = std::make_shared<Call>(Call::Kind::kOther, request, *Decoder::CurrentPort(), parked_);
   parked_.Park(call);
   if (call->claimed()) return;
   waiters_.Run([this, call = std::move(call), work = std::move(work)]() mutable {
@@ -274,7 +274,8 @@ void Operations::Read(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, o
   const ByteRange range{static_cast<uint64_t>(offset), size_bytes};
   if (file->fh == 0) return self.ReadUnopened(request, inode, range);
   if (self.ReadAtOnce(request, file->fh, range)) return;
-  auto call = std::make_shared<Call>(request, *Decoder::CurrentPort(), self.parked_);
+  auto call =
+      std::make_shared<Call>(Call::Kind::kRead, request, *Decoder::CurrentPort(), self.parked_);
   self.file_system_.Read(file->fh, range, [call](const auto& pieces) { SendRead(*call, pieces); });
   // Most reads are answered by now, and cost no lock.
   if (!call->claimed()) self.parked_.Park(call);
@@ -297,7 +298,7 @@ void Operations::ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range
     if (known && *known) handle = unasked_.Put(inode, (*known)->handle);
   }
   if (handle != nullptr && ReadAtOnce(request, *handle, range)) return;
-  auto call = std::make_shared<Call>(request, *Decoder::CurrentPort(), parked_);
+  auto call = std::make_shared<Call>(Call::Kind::kRead, request, *Decoder::CurrentPort(), parked_);
   const auto read = [this, call, inode, range](const UnaskedOpens::Handle& opened) {
     file_system_.Read(*opened, range, [this, call, inode, opened](const Pieces& pieces) {
       AnswerUnaskedRead(call, inode, pieces);

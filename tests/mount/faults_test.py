@@ -36,6 +36,24 @@ got = call(libc.read, file, ctypes.c_void_p(address), ctypes.c_size_t(size))
 print(hashlib.sha256(room[:got]).hexdigest())
 """
 
+# Reads through the kernel's pages, by one read(2) or through a mapping, and goes on after a signal
+# as programs in C do (SA_RESTART).
+READ_PAGES = """
+import ctypes, errno, hashlib, mmap, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.siginterrupt(signal.SIGUSR1, False)
+file = os.open(sys.argv[1], os.O_RDONLY)
+size = os.fstat(file).st_size
+if sys.argv[2] == "mapped":
+    got = mmap.mmap(file, size, prot=mmap.PROT_READ)[:]
+else:
+    room = ctypes.create_string_buffer(size)
+    done = libc.read(file, room, ctypes.c_size_t(size))
+    got = room.raw[:done] if done >= 0 else errno.errorcode[ctypes.get_errno()].encode()
+print(hashlib.sha256(got).hexdigest())
+"""
+
 
 def state_of(process):
     stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
@@ -322,6 +340,25 @@ class Faults(MountTest):
                 wait_until(lambda: state_of(reader) == "T")
                 reader.send_signal(signal.SIGCONT)
                 self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], expected + "\n")
+
+    def test_a_program_that_catches_a_signal_while_it_waits_for_pages_reads_on(self):
+        for transport in ("auto", "dev"):
+            for way in ("read", "mapped"):
+                with self.subTest(transport=transport, way=way):
+                    origin = self.origin()
+                    expected = sha256(origin.put("file", pattern(64 * 1024)))
+                    mount = self.mount(origin, f"transport={transport}")
+                    # Long enough for whoever waits to be looked at several times.
+                    origin.configure(latency_ms=1000)
+                    origin.reset_stats()
+                    reader = subprocess.Popen([sys.executable, "-c", READ_PAGES, mount / "file", way],
+                                              stdout=subprocess.PIPE, text=True)
+                    self.addCleanup(reader.stdout.close)
+                    self.addCleanup(reader.wait)
+                    self.addCleanup(reader.kill)
+                    wait_until(lambda: origin.requests().get("Get", 0) > 0)
+                    reader.send_signal(signal.SIGUSR1)
+                    self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], expected + "\n")
 
     def test_one_that_was_stopped_and_continued_ends_at_once_at_ctrl_c(self):
         origin = self.origin()
