@@ -131,6 +131,10 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
 
 ControlRoom::ControlRoom(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
+void ControlRoom::Begin() {
+  parts_->warmup->Begin();
+}
+
 ControlRoom::~ControlRoom() {
   // It may be the next mount's already.
   const auto there = ReadAdminAddress(parts_->mount_point);

@@ -20,6 +20,8 @@ class ControlRoom {
   static Result<std::unique_ptr<ControlRoom>> Open(const MountPlan& plan, Node& node,
                                                    Session& session, const Clock& clock,
                                                    bool has_its_path);
+  // The session has what it needs: warm-ups may run.
+  void Begin();
   // Ends what is under way; running warm-ups go on with the next process.
   ~ControlRoom();
   ControlRoom(const ControlRoom&) = delete;

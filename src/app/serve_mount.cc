@@ -299,6 +299,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     signals.Finish();
     return Refuse(seat, kExitFailure, announced.error());
   }
+  if (control_room && *control_room)
+    (*session)->OnBegun([&control_room] { (*control_room)->Begin(); });
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();

@@ -24,6 +24,8 @@ class CountedBytes final : public ObjectBytes {
     return place;
   }
 
+  [[nodiscard]] bool IsNear(ByteRange range) const override { return next_->IsNear(range); }
+
   std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
     return next_->Whole(deadline);
   }

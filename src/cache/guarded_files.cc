@@ -172,7 +172,7 @@ bool DropPages(int fd, uint64_t offset, uint64_t length, bool waits) {
   (void)posix_fadvise(fd, begin, size, POSIX_FADV_DONTNEED);
   const std::optional<uint64_t> left = PagesInMemory(fd, offset, length, file_system);
   if (left == 0) return true;
-  if (left && !waits) return false;
+  if (!waits) return false;
   // By a descriptor of its own: of an error, which is told once to each, ConfirmWritten is to hear
   // as well.
   const std::string again = "/proc/self/fd/" + std::to_string(fd);

@@ -46,6 +46,13 @@ class ObjectBytes {
     return std::nullopt;
   }
 
+  // Whether all of the range is known to be somewhere nearer than the origin, so that a read of it
+  // asks no store. Does not wait. REQUIRES as above.
+  [[nodiscard]] virtual bool IsNear(ByteRange range) const {
+    (void)range;
+    return false;
+  }
+
   // The object as one file; null when it is not, or is too small to be worth it. May wait
   // for a disk, until the deadline.
   virtual std::shared_ptr<const WholeFile> Whole(Deadline deadline) {

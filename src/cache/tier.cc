@@ -82,6 +82,15 @@ class Tier::Bytes final : public ObjectBytes,
     return next_->ReadNow(offset, out);
   }
 
+  [[nodiscard]] bool IsNear(ByteRange range) const override {
+    for (uint64_t offset = range.offset; offset < range.end();) {
+      const Run run = PresentRun(offset, range.end(), places_);
+      if (run.place == nullptr && !next_->IsNear({offset, run.end - offset})) return false;
+      offset = run.end;
+    }
+    return true;
+  }
+
   std::shared_ptr<const WholeFile> Whole(Deadline deadline) override {
     for (const Place& place : places_)
       if (auto whole = place.volume->Whole(place.use, deadline)) return whole;

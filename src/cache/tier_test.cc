@@ -73,6 +73,19 @@ TEST_F(TierTest, OnlyWhatIsMissingIsFetched) {
   EXPECT_EQ(requests[3].range, (ByteRange{3 * kMiB, 5 * kMiB})) << "over one page that was there";
 }
 
+TEST_F(TierTest, KnowsWhichBytesAreNearerThanTheOrigin) {
+  Mount();
+  const ObjectVersion object = Object(8 * kMiB);
+  const auto bytes = tier_->Open(object);
+  EXPECT_FALSE(bytes->IsNear({0, 1}));
+  ASSERT_TRUE(Reads(*bytes, object, {2 * kMiB, kMiB}));
+  WaitUntilWritten();
+  EXPECT_TRUE(bytes->IsNear({2 * kMiB, kMiB}));
+  EXPECT_TRUE(bytes->IsNear({2 * kMiB + 5, 7}));
+  EXPECT_FALSE(bytes->IsNear({2 * kMiB - 1, 2}));
+  EXPECT_FALSE(bytes->IsNear({3 * kMiB - 1, 2}));
+}
+
 TEST_F(TierTest, PagesThatCameInPartAreNotKept) {
   Mount();
   const ObjectVersion object = Object(kMiB);

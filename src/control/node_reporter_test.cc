@@ -13,6 +13,7 @@ namespace {
 // One that serves nothing, and has been in a request for as long as a test says.
 class IdleSession final : public Session {
  public:
+  void OnBegun(std::function<void()>) override {}
   [[nodiscard]] const std::vector<std::byte>& init_message() const override { return init_; }
   [[nodiscard]] SessionFacts facts() const override { return {}; }
   [[nodiscard]] const RequestMetrics& metrics() const override { return metrics_; }

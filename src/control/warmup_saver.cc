@@ -28,6 +28,11 @@ WarmupSaver::~WarmupSaver() {
   thread_.join();
 }
 
+bool WarmupSaver::AwaitLoaded(Duration wait) {
+  std::unique_lock lock(mutex_);
+  return loaded_changed_.wait_for(lock, wait, [this] { return loaded_; });
+}
+
 void WarmupSaver::Flush() {
   std::unique_lock lock(mutex_);
   const uint64_t wanted = ++wanted_;
@@ -37,7 +42,10 @@ void WarmupSaver::Flush() {
 
 void WarmupSaver::Loop() {
   pthread_setname_np(pthread_self(), "warmup-save");
+  if (store_) owner_.loaded(store_->Load());
   std::unique_lock lock(mutex_);
+  loaded_ = true;
+  loaded_changed_.notify_all();
   while (true) {
     wanted_changed_.wait_for(lock, kSaveEvery,
                              [this] { return stopping_ || wanted_ > attempted_; });

@@ -63,14 +63,23 @@ class WarmupService final : public WarmupTasks {
                         .listed_room = static_cast<int64_t>(options.listed_count_max)});
     runners_.emplace("warmup-task", kRunsMax, kNiceness);
     std::optional<WarmupStore> state;
-    if (!options.state_file.empty()) {
-      Resume(LoadWarmupTasks(options.state_file, kLoadWait));
-      state.emplace(options.state_file);
-    }
+    if (!options.state_file.empty()) state.emplace(options.state_file);
     saver_.emplace(std::move(state),
-                   WarmupSaver::Owner{.take = [this] { return TakeChanged(); },
+                   WarmupSaver::Owner{.loaded = [this](auto tasks) { Resume(std::move(tasks)); },
+                                      .take = [this] { return TakeChanged(); },
                                       .give_back = [this](const auto& batch) { GiveBack(batch); },
                                       .give_all = [this] { GiveAll(); }});
+    if (saver_->AwaitLoaded(kLoadWait)) return;
+    log::Warn("earlier warm-up tasks are not known yet: the disk of {} does not answer",
+              options.state_file);
+    const std::scoped_lock lock(mutex_);
+    BeginAfterThem();
+  }
+
+  void Begin() override {
+    const std::scoped_lock lock(mutex_);
+    has_begun_ = true;
+    StartRuns();
   }
 
   ~WarmupService() override {
@@ -238,7 +247,7 @@ class WarmupService final : public WarmupTasks {
   [[nodiscard]] bool stopping() const { return stopping_ || stop_.stop_requested(); }
 
   void StartRuns() {
-    while (!stopping() && runs_.size() < kRunsMax && !waiting_.empty()) {
+    while (has_begun_ && !stopping() && runs_.size() < kRunsMax && !waiting_.empty()) {
       const uint64_t id = *waiting_.begin();
       waiting_.erase(waiting_.begin());
       const WarmupTask& task = *history_.Find(id);
@@ -285,9 +294,7 @@ class WarmupService final : public WarmupTasks {
     const std::scoped_lock lock(mutex_);
     if (!tasks) {
       log::Warn("earlier warm-up tasks are not known: {}", tasks.error().detail);
-      // So that none of ours replaces one of them, should the file come back.
-      history_.SetFirstId(static_cast<uint64_t>(clock_.UnixMicros()));
-      return;
+      return BeginAfterThem();
     }
     for (WarmupTask& task : *tasks) {
       if (task.status == Status::kRunning) waiting_.insert(task.id);
@@ -296,6 +303,9 @@ class WarmupService final : public WarmupTasks {
     if (!waiting_.empty()) log::Info("{} warm-up tasks go on", waiting_.size());
     StartRuns();
   }
+
+  // So that none of ours replaces one of them, should the file come back.
+  void BeginAfterThem() { history_.SetFirstId(static_cast<uint64_t>(clock_.UnixMicros())); }
 
   void ForgetOld() {
     for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
@@ -342,6 +352,7 @@ class WarmupService final : public WarmupTasks {
   const std::stop_token stop_;
 
   std::mutex mutex_;  // guards what follows
+  bool has_begun_ = false;
   WarmupHistory history_;
   std::set<uint64_t> waiting_;                           // for their turn, in order
   std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_;  // canceled ones until they have ended

@@ -7,13 +7,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <future>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "base/log.h"
-#include "base/start_thread.h"
 
 namespace shoal {
 namespace {
@@ -228,16 +226,6 @@ void WarmupStore::PutAside(const std::string& why) {
   // Of the log nothing is to go into the new file.
   for (const char* const suffix : {"-wal", "-shm", "-journal"})
     (void)unlink((file_ + suffix).c_str());
-}
-
-Result<std::vector<WarmupTask>> LoadWarmupTasks(const std::string& file, Duration wait) {
-  std::packaged_task<Result<std::vector<WarmupTask>>()> load(
-      [file] { return WarmupStore(file).Load(); });
-  std::future<Result<std::vector<WarmupTask>>> loaded = load.get_future();
-  ASSIGN_OR_RETURN(std::thread thread, StartThread(std::move(load)));
-  thread.detach();
-  if (loaded.wait_for(wait) == std::future_status::ready) return loaded.get();
-  return Fail(Errc::kUnreachable, file + ": its disk does not answer");
 }
 
 }  // namespace shoal

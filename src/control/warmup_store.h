@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/result.h"
 #include "control/warmup_tasks.h"
 
@@ -57,9 +56,5 @@ class WarmupStore {
   const std::string file_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;  // null: not open
 };
-
-// What a WarmupStore of `file` loads, if that does not take longer than `wait`. kUnreachable: its
-// disk does not answer; the thread that asked is left behind. kBusy: StartThread's.
-Result<std::vector<WarmupTask>> LoadWarmupTasks(const std::string& file, Duration wait);
 
 }  // namespace shoal

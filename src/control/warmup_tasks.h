@@ -56,6 +56,10 @@ class WarmupTasks {
  public:
   virtual ~WarmupTasks() = default;
 
+  // Tasks run from here on, also those that an earlier process had begun: they take threads by the
+  // dozen, and serving needs its own first.
+  virtual void Begin() {}
+
   // Starts a task, which is on disk when this returns; or answers the running one that has
   // the same path and pattern. kInvalid: the path (absolute, "." or ".." in it, NUL, too
   // long) or the pattern (RE2's reason). kUnsupported: no cache is configured. kBusy: too

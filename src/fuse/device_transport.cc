@@ -84,7 +84,7 @@ DeviceTransport::DeviceTransport(int device_fd, size_t thread_count, size_t answ
   fcntl(device_fd, F_SETFL, fcntl(device_fd, F_GETFL) | O_NONBLOCK);
 }
 
-Result<> DeviceTransport::Serve() {
+Result<> DeviceTransport::Serve(const std::function<void()>& begun) {
   std::vector<std::thread> threads;
   while (threads.size() < thread_count_) {
     Result<std::thread> thread = StartThread([this] { Receive(); });
@@ -99,6 +99,7 @@ Result<> DeviceTransport::Serve() {
                 thread.error().detail);
     break;
   }
+  if (begun && !threads.empty()) begun();
   for (std::thread& thread : threads) thread.join();
 
   std::future<void> none_left = unanswered_->none_left.get_future();

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -106,6 +107,8 @@ class SessionImpl final : public Session, private RequestSink {
   const RequestMetrics& metrics() const override { return metrics_; }
   Duration longest_receipt() const override { return receivers_.Longest(metrics_.Now()); }
 
+  void OnBegun(std::function<void()> begun) override { begun_ = std::move(begun); }
+
   Result<> Serve() override {
     if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
@@ -115,7 +118,7 @@ class SessionImpl final : public Session, private RequestSink {
       ASSIGN_OR_RETURN(ring_thread,
                        StartThread([&] { ring_outcome = ring_->Serve(*this, stop_); }));
     }
-    Result<> device_outcome = device_->Serve();
+    Result<> device_outcome = device_->Serve(begun_);
     if (ring_) ring_thread.join();
     RETURN_IF_ERROR(std::move(device_outcome));
     return ring_outcome;
@@ -233,6 +236,7 @@ class SessionImpl final : public Session, private RequestSink {
   const SessionOptions options_;
   std::vector<std::byte> saved_init_;
   SessionFacts facts_;
+  std::function<void()> begun_;
 
   // A transport feeds the decoder, which calls the operations. Their threads are joined
   // before the decoder goes: an answer comes back through it.

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -91,6 +92,9 @@ class Session {
   // kernel (facts().can_forget_names); then names are given to it for ten seconds at most.
   // kUnreachable: unmounted.
   virtual Result<> ForgetNames() = 0;
+
+  // `begun` is called when Serve has the threads that it needs. Before Serve.
+  virtual void OnBegun(std::function<void()> begun) = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
   // are answered before it returns. kBusy: it may not have the threads (base/start_thread.h).

@@ -162,8 +162,11 @@ const Error* SegmentEngine::FindFailure(OpenObject& object, ByteRange range) {
   const Error* const failure = object.failures.Find(
       [range](ByteRange failed) { return Overlap(failed, range).length > 0; }, clock_.Now());
   if (failure == nullptr) return nullptr;
-  // What is there, or on its way for somebody else, is not asked for again.
-  const bool asks = !object.segments.Gaps(range, page_bytes_, object.version.size_bytes).empty();
+  // What is there, or on its way for somebody else, is not asked for again; nor is what a cache
+  // has: the read that failed may have begun before it.
+  const auto gaps = object.segments.Gaps(range, page_bytes_, object.version.size_bytes);
+  const bool asks =
+      std::ranges::any_of(gaps, [&object](ByteRange gap) { return !object.bytes->IsNear(gap); });
   return asks ? failure : nullptr;
 }
 

@@ -335,6 +335,16 @@ TEST_F(SegmentEngineTest, AReadThatTheStoreFailedToAnswerIsNotAskedForAgainForAS
   EXPECT_TRUE(*ReadNow(*reader, {4 * kMiB, 4096}) == Expected(object, {4 * kMiB, 4096}));
 }
 
+TEST_F(SegmentEngineTest, ButForWhatACacheHasOfIt) {
+  const ObjectVersion object = Object(20 * kMiB);
+  const auto reader = Engine().Open(object);
+  source_.SetNear({4 * kMiB + 64 * kKiB, 16 * kKiB});
+  source_.FailNext({Errc::kTimedOut, "it hangs"});
+  EXPECT_FALSE(ReadNow(*reader, {4 * kMiB, 128 * kKiB})) << "its first page is in no cache";
+  EXPECT_TRUE(ReadNow(*reader, {4 * kMiB + 68 * kKiB, 4096}));
+  EXPECT_FALSE(ReadNow(*reader, {4 * kMiB + 76 * kKiB, 8192})) << "half of it is not there";
+}
+
 TEST_F(SegmentEngineTest, AReadOfWhichSomeBytesCameIsAskedForAgainAtOnce) {
   const ObjectVersion object = Object(20 * kMiB);
   const auto reader = Engine().Open(object);

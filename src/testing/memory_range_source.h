@@ -106,6 +106,11 @@ class MemoryRangeSource final : public RangeSource {
     const std::lock_guard lock(mutex_);
     keeping_ = true;
   }
+  // As a cache does that has this and nothing else.
+  void SetNear(ByteRange range) {
+    const std::lock_guard lock(mutex_);
+    near_ = range;
+  }
   // How much each Append brings.
   void SetChunkBytes(size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -143,6 +148,11 @@ class MemoryRangeSource final : public RangeSource {
       if (!source_.WasAskedFor({offset, out.size()})) return std::nullopt;
       Generate(version_, offset, out);
       return ServedBy::kDisk;
+    }
+
+    [[nodiscard]] bool IsNear(ByteRange range) const override {
+      const std::lock_guard lock(source_.mutex_);
+      return range.offset >= source_.near_.offset && range.end() <= source_.near_.end();
     }
 
    private:
@@ -242,6 +252,7 @@ class MemoryRangeSource final : public RangeSource {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<Request> requests_;
+  ByteRange near_{};
   bool keeping_ = false;
   std::deque<Failure> failures_;
   std::optional<uint64_t> hold_after_bytes_;

@@ -166,6 +166,7 @@ class WarmupServiceFixture : public ::testing::Test {
     tasks_.reset();
     auto tasks = StartWarmup(options_, bucket_, tier_.get(), demand_, clock_);
     ASSERT_TRUE(tasks) << tasks.error().detail;
+    (*tasks)->Begin();
     tasks_ = *std::move(tasks);
   }
   void Stop() {
