@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -18,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "fuse/mount_table.h"
 
@@ -69,8 +69,6 @@ Result<std::string> Resolve(std::string path) {
   if (realpath(path.c_str(), resolved) == nullptr) return FailSystem(path, errno);
   return std::string(resolved);
 }
-
-constexpr char kConnections[] = "/sys/fs/fuse/connections";
 
 enum class Health : uint8_t { kAnswers, kDead, kSilent };
 
@@ -166,24 +164,18 @@ Result<> Unmount(const std::string& mount_point, bool lazy) {
   return UnmountWith(mount_point, lazy ? MNT_DETACH : 0);
 }
 
-// By the file system that the kernel has for this, in a mount namespace of its own: it need not be
-// mounted here.
+// By the file system that the kernel has for this, which need not be mounted here, nor is.
 Result<> AbortConnection(const std::string& device) {
-  const std::string path = kConnections + ("/" + device.substr(device.find(':') + 1)) + "/abort";
-  const pid_t child = fork();
-  if (child < 0) return FailSystem("aborting the connection", errno);
-  if (child == 0) {
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount("fusectl", kConnections, "fusectl", 0, nullptr) != 0)
-      _exit(errno);
-    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    _exit(fd >= 0 && write(fd, "1", 1) == 1 ? 0 : errno);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return FailSystem(path, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
+  const std::string file = device.substr(device.find(':') + 1) + "/abort";
+  const FileDescriptor made(fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (!made.valid() || fsconfig(made.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return FailSystem("fusectl", errno);
+  const FileDescriptor connections(fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
+  if (!connections.valid()) return FailSystem("fusectl", errno);
+  const FileDescriptor abort(openat(connections.get(), file.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!abort.valid() || write(abort.get(), "1", 1) != 1)
+    return FailSystem("fusectl: " + file, errno);
+  return {};
 }
 
 Result<> UnmountByForce(const std::string& mount_point) {
