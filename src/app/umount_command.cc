@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "app/keeper_socket.h"
 #include "app/mount_point.h"
 #include "app/mount_state.h"
 #include "base/exit_status.h"
@@ -43,15 +44,19 @@ Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
     return Fail(Errc::kInvalid, fmt::format("{} is a mount of type {}, not of a bucket; use umount",
                                             mount_point, log::Printable(top.type)));
   const auto state = ReadMountState(StateDirectory(mount_point) + "/state.json");
-  const FileDescriptor keeper(
-      state && !lazy ? static_cast<int>(syscall(SYS_pidfd_open, state->keeper_pid, 0)) : -1);
+  const FileDescriptor keeper(state && !lazy && IsKept(StateDirectory(mount_point))
+                                  ? static_cast<int>(syscall(SYS_pidfd_open, state->keeper_pid, 0))
+                                  : -1);
   const auto unmounted = Unmount(mount_point, lazy);
   if (!unmounted && unmounted.error().code == Errc::kBusy)
     return Fail(Errc::kBusy, mount_point +
                                  " is in use; end the programs that use it, or give -l to take "
                                  "it from its path now and let them finish");
   RETURN_IF_ERROR(unmounted);
-  if (keeper.valid()) AwaitEnd(keeper.get());
+  if (!lazy && IsConnected(top.device))
+    fmt::print(stderr, "shoal umount: it is mounted elsewhere as well, and served there\n");
+  else if (keeper.valid())
+    AwaitEnd(keeper.get());
   return mount_point;
 }
 

@@ -70,6 +70,21 @@ Result<std::string> Resolve(std::string path) {
   return std::string(resolved);
 }
 
+// The directory of all connections: a file system that need not be mounted here, nor is.
+Result<FileDescriptor> Connections() {
+  const FileDescriptor made(fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (!made.valid() || fsconfig(made.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return FailSystem("fusectl", errno);
+  FileDescriptor connections(fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
+  if (!connections.valid()) return FailSystem("fusectl", errno);
+  return connections;
+}
+
+// Named by the minor number.
+std::string ConnectionOf(const std::string& device) {
+  return device.substr(device.find(':') + 1);
+}
+
 enum class Health : uint8_t { kAnswers, kDead, kSilent };
 
 // A statfs of a mount that hangs cannot be ended, not even by a signal: a child does it.
@@ -164,18 +179,18 @@ Result<> Unmount(const std::string& mount_point, bool lazy) {
   return UnmountWith(mount_point, lazy ? MNT_DETACH : 0);
 }
 
-// By the file system that the kernel has for this, which need not be mounted here, nor is.
 Result<> AbortConnection(const std::string& device) {
-  const std::string file = device.substr(device.find(':') + 1) + "/abort";
-  const FileDescriptor made(fsopen("fusectl", FSOPEN_CLOEXEC));
-  if (!made.valid() || fsconfig(made.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
-    return FailSystem("fusectl", errno);
-  const FileDescriptor connections(fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
-  if (!connections.valid()) return FailSystem("fusectl", errno);
+  ASSIGN_OR_RETURN(const FileDescriptor connections, Connections());
+  const std::string file = ConnectionOf(device) + "/abort";
   const FileDescriptor abort(openat(connections.get(), file.c_str(), O_WRONLY | O_CLOEXEC));
   if (!abort.valid() || write(abort.get(), "1", 1) != 1)
     return FailSystem("fusectl: " + file, errno);
   return {};
+}
+
+bool IsConnected(const std::string& device) {
+  const auto connections = Connections();
+  return connections && faccessat(connections->get(), ConnectionOf(device).c_str(), F_OK, 0) == 0;
 }
 
 Result<> UnmountByForce(const std::string& mount_point) {

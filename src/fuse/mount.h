@@ -34,6 +34,10 @@ Result<> Unmount(const std::string& mount_point, bool lazy);
 // another may have its number by now.
 Result<> AbortConnection(const std::string& device);
 
+// Whether the file system `device` is mounted somewhere still, in whichever mount namespace. False
+// also where that cannot be found out.
+bool IsConnected(const std::string& device);
+
 // The same as Unmount, not lazy, of a mount that nobody is to serve any more: what programs wait
 // for fails, even if a process that cannot be ended has its device.
 Result<> UnmountByForce(const std::string& mount_point);

@@ -93,6 +93,20 @@ class MountCommand(MountTest):
             subprocess.run(["umount", cache], check=True)
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", cache], check=True)
 
+    def test_shoal_umount_waits_for_nobody_where_it_is_mounted_elsewhere_as_well(self):
+        origin = self.origin()
+        origin.put("file", b"hello")
+        self.assertEqual(self.run_mount(self.basic(origin)).returncode, 0)
+        other = self.base / "other"
+        other.mkdir()
+        subprocess.run(["mount", "--bind", self.point, other], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", other], stderr=subprocess.DEVNULL)
+        done = subprocess.run([SHOAL, "umount", self.point], capture_output=True, text=True,
+                              timeout=WAIT_SECONDS, check=True)
+        self.assertIn("mounted elsewhere as well", done.stderr)
+        self.assertEqual((other / "file").read_bytes(), b"hello")
+        subprocess.run([SHOAL, "umount", other], timeout=WAIT_SECONDS, check=True)
+
     def test_shoal_mount_shows_its_own_type_and_what_was_mounted(self):
         origin = self.origin()
         origin.put("a/file", b"x")
