@@ -127,7 +127,8 @@ Result<> AskKeeper(const std::string& directory, std::string_view word, std::str
   ASSIGN_OR_RETURN(const FileDescriptor connection, Connect(directory, /*flags=*/0));
   const int fd = connection.get();
   LimitWaits(fd, (kStepsMax + recovery_limit).count());
-  const std::string question = fmt::format("{}\n{}", word, state);
+  std::string question(word);
+  if (!state.empty()) question += "\n" + std::string(state);
   if (question.size() > kQuestionBytesMax)
     return Fail(Errc::kInvalid, "the options are too long for an update");
   std::string answer(kAnswerBytesMax, '\0');

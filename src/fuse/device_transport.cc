@@ -99,7 +99,7 @@ Result<> DeviceTransport::Serve(const std::function<void()>& begun) {
                 thread.error().detail);
     break;
   }
-  if (begun && !threads.empty()) begun();
+  if (!threads.empty()) begun();
   for (std::thread& thread : threads) thread.join();
 
   std::future<void> none_left = unanswered_->none_left.get_future();

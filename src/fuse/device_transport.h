@@ -26,7 +26,7 @@ class DeviceTransport {
 
   // Until the stop event, which it raises itself when the file system was unmounted or its
   // threads cannot go on; kBusy: or it may have none (base/start_thread.h). Returns once every
-  // request it received is answered. Once. Calls `begun`, unless empty, when it has its threads.
+  // request it received is answered. Once. Calls `begun` when it has its threads.
   Result<> Serve(const std::function<void()>& begun);
 
  private:

@@ -34,6 +34,7 @@ constexpr uint64_t kResidentBytesMax = 24 * kMiB;
 constexpr uint32_t kShares = 4;
 
 constexpr int kKickWaitMs = 1000;
+constexpr int kKickAgainMs = 100;
 
 // The kernel makes a queue for every CPU that may ever be there; "0-7" or "0".
 Result<uint32_t> CountPossibleCpus() {
@@ -49,8 +50,9 @@ Result<uint32_t> CountPossibleCpus() {
 
 // By a process of its own for each CPU, since a thread that waits for an answer of its own
 // process cannot be killed. They hold none of our descriptors, or one that is never answered would
-// keep a dead mount. Returns when all are answered, or after a second.
-void KickQueues(size_t cpu_count, const std::string& mount_point, const std::string& device) {
+// keep a dead mount. Returns when all are answered, or after a second. kBusy: there may be no
+// process more.
+Result<> KickQueues(size_t cpu_count, const std::string& mount_point, const std::string& device) {
   const pid_t parent = fork();
   if (parent == 0) {
     close_range(0, ~0U, 0);
@@ -61,26 +63,23 @@ void KickQueues(size_t cpu_count, const std::string& mount_point, const std::str
     for (size_t i = 0; i < cpu_count; ++i) {
       pid_t child = fork();
       while (child < 0 && wait(nullptr) > 0) child = fork();  // not all at once, then
-      if (child != 0) continue;
+      if (child > 0) continue;
       cpu_set_t cpu;
       CPU_ZERO(&cpu);
       CPU_SET(i, &cpu);
       struct statfs unused;
       if (sched_setaffinity(0, sizeof(cpu), &cpu) == 0) statfs(path.c_str(), &unused);
-      _exit(0);
+      if (child == 0) _exit(0);  // else there may be no other process than this one
     }
     while (wait(nullptr) > 0) {
     }
     _exit(0);
   }
-  if (parent < 0) {
-    log::Warn("what waits in the kernel waits for the next call on its CPU: fork: {}",
-              std::strerror(errno));
-    return;
-  }
+  if (parent < 0) return Fail(Errc::kBusy, std::string("fork: ") + std::strerror(errno));
   const FileDescriptor handle(static_cast<int>(syscall(SYS_pidfd_open, parent, 0)));
   pollfd ended{handle.get(), POLLIN, 0};
   if (poll(&ended, 1, kKickWaitMs) == 1) waitpid(parent, nullptr, 0);
+  return {};
 }
 
 }  // namespace
@@ -129,13 +128,28 @@ Result<> RingTransport::Register(bool beside_another) {
   return {};
 }
 
-Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop) {
+Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop,
+                              const std::function<void()>& begun) {
   orders_.set_value({&sink, &stop});
-  if (!kick_.device.empty()) KickQueues(queues_.size(), kick_.mount_point, kick_.device);
+  if (!kick_.device.empty()) SeeToWhatWaits(stop);
+  begun();
   for (const auto& queue : queues_) queue->MayEnd();
   Join();
   for (Result<>& outcome : outcomes_) RETURN_IF_ERROR(std::move(outcome));
   return {};
+}
+
+void RingTransport::SeeToWhatWaits(StopEvent& stop) {
+  bool was_said = false;
+  while (true) {
+    const Result<> kicked = KickQueues(queues_.size(), kick_.mount_point, kick_.device);
+    if (kicked) return;
+    if (!std::exchange(was_said, true))
+      log::Warn("what waits in the kernel waits until a process can be made: {}",
+                kicked.error().detail);
+    pollfd stopped{stop.fd(), POLLIN, 0};
+    if (poll(&stopped, 1, kKickAgainMs) == 1 || stop.raised()) return;
+  }
 }
 
 void RingTransport::Hold() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <latch>
 #include <memory>
@@ -53,13 +54,14 @@ class RingTransport {
   void KickAfterStart(Kick kick) { kick_ = std::move(kick); }
 
   // Until the stop event, which it raises itself when the file system was unmounted or its
-  // threads cannot go on. Returns once every request it received is answered. Once. `sink` and
-  // `stop` outlive this.
-  Result<> Serve(RequestSink& sink, StopEvent& stop);
+  // threads cannot go on. Returns once every request it received is answered. Once. Calls `begun`
+  // when it needs no more threads and processes. `sink` and `stop` outlive this.
+  Result<> Serve(RequestSink& sink, StopEvent& stop, const std::function<void()>& begun);
   // From any other thread, during Serve: RingQueue::Hold.
   void Hold();
 
  private:
+  void SeeToWhatWaits(StopEvent& stop);
   struct Orders {
     RequestSink* sink;  // null: to end
     StopEvent* stop;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -113,12 +114,16 @@ class SessionImpl final : public Session, private RequestSink {
     if (init_.restored()) AskForUnanswered();
     Result<> ring_outcome;
     std::thread ring_thread;
+    std::atomic<int> part_count = ring_ ? 2 : 1;
+    const auto part_begun = [&] {
+      if (--part_count == 0 && begun_) begun_();
+    };
     if (ring_ && !ring_->registered()) RETURN_IF_ERROR(ring_->Register(/*beside_another=*/false));
     if (ring_) {
       ASSIGN_OR_RETURN(ring_thread,
-                       StartThread([&] { ring_outcome = ring_->Serve(*this, stop_); }));
+                       StartThread([&] { ring_outcome = ring_->Serve(*this, stop_, part_begun); }));
     }
-    Result<> device_outcome = device_->Serve(begun_);
+    Result<> device_outcome = device_->Serve(part_begun);
     if (ring_) ring_thread.join();
     RETURN_IF_ERROR(std::move(device_outcome));
     return ring_outcome;

@@ -16,7 +16,7 @@ import subprocess
 import time
 import unittest
 
-from admin import free_port
+from admin import Admin, free_port
 from caching import MIB, cache_options, wait_until
 from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest, end_every_worker, pauses_in
@@ -161,6 +161,30 @@ class Survival(SurvivalTest):
         self.assertEqual(told.returncode, 32, told)
         self.assertIn("no thread can be made", told.stderr)
         self.assertIsNone(mounted(refused))
+
+    def test_warm_ups_that_go_on_leave_serving_the_threads_that_it_needs(self):
+        origin = self.origin()
+        for i in range(64):
+            origin.put(f"warm{i}/file", b"x")
+        origin.put("file", b"contents")
+        group, limit = self.thread_group()
+        port = free_port()
+        mount = self.mount(origin, cache_options(self.directory()), f"g_server_Port={port}",
+                           "recovery_limit=10", shoal=self.shoal_in(group))
+        idle = int((group / "pids.current").read_text())
+        file = os.open(mount / "file", os.O_RDONLY)
+        self.addCleanup(os.close, file)
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "List"}}])
+        admin = Admin(port)
+        wait_until(admin.answers)
+        admin.warmup("load", ",".join(f"warm{i}" for i in range(64)))
+        wait_until(lambda: mount.worker_threads().count("warmup-task") == 64)
+        limit.write_text(str(idle + 2))
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        self.assertEqual(os.pread(file, 100, 0), b"contents")
+        self.assertNotEqual(mount.worker(), worker)
+        limit.write_text("max")
 
     def test_the_store_need_not_answer_while_a_worker_comes_back(self):
         origin = self.origin()
