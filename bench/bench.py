@@ -143,8 +143,8 @@ def warm(repeat):
                          for _ in range(max(repeat, 5))]
             finally:
                 mount.close()
-            kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True,
-                                  text=True, check=True).stdout.strip()
+            kind = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", folder],
+                                  capture_output=True, text=True, check=True).stdout.strip()
     finally:
         origin.close()
     ours, native = (statistics.median(column) for column in zip(*pairs))

@@ -217,7 +217,9 @@ class Warmup(CacheTest):
         self.assertLess(time.monotonic() - begun, 5)
         wait_until(admin.answers)
         self.assertIn("earlier warm-up tasks are not known", mount.log())
+        self.assertEqual(admin.warmup("stat", "d")[0].get("TaskInfos", []), [])
         self.thaw(disk)
+        wait_until(lambda: admin.warmup("stat", "d")[0].get("TaskInfos"))
         # Those of now are kept beside those of before.
         admin.run("d/1")
         wait_until(lambda: self.tasks_in(disk / "state") == {"d", "d/1"})
