@@ -42,6 +42,8 @@ Result<MountPlan> PlanToRecover(const MountState& state) {
   ASSIGN_OR_RETURN(MountOptions options, OptionsOf(state));
   const MemoryLimit limit = FindMemoryLimit();
   if (const auto fits = FitIntoMemory(limit, options); !fits) {
+    // Anew: what was made smaller in vain is not to stay so.
+    ASSIGN_OR_RETURN(options, OptionsOf(state));
     options.notices.push_back(
         {.is_warning = true, .text = "served without the memory cache: " + fits.error().detail});
     options.cache.memory_capacity_mib = 0;

@@ -25,11 +25,17 @@ namespace {
 
 // More than a keeper gives what is on its way to a cache's disk.
 constexpr int kEndMaxMs = 40'000;
+// A worker that has just come has processes that look at its mount for a moment, in a mount
+// namespace of their own.
+constexpr int kElsewhereMs = 3'000;
 
 // Until the process has let go of its cache's file system, so that that can be unmounted next.
-void AwaitEnd(int pidfd) {
+void AwaitEnd(int pidfd, const std::string& device) {
   pollfd ended{pidfd, POLLIN, 0};
-  if (poll(&ended, 1, kEndMaxMs) == 0)
+  if (poll(&ended, 1, kElsewhereMs) == 1) return;
+  if (IsConnected(device))
+    fmt::print(stderr, "shoal umount: it is mounted elsewhere as well, and served there\n");
+  else if (poll(&ended, 1, kEndMaxMs) == 0)
     fmt::print(stderr, "shoal umount: the daemon is still busy with its cache\n");
 }
 
@@ -53,10 +59,7 @@ Result<std::string> UnmountBucket(const std::string& path, bool lazy) {
                                  " is in use; end the programs that use it, or give -l to take "
                                  "it from its path now and let them finish");
   RETURN_IF_ERROR(unmounted);
-  if (!lazy && IsConnected(top.device))
-    fmt::print(stderr, "shoal umount: it is mounted elsewhere as well, and served there\n");
-  else if (keeper.valid())
-    AwaitEnd(keeper.get());
+  if (keeper.valid()) AwaitEnd(keeper.get(), top.device);
   return mount_point;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/start_thread.h"
 
 namespace shoal {
 namespace {
@@ -16,10 +17,26 @@ constexpr Duration kFlushWait = std::chrono::seconds(10);
 
 }  // namespace
 
-WarmupSaver::WarmupSaver(std::optional<WarmupStore> store, Owner owner)
-    : store_(std::move(store)), owner_(std::move(owner)), thread_([this] { Loop(); }) {}
+// What it shares with a thread that may outlast it.
+struct WarmupSaver::Loading {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<Result<std::vector<WarmupTask>>> tasks;
+  bool wanted = true;
+};
+
+WarmupSaver::WarmupSaver(const std::string& file, Owner owner)
+    : file_(file),
+      loading_(std::make_shared<Loading>()),
+      owner_(std::move(owner)),
+      thread_([this] { Loop(); }) {}
 
 WarmupSaver::~WarmupSaver() {
+  {
+    const std::scoped_lock lock(loading_->mutex);
+    loading_->wanted = false;
+    loading_->changed.notify_all();
+  }
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
@@ -35,6 +52,7 @@ bool WarmupSaver::AwaitLoaded(Duration wait) {
 
 void WarmupSaver::Flush() {
   std::unique_lock lock(mutex_);
+  if (!loaded_) return;
   const uint64_t wanted = ++wanted_;
   wanted_changed_.notify_all();
   attempted_changed_.wait_for(lock, kFlushWait, [&] { return attempted_ >= wanted; });
@@ -42,7 +60,7 @@ void WarmupSaver::Flush() {
 
 void WarmupSaver::Loop() {
   pthread_setname_np(pthread_self(), "warmup-save");
-  if (store_) owner_.loaded(store_->Load());
+  if (!file_.empty() && !Load()) return;
   std::unique_lock lock(mutex_);
   loaded_ = true;
   loaded_changed_.notify_all();
@@ -58,6 +76,27 @@ void WarmupSaver::Loop() {
     attempted_changed_.notify_all();
     if (is_last) return;
   }
+}
+
+bool WarmupSaver::Load() {
+  auto loader = StartThread([loading = loading_, file = file_] {
+    pthread_setname_np(pthread_self(), "warmup-open");
+    Result<std::vector<WarmupTask>> tasks = WarmupStore(file).Load();
+    const std::scoped_lock lock(loading->mutex);
+    loading->tasks = std::move(tasks);
+    loading->changed.notify_all();
+  });
+  if (loader) {
+    loader->detach();
+    std::unique_lock lock(loading_->mutex);
+    loading_->changed.wait(lock, [this] { return loading_->tasks || !loading_->wanted; });
+    if (!loading_->tasks) return false;
+  } else {
+    loading_->tasks = tl::unexpected(loader.error());
+  }
+  owner_.loaded(*std::move(loading_->tasks));
+  store_.emplace(file_);
+  return true;
 }
 
 void WarmupSaver::Save() {

@@ -1,12 +1,14 @@
-// Loads warm-up tasks and saves them, on a thread of its own: about once a second, and at once for
-// who waits. Nobody else waits for the disk. Thread-safe.
+// Loads warm-up tasks and saves them, on threads of its own: about once a second, and at once for
+// who waits. Thread-safe.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,7 +26,7 @@ class WarmupSaver {
   };
   // What it asks of the owner of the tasks, on its thread and with no lock held.
   struct Owner {
-    // What WarmupStore::Load answered: the first of all calls, and not without a store.
+    // What WarmupStore::Load answered: the first of all calls, and not without a file.
     std::function<void(Result<std::vector<WarmupTask>>)> loaded;
     // What has changed since it asked last.
     std::function<Batch()> take;
@@ -34,9 +36,9 @@ class WarmupSaver {
     std::function<void()> give_all;
   };
 
-  // Without a store it only takes.
-  WarmupSaver(std::optional<WarmupStore> store, Owner owner);
-  // Saves a last time.
+  // A WarmupStore's file. "": it only takes.
+  WarmupSaver(const std::string& file, Owner owner);
+  // Saves a last time, if they were loaded; a disk that hangs over that is left behind.
   ~WarmupSaver();
   WarmupSaver(const WarmupSaver&) = delete;
   WarmupSaver& operator=(const WarmupSaver&) = delete;
@@ -45,14 +47,20 @@ class WarmupSaver {
   [[nodiscard]] bool AwaitLoaded(Duration wait);
 
   // Until what had changed before the call is on the disk, or could not be saved; but not for
-  // a disk that hangs.
+  // a disk that hangs, and not before all was loaded.
   void Flush();
 
  private:
+  struct Loading;
+
   void Loop();
+  // False: that is not wanted any more.
+  bool Load();
   void Save();
 
   // Of the thread.
+  const std::string file_;
+  const std::shared_ptr<Loading> loading_;
   std::optional<WarmupStore> store_;
   const Owner owner_;
   bool works_ = true;

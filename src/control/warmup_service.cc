@@ -62,9 +62,7 @@ class WarmupService final : public WarmupTasks {
                         .retry_pause = std::chrono::milliseconds(options.retry_pause_milliseconds),
                         .listed_room = static_cast<int64_t>(options.listed_count_max)});
     runners_.emplace("warmup-task", kRunsMax, kNiceness);
-    std::optional<WarmupStore> state;
-    if (!options.state_file.empty()) state.emplace(options.state_file);
-    saver_.emplace(std::move(state),
+    saver_.emplace(options.state_file,
                    WarmupSaver::Owner{.loaded = [this](auto tasks) { Resume(std::move(tasks)); },
                                       .take = [this] { return TakeChanged(); },
                                       .give_back = [this](const auto& batch) { GiveBack(batch); },
@@ -297,6 +295,12 @@ class WarmupService final : public WarmupTasks {
       return BeginAfterThem();
     }
     for (WarmupTask& task : *tasks) {
+      if (history_.Find(task.id) != nullptr) continue;
+      // Late: the same was asked for again meanwhile, and that covers it.
+      if (task.status == Status::kRunning && history_.FindRunning(task.path, task.pattern)) {
+        gone_.insert(task.id);
+        continue;
+      }
       if (task.status == Status::kRunning) waiting_.insert(task.id);
       history_.Put(std::move(task));
     }

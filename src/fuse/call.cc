@@ -46,7 +46,6 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
     const auto early = std::find(early_.begin(), early_.end(), unique);
     if (early != early_.end()) {
       interrupted = true;
-      call->state_.fetch_or(Call::kTold, std::memory_order_relaxed);
       early_.erase(early);
     }
     calls_.emplace(unique, call);
@@ -72,9 +71,7 @@ void ParkedCalls::Interrupt(uint64_t unique) {
       if (early_.size() > kEarlyCountMax) early_.pop_front();
     }
   }
-  if (!call) return;
-  call->state_.fetch_or(Call::kTold, std::memory_order_relaxed);
-  AnswerOrWatch(*call);
+  if (call) AnswerOrWatch(*call);
 }
 
 bool ParkedCalls::IsWanted(Call& call) {
@@ -84,8 +81,7 @@ bool ParkedCalls::IsWanted(Call& call) {
 }
 
 bool ParkedCalls::HasReason(const Call& call, bool or_gone) {
-  const bool was_told = (call.state_.load(std::memory_order_relaxed) & Call::kTold) != 0;
-  if (call.kind_ == Call::Kind::kRead && !was_told)
+  if (call.kind_ == Call::Kind::kPages)
     return or_gone ? IsThreadKilled(call.caller_) : IsThreadSeenKilled(call.caller_);
   return or_gone ? IsThreadInterrupted(call.caller_) : IsThreadSeenInterrupted(call.caller_);
 }

@@ -24,10 +24,10 @@ class ParkedCalls;
 // One request, answered by whoever claims it first: the work, or an interrupt.
 class Call {
  public:
-  // Most reads are of pages, which the kernel asks for by itself, telling of no signal: a program
-  // that catches one waits on for them, as it does on a disk. If such a read failed by a signal,
-  // read(2) would fail, or a look at a mapping be SIGBUS.
-  enum class Kind : uint8_t { kRead, kOther };
+  // For pages a program waits on when it catches a signal, as it does on a disk: if a read of some
+  // failed by one, read(2) would fail, or a look at a mapping be SIGBUS. Only what is killed is not
+  // waited for.
+  enum class Kind : uint8_t { kPages, kOther };
 
   Call(Kind kind, fuse_req_t request, const ReplyPort& port, ParkedCalls& parked)
       : kind_(kind),
@@ -49,7 +49,6 @@ class Call {
   friend class ParkedCalls;
   static constexpr uint8_t kClaimed = 1;
   static constexpr uint8_t kParked = 2;
-  static constexpr uint8_t kTold = 4;  // the kernel told of a signal: it ends the wait
 
   const Kind kind_;
   const fuse_req_t request_;

@@ -36,7 +36,8 @@ std::string StatusOf(pid_t tid) {
   return ReadText("/proc/" + std::to_string(tid) + "/status");
 }
 
-// Of whatever signal a process ends, the kernel gives each of its threads this one.
+// Of whatever signal a process ends, but for those that dump core, the kernel gives each of its
+// threads this one.
 bool IsKilled(std::string_view status) {
   const auto of_thread = Field(status, "\nSigPnd:");
   return !of_thread || (*of_thread & BitOf(SIGKILL)) != 0;

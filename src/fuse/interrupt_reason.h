@@ -24,7 +24,8 @@ bool IsThreadInterrupted(pid_t tid);
 // The same where the kernel told of no signal: false of one that is gone, or cannot be looked at.
 // What a thread that is gone has asked for, as reading ahead, others may wait for.
 bool IsThreadSeenInterrupted(pid_t tid);
-// Whether its end will come of a signal that reached it. The second as above.
+// Whether a signal that reached it ends it, without a core: what a wait for pages on a disk ends
+// by. The second as above.
 bool IsThreadKilled(pid_t tid);
 bool IsThreadSeenKilled(pid_t tid);
 

@@ -274,8 +274,8 @@ void Operations::Read(fuse_req_t request, fuse_ino_t inode, size_t size_bytes, o
   const ByteRange range{static_cast<uint64_t>(offset), size_bytes};
   if (file->fh == 0) return self.ReadUnopened(request, inode, range);
   if (self.ReadAtOnce(request, file->fh, range)) return;
-  auto call =
-      std::make_shared<Call>(Call::Kind::kRead, request, *Decoder::CurrentPort(), self.parked_);
+  const auto kind = (file->flags & O_DIRECT) != 0 ? Call::Kind::kOther : Call::Kind::kPages;
+  auto call = std::make_shared<Call>(kind, request, *Decoder::CurrentPort(), self.parked_);
   self.file_system_.Read(file->fh, range, [call](const auto& pieces) { SendRead(*call, pieces); });
   // Most reads are answered by now, and cost no lock.
   if (!call->claimed()) self.parked_.Park(call);
@@ -298,7 +298,7 @@ void Operations::ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range
     if (known && *known) handle = unasked_.Put(inode, (*known)->handle);
   }
   if (handle != nullptr && ReadAtOnce(request, *handle, range)) return;
-  auto call = std::make_shared<Call>(Call::Kind::kRead, request, *Decoder::CurrentPort(), parked_);
+  auto call = std::make_shared<Call>(Call::Kind::kPages, request, *Decoder::CurrentPort(), parked_);
   const auto read = [this, call, inode, range](const UnaskedOpens::Handle& opened) {
     file_system_.Read(*opened, range, [this, call, inode, opened](const Pieces& pieces) {
       AnswerUnaskedRead(call, inode, pieces);

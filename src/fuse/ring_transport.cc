@@ -50,9 +50,10 @@ Result<uint32_t> CountPossibleCpus() {
 
 // By a process of its own for each CPU, since a thread that waits for an answer of its own
 // process cannot be killed. They hold none of our descriptors, or one that is never answered would
-// keep a dead mount. Returns when all are answered, or after a second. kBusy: there may be no
-// process more.
-Result<> KickQueues(size_t cpu_count, const std::string& mount_point, const std::string& device) {
+// keep a dead mount. Their parent, which ends when all are answered; kBusy: there may be no process
+// more.
+Result<pid_t> KickQueues(size_t cpu_count, const std::string& mount_point,
+                         const std::string& device) {
   const pid_t parent = fork();
   if (parent == 0) {
     close_range(0, ~0U, 0);
@@ -76,10 +77,14 @@ Result<> KickQueues(size_t cpu_count, const std::string& mount_point, const std:
     _exit(0);
   }
   if (parent < 0) return Fail(Errc::kBusy, std::string("fork: ") + std::strerror(errno));
-  const FileDescriptor handle(static_cast<int>(syscall(SYS_pidfd_open, parent, 0)));
+  return parent;
+}
+
+// Or for a second.
+void AwaitEnd(pid_t process) {
+  const FileDescriptor handle(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
   pollfd ended{handle.get(), POLLIN, 0};
-  if (poll(&ended, 1, kKickWaitMs) == 1) waitpid(parent, nullptr, 0);
-  return {};
+  if (poll(&ended, 1, kKickWaitMs) == 1) waitpid(process, nullptr, 0);
 }
 
 }  // namespace
@@ -130,26 +135,33 @@ Result<> RingTransport::Register(bool beside_another) {
 
 Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop,
                               const std::function<void()>& begun) {
+  // Made before what was asked already takes all the threads and processes that there may be.
+  const Result<pid_t> kickers = StartKickers();
   orders_.set_value({&sink, &stop});
-  if (!kick_.device.empty()) SeeToWhatWaits(stop);
-  begun();
+  SeeToWhatWaits(kickers, stop);
+  if (!stop.raised()) begun();
   for (const auto& queue : queues_) queue->MayEnd();
   Join();
   for (Result<>& outcome : outcomes_) RETURN_IF_ERROR(std::move(outcome));
   return {};
 }
 
-void RingTransport::SeeToWhatWaits(StopEvent& stop) {
-  bool was_said = false;
-  while (true) {
-    const Result<> kicked = KickQueues(queues_.size(), kick_.mount_point, kick_.device);
-    if (kicked) return;
-    if (!std::exchange(was_said, true))
-      log::Warn("what waits in the kernel waits until a process can be made: {}",
-                kicked.error().detail);
+// 0: nothing can wait.
+Result<pid_t> RingTransport::StartKickers() const {
+  if (kick_.device.empty()) return 0;
+  return KickQueues(queues_.size(), kick_.mount_point, kick_.device);
+}
+
+void RingTransport::SeeToWhatWaits(Result<pid_t> kickers, StopEvent& stop) const {
+  if (!kickers)
+    log::Warn("what waits in the kernel waits until a process can be made: {}",
+              kickers.error().detail);
+  while (!kickers) {
     pollfd stopped{stop.fd(), POLLIN, 0};
     if (poll(&stopped, 1, kKickAgainMs) == 1 || stop.raised()) return;
+    kickers = StartKickers();
   }
+  if (*kickers != 0) AwaitEnd(*kickers);
 }
 
 void RingTransport::Hold() {

@@ -61,7 +61,8 @@ class RingTransport {
   void Hold();
 
  private:
-  void SeeToWhatWaits(StopEvent& stop);
+  [[nodiscard]] Result<pid_t> StartKickers() const;
+  void SeeToWhatWaits(Result<pid_t> kickers, StopEvent& stop) const;
   struct Orders {
     RequestSink* sink;  // null: to end
     StopEvent* stop;

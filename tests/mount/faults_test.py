@@ -360,6 +360,16 @@ class Faults(MountTest):
                     reader.send_signal(signal.SIGUSR1)
                     self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], expected + "\n")
 
+    def test_over_rings_a_direct_read_ends_at_a_signal_that_is_caught(self):
+        origin = self.origin()
+        origin.put("file", pattern(64 * 1024))
+        mount = self.mount(origin, "request_deadline=30", "transport=io_uring")
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        reader = self.read_once(mount / "file")
+        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.communicate(timeout=10)[0], "EINTR\n")
+
     def test_one_that_was_stopped_and_continued_ends_at_once_at_ctrl_c(self):
         origin = self.origin()
         origin.put("file", pattern(64 * 1024))

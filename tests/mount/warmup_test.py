@@ -210,6 +210,8 @@ class Warmup(CacheTest):
         mount, admin = self.warm_mount(origin, f"state_directory={disk}/state",
                                        directories=[self.directory()])
         self.assert_completed(admin.run("d"), 4 * 500_000)
+        completed = 1  # of WarmupTask::Status
+        wait_until(lambda: self.tasks_in(disk / "state") == {("d", completed)})
         self.freeze(disk)
         begun = time.monotonic()
         os.kill(mount.worker(), signal.SIGKILL)
@@ -222,11 +224,12 @@ class Warmup(CacheTest):
         wait_until(lambda: admin.warmup("stat", "d")[0].get("TaskInfos"))
         # Those of now are kept beside those of before.
         admin.run("d/1")
-        wait_until(lambda: self.tasks_in(disk / "state") == {"d", "d/1"})
+        wait_until(lambda: self.tasks_in(disk / "state") == {
+            ("d", completed), ("d/1", completed)})
 
     def tasks_in(self, folder):
-        """Paths of the tasks that are on the disk."""
-        paths = set()
+        """(path, status) of the tasks that are on the disk."""
+        tasks = set()
         for file in folder.glob("*/*.warmup"):
             copies = pathlib.Path(tempfile.mkdtemp(prefix="shoal-tasks-"))
             self.addCleanup(shutil.rmtree, copies)
@@ -234,9 +237,9 @@ class Warmup(CacheTest):
                 shutil.copy(part, copies)
             with contextlib.closing(sqlite3.connect(copies / file.name)) as database:
                 with contextlib.suppress(sqlite3.DatabaseError):  # copied while it was written
-                    rows = database.execute("SELECT path FROM tasks").fetchall()
-                    paths |= {path.decode() for path, in rows}
-        return paths
+                    rows = database.execute("SELECT path, status FROM tasks").fetchall()
+                    tasks |= {(path.decode(), status) for path, status in rows}
+        return tasks
 
     def test_a_mount_ends_though_a_warm_up_waits_for_a_store_that_does_not_answer(self):
         origin, directory = self.origin(), self.directory()
