@@ -135,10 +135,8 @@ Result<> RingTransport::Register(bool beside_another) {
 
 Result<> RingTransport::Serve(RequestSink& sink, StopEvent& stop,
                               const std::function<void()>& begun) {
-  // Made before what was asked already takes all the threads and processes that there may be.
-  const Result<pid_t> kickers = StartKickers();
   orders_.set_value({&sink, &stop});
-  SeeToWhatWaits(kickers, stop);
+  SeeToWhatWaits(stop);
   if (!stop.raised()) begun();
   for (const auto& queue : queues_) queue->MayEnd();
   Join();
@@ -152,7 +150,8 @@ Result<pid_t> RingTransport::StartKickers() const {
   return KickQueues(queues_.size(), kick_.mount_point, kick_.device);
 }
 
-void RingTransport::SeeToWhatWaits(Result<pid_t> kickers, StopEvent& stop) const {
+void RingTransport::SeeToWhatWaits(StopEvent& stop) const {
+  Result<pid_t> kickers = StartKickers();
   if (!kickers)
     log::Warn("what waits in the kernel waits until a process can be made: {}",
               kickers.error().detail);

@@ -62,7 +62,7 @@ class RingTransport {
 
  private:
   [[nodiscard]] Result<pid_t> StartKickers() const;
-  void SeeToWhatWaits(Result<pid_t> kickers, StopEvent& stop) const;
+  void SeeToWhatWaits(StopEvent& stop) const;
   struct Orders {
     RequestSink* sink;  // null: to end
     StopEvent* stop;
