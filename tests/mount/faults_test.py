@@ -360,23 +360,23 @@ class Faults(MountTest):
                     reader.send_signal(signal.SIGUSR1)
                     self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0], expected + "\n")
 
-    def test_over_rings_a_direct_read_ends_at_a_signal_that_is_caught(self):
+    def reader_that_hangs(self, operation, transport):
+        """One that waits for the store's answer to that, and its mount."""
         origin = self.origin()
         origin.put("file", pattern(64 * 1024))
-        mount = self.mount(origin, "request_deadline=30", "transport=io_uring")
-        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        mount = self.mount(origin, "request_deadline=30", f"transport={transport}")
+        origin.configure(faults=[{"kind": "hang", "match": {"op": operation}}])
         reader = self.read_once(mount / "file")
         wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        return reader, mount
+
+    def test_over_rings_a_direct_read_ends_at_a_signal_that_is_caught(self):
+        reader, _ = self.reader_that_hangs("Get", "io_uring")
         reader.send_signal(signal.SIGINT)
         self.assertEqual(reader.communicate(timeout=10)[0], "EINTR\n")
 
     def test_one_that_was_stopped_and_continued_ends_at_once_at_ctrl_c(self):
-        origin = self.origin()
-        origin.put("file", pattern(64 * 1024))
-        mount = self.mount(origin, "request_deadline=30", "transport=dev")
-        origin.configure(faults=[{"kind": "hang", "match": {"op": "Head"}}])
-        reader = self.read_once(mount / "file")
-        wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
+        reader, mount = self.reader_that_hangs("Head", "dev")
         reader.send_signal(signal.SIGTSTP)
         # It comes when the first signal was found to be no reason; over rings it is there before.
         wait_until(lambda: "fuse-interrupt" in mount.worker_threads())
