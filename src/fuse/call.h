@@ -63,9 +63,9 @@ class Call {
 //
 // The kernel sends one interrupt a request, for the first signal. Where that one was no reason
 // (interrupt_reason.h), or the call was asked of another process before, a thread looks for another
-// until the call is claimed (of a call for pages, for its end alone). It does so for every call that came over a ring: of a signal that was
-// there before the request, as of a program that was killed while it queued in the kernel, the
-// kernel does not tell there.
+// until the call is claimed (of a call for pages, for its end alone). It does so for every call
+// that came over a ring: of a signal that was there before the request, as of a program that was
+// killed while it queued in the kernel, the kernel does not tell there.
 class ParkedCalls {
  public:
   ParkedCalls() = default;

@@ -93,8 +93,8 @@ class Session {
   // kUnreachable: unmounted.
   virtual Result<> ForgetNames() = 0;
 
-  // `begun` is called once, on a thread of Serve's, when that has the threads that it needs; it ends
-  // before Serve does, and must not wait. Not if Serve ends before. To be called before Serve.
+  // `begun` is called once, on a thread of Serve's, when that has the threads that it needs; it
+  // ends before Serve does, and must not wait. Not if Serve ends before. To be called before Serve.
   virtual void OnBegun(std::function<void()> begun) = 0;
 
   // Serves until the file system is unmounted or Stop is called. Requests under way
