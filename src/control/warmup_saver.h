@@ -38,7 +38,8 @@ class WarmupSaver {
 
   // A WarmupStore's file. "": it only takes.
   WarmupSaver(const std::string& file, Owner owner);
-  // Saves a last time, if they were loaded; a disk that hangs over that is left behind.
+  // Saves a last time, and waits for that. If they are not loaded yet it waits for nothing: the
+  // thread that reads them is left behind.
   ~WarmupSaver();
   WarmupSaver(const WarmupSaver&) = delete;
   WarmupSaver& operator=(const WarmupSaver&) = delete;

@@ -26,7 +26,7 @@
 namespace shoal {
 
 struct FileSystemOptions {
-  std::string prefix{};             // from SOURCE: "" or "a/b/"; not an option of its own
+  std::string prefix{};           // from SOURCE: "" or "a/b/"; not an option of its own
   uint64_t key_bytes_max = 1023;  // of the store; nor is this an option
   uint64_t name_valid_seconds = 1;
   bool metadata_cache = false;
