@@ -46,6 +46,8 @@ class RingEntry final : public ReplyPort {
   // From here on whoever takes over commits the answer as it is.
   void MarkAnswered() { page_.answered_id.store(commit_id_, std::memory_order_release); }
   void MarkCommitted(uint64_t id) { page_.committed_id.store(id, std::memory_order_release); }
+  // The kernel took the command and then said that it is not done.
+  void OnRefused() { page_.committed_id.store(0, std::memory_order_release); }
   // Its answer is what a process that is gone left.
   void TakeAnswer() { commit_id_ = page_.kernel.commit_id; }
 

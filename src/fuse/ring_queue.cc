@@ -205,6 +205,7 @@ void RingQueue::Submit(bool waits) {
 
 // Nothing is committed from here on. What comes stays in its entry for the next process.
 void RingQueue::StayOnHold() {
+  PinThread();  // who chose one of our entries here fills it before this thread comes by
   while (true) {
     uint64_t asked = 0;
     bool is_asked_again = false;
@@ -239,6 +240,9 @@ void RingQueue::DropCompletions() {
   io_uring_for_each_cqe(&ring_, head, cqe) {
     ++count;
     was_woken |= cqe->user_data == kAnswersTag;
+    if (cqe->user_data >= kFirstTag || cqe->res >= 0) continue;
+    RingEntry& entry = entries_[cqe->user_data];
+    if (entry.last_command == kRingCommitAndFetch) entry.OnRefused();
   }
   io_uring_cq_advance(&ring_, count);
   if (was_woken) WatchAnswers();
@@ -340,6 +344,10 @@ void RingQueue::BeTracked() {
 // What came while there was no entry waits in the kernel until an answer is committed on its CPU.
 // So that there are some to commit, each of these has the kernel send nothing of an open file,
 // which is there whatever became of the mount's path.
+//
+// An id never comes again, of whichever process: two requests of one id, the first of them left by
+// a process that was told to hold before it looked, are one to the kernel. It answers the first
+// through the entry of the second, and what comes to the first's entry then is nobody's.
 void RingQueue::AskForWaiting(uint64_t open_file) {
   for (uint32_t i = 0; i < kAskedAtStart; ++i) {
     struct {
@@ -347,7 +355,7 @@ void RingQueue::AskForWaiting(uint64_t open_file) {
       fuse_notify_retrieve_out body{};
     } notification;
     notification.body.notify_unique =
-        kOwnRequests | (uint64_t{options_.queue_id} * kAskedAtStart + i) << 1;
+        kOwnRequests | ((memory_.turn() << 16 | options_.queue_id) * kAskedAtStart + i) << 1;
     notification.body.nodeid = open_file;
     if (write(device_fd_, &notification, sizeof(notification)) < 0) {
       log::Warn("what waits for CPU {} may go on waiting until the next call there: {}",
@@ -437,7 +445,7 @@ void RingQueue::Retry(RingEntry& entry) {
   if (entry.last_command == kRingRegister) {
     RegisterEntry(entry);
   } else {
-    entry.page().committed_id.store(0);
+    entry.OnRefused();
     PrepareCommand(entry, kRingCommitAndFetch);
     committed_.push_back({&entry, entry.commit_id()});
   }

@@ -2,17 +2,41 @@
 
 SHOAL_SURVIVAL_KILLS is how often it is killed.
 """
+import contextlib
+import itertools
 import os
 import pathlib
+import re
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from caching import MIB, wait_until
 from harness import SHOAL, WAIT_SECONDS, pattern
-from surviving import SurvivalTest, pauses_in
+from surviving import SurvivalTest, pauses_in, workers
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 10))
+
+
+@contextlib.contextmanager
+def connections():
+    """What the kernel says of each FUSE mount, by its minor number."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["mount", "-t", "fusectl", "none", directory], check=True)
+        try:
+            yield pathlib.Path(directory)
+        finally:
+            subprocess.run(["umount", directory], check=True)
+
+
+def blocks(pid, number):
+    """Whether a signal waits until the process takes it; else it would end it."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(int(re.search(r"^SigBlk:\s+(\w+)", status, re.MULTILINE)[1], 16) >> number - 1 & 1)
 
 
 class Rings(SurvivalTest):
@@ -30,6 +54,39 @@ class Rings(SurvivalTest):
             self.restart_worker(mount, "update", "-o", f"entry_timeout={i + 2}")
         self.assert_unharmed(readers.finish(), 20)
         self.assertIn("io_uring: in use", mount.log())
+
+    def test_a_worker_told_to_hold_before_it_has_begun_loses_nothing(self):
+        origin = self.origin()
+        names = [f"directory/{i}" for i in range(40)]
+        for name in ("file", *names):
+            origin.put(name, f"contents of {name}".encode())
+        mount = self.mount(origin, "transport=io_uring")
+        with open(mount / "file", "rb") as held, connections() as directory:
+            waiting = directory / str(os.minor(os.fstat(held.fileno()).st_dev)) / "waiting"
+            for _ in range(3):
+                self.restart_worker(mount)
+            for _ in range(3):
+                self.restart_into_one_on_hold(mount)
+                self.restart_worker(mount)
+                wait_until(lambda: waiting.read_text() == "0\n")
+            readers = [subprocess.Popen(["taskset", "-c", cpu, "cat", mount / name],
+                                        stdout=subprocess.PIPE)
+                       for name, cpu in zip(names, itertools.cycle(map(str, range(os.cpu_count()))))]
+            for reader in readers:
+                self.addCleanup(reader.kill)
+            for reader, name in zip(readers, names):
+                self.assertEqual(reader.communicate(timeout=WAIT_SECONDS)[0],
+                                 (origin.bucket / name).read_bytes())
+
+    def restart_into_one_on_hold(self, mount):
+        """The next worker is told to hold as soon as it can be, which is before it serves."""
+        before = mount.worker()
+        restart = subprocess.Popen([SHOAL, "restart", mount.point], stdout=subprocess.DEVNULL)
+        while restart.poll() is None:
+            for worker in workers(mount.process.pid):
+                if worker != before and blocks(worker, signal.SIGUSR2):
+                    os.kill(worker, signal.SIGUSR2)
+        self.assertEqual(restart.returncode, 0)
 
     def test_readers_do_not_notice_over_rings_that_the_worker_was_killed(self):
         origin, mount = self.loaded_mount("transport=io_uring")
