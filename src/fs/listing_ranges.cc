@@ -116,6 +116,11 @@ Result<> ListingRanges::Check(const Range& range, const ListPage& page) {
 
 Result<> ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   const auto range = std::ranges::find(ranges_, range_id, &Range::id);
+  // Where a page ends inside of a directory, some S3-compatible stores begin the next with the
+  // directory again.
+  std::vector<std::string>& directories = page.common_prefixes;
+  if (!directories.empty() && directories.front() == range->seen)
+    directories.erase(directories.begin());
   if (Result<> checked = Check(*range, page); !checked) {
     Failed(range_id);
     return checked;

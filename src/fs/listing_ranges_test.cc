@@ -124,7 +124,7 @@ ListPage PageOf(const std::vector<std::string>& keys, std::optional<std::string>
 TEST(ListingRanges, APageThatIsNotInOrderOrNotAfterTheOneBeforeIsRefusedAndAskedForAgain) {
   const std::vector<std::vector<std::string>> wrong = {
       {"d/a", "d/b"},           // all once more
-      {"d/b/"},                 // its last key once more
+      {"d/b/", "d/b/"},         // its last key twice more
       {"d/a", "d/c"},           // begins before
       {"d/a/", "d/c"},          // as a directory
       {"d/d", "d/c"},           // not in order
@@ -152,6 +152,22 @@ TEST(ListingRanges, APageThatIsNotInOrderOrNotAfterTheOneBeforeIsRefusedAndAsked
       counts.push_back(arrived->page.objects.size() + arrived->page.common_prefixes.size());
     EXPECT_EQ(counts, (std::vector<size_t>{2, 4}));
   }
+}
+
+TEST(ListingRanges, ADirectoryThatTheNextPageBeginsWithAgainIsThereOnce) {
+  ListingRanges ranges("d/");
+  ListingMerger merger("d/");
+  std::vector<std::string> names;
+  const std::vector<ListPage> pages = {PageOf({"d/a", "d/b/"}, "1"), PageOf({"d/b/"}, "2"),
+                                       PageOf({"d/b/", "d/c"}, "3"), PageOf({"d/d"}, std::nullopt)};
+  for (const ListPage& page : pages) {
+    const auto fetch = ranges.Begin(1, false);
+    ASSERT_TRUE(ranges.Came(fetch.at(0).range_id, page, Instant{}));
+    while (auto arrived = ranges.TakeNext())
+      for (const ListedEntry& entry : merger.Add(std::move(arrived->page)))
+        names.push_back(entry.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "c", "d"}));
 }
 
 TEST(ListingRanges, APageOfARangeThatBeginsBeforeItsCutIsRefused) {
