@@ -18,13 +18,11 @@ WarmupListing::WarmupListing(ObjectStore& store, std::string mount_prefix, const
 Result<std::optional<std::vector<ObjectInfo>>> WarmupListing::Next(Deadline deadline) {
   if (ended_) return std::nullopt;
   // By key rather than by the store's token: no token is promised to be good for hours.
-  ASSIGN_OR_RETURN(ListPage page,
-                   store_->List({.prefix = prefix_, .delimiter = "", .after = after_}, deadline));
+  ASSIGN_OR_RETURN(
+      ListPage page,
+      ListWithKeys(*store_, {.prefix = prefix_, .delimiter = "", .after = after_}, deadline));
   if (!is_directory_ && page.objects.empty() && !page.next) return File(deadline);
   is_directory_ = true;
-  if (page.next && page.objects.empty())
-    return Fail(Errc::kUnreachable, "ListObjects '" + log::Printable(prefix_) +
-                                        "': a page without keys that is not the last");
   ended_ = !page.next;
   if (!page.objects.empty()) after_ = page.objects.back().version.key;
   std::vector<ObjectInfo> files = visible_.Add(std::move(page));

@@ -67,6 +67,15 @@ TEST(WarmupListing, AFileIsItselfAndADirectoryAllThatIsBelowIt) {
   EXPECT_EQ(Keys(store, "", "d/e/3/4").error().code, Errc::kNotFound);
 }
 
+TEST(WarmupListing, GoesOnBehindPagesThatHaveNoKeys) {
+  MemoryObjectStore store;
+  store.set_page_keys_max(2);
+  store.set_begins_with_empty_page(true);
+  for (const char* const key : {"a", "d/1", "d/2", "d/e/3", "e"}) store.Put(key, "bytes");
+  EXPECT_THAT(*Keys(store, "", "d"), ElementsAre("d/1", "d/2", "d/e/3"));
+  EXPECT_THAT(*Keys(store, "", "a"), ElementsAre("a"));
+}
+
 TEST(WarmupListing, AnEmptyRootIsNoError) {
   MemoryObjectStore store;
   EXPECT_THAT(*Keys(store, "", ""), IsEmpty());

@@ -413,12 +413,21 @@ class ObjectFileSystem final : public FileSystem {
     if (std::optional<Error> failed = failed_opens_.Find(opening.version.key))
       return tl::unexpected(*std::move(failed));
     const uint64_t clear_count = names_.metadata_clear_count();
-    const Result<NameFact> answer = AskForFile(opening.version.key, deadline);
+    Result<NameFact> answer = AskForFile(opening.version.key, deadline);
+    // A 404 to HEAD has no body that could say whose it is. And there may be a directory now.
+    const std::string prefix = opening.version.key + "/";
+    if (answer && answer->kind == NameFact::Kind::kMissing &&
+        prefix.size() <= options_.key_bytes_max) {
+      if (const Result<bool> below = HasAnythingBelow(prefix, deadline); !below)
+        answer = tl::unexpected(below.error());
+      else if (*below)
+        answer = NameFact{.kind = NameFact::Kind::kDirectory};
+    }
     failed_opens_.Note(opening.version.key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     names_.AddAskedToOpen(opening, fact, clear_count);
     const std::string key = "'" + log::Printable(opening.version.key) + "'";
-    if (fact.kind == NameFact::Kind::kMissing) return Fail(Errc::kNotFound, key + " is gone");
+    if (fact.kind != NameFact::Kind::kFile) return Fail(Errc::kNotFound, key + " is gone");
     if (fact.object.version != opening.version) return Fail(Errc::kChanged, key + " was replaced");
     if (fact.object.storage_class != StorageClass::kReadable)
       return Fail(Errc::kArchived, key + " is stored as " +
@@ -435,7 +444,8 @@ class ObjectFileSystem final : public FileSystem {
       return Fail(Errc::kTimedOut, "ListObjects '" + log::Printable(prefix) + "'");
     ASSIGN_OR_RETURN(
         const ListPage page,
-        store_.List({.prefix = prefix, .delimiter = {}, .from = {}, .max_keys = 1}, deadline));
+        ListWithKeys(store_, {.prefix = prefix, .delimiter = {}, .from = {}, .max_keys = 1},
+                     deadline));
     return !page.objects.empty() || !page.common_prefixes.empty();
   }
 

@@ -298,6 +298,32 @@ TEST_F(ObjectFileSystemTest, AnUnreachableOriginIsNeverTakenForAMissingFile) {
   EXPECT_TRUE(Walk("file")) << "and it comes back by itself";
 }
 
+// Of a HEAD nobody can tell whose 404 it is: a proxy's, or of a bucket that is gone.
+TEST_F(ObjectFileSystemTest, AnOpenBelievesThatAFileIsGoneOnlyIfTheStoreCanBeListed) {
+  store_.Put("d/file", "x");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  const InodeId file = file_system_->Lookup(directory, "file", Soon())->attributes.inode;
+  store_.Delete("d/file");
+  hooked_store_.after_head = [this] { store_.FailWith(Error{Errc::kUnusable, "as told"}); };
+  EXPECT_EQ(file_system_->Open(file, Soon()).error().code, Errc::kUnusable);
+  hooked_store_.after_head = [] {};
+  store_.FailWith(std::nullopt);
+  clock_.Advance(std::chrono::seconds(2));
+  EXPECT_EQ(file_system_->Open(file, Soon()).error().code, Errc::kNotFound);
+}
+
+TEST_F(ObjectFileSystemTest, ADirectoryIsThereThoughItsListingBeginsWithAPageWithoutKeys) {
+  store_.Put("d/file", "body");
+  store_.set_begins_with_empty_page(true);
+  Mount();
+  const Result<Entry> directory = Walk("d");
+  ASSERT_TRUE(directory) << directory.error().detail;
+  EXPECT_TRUE(directory->attributes.is_directory);
+  EXPECT_TRUE(OpenPath("d/file"));
+}
+
 TEST_F(ObjectFileSystemTest, ALookupThatTheStoreFailedToAnswerIsNotAskedAgainForASecond) {
   store_.Put("file", "x");
   store_.Put("other", "x");

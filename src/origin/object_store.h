@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -72,5 +73,15 @@ class ObjectStore {
   // store does not count (S3).
   virtual Result<BucketUsage> Usage(Deadline deadline) = 0;
 };
+
+// The first page from there on that has keys, or the last: stores may answer that they looked at
+// many and that none of them is to be shown, as where they keep marks of what was deleted.
+inline Result<ListPage> ListWithKeys(ObjectStore& store, ListQuery query, Deadline deadline) {
+  while (true) {
+    ASSIGN_OR_RETURN(ListPage page, store.List(query, deadline));
+    if (!page.next || !page.objects.empty() || !page.common_prefixes.empty()) return page;
+    query.from = std::move(page.next);
+  }
+}
 
 }  // namespace shoal

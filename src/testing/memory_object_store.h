@@ -58,6 +58,11 @@ class MemoryObjectStore final : public ObjectStore {
     const std::unique_lock lock(mutex_);
     page_keys_max_ = keys;
   }
+  // Every listing begins with a page that has no keys and is not the last.
+  void set_begins_with_empty_page(bool begins) {
+    const std::unique_lock lock(mutex_);
+    begins_with_empty_page_ = begins;
+  }
   [[nodiscard]] Calls calls() const {
     const std::unique_lock lock(mutex_);
     return calls_;
@@ -97,7 +102,12 @@ class MemoryObjectStore final : public ObjectStore {
     if (error_) return tl::unexpected(*error_);
     const uint32_t keys_max = std::min(query.max_keys, page_keys_max_);
     ListPage page;
+    if (begins_with_empty_page_ && !query.from) {
+      page.next = query.after + kAfterEmptyPage;
+      return page;
+    }
     std::string last = query.from.value_or(query.after);
+    if (last.ends_with(kAfterEmptyPage)) last.pop_back();
     for (auto at = objects_.lower_bound(std::max(query.prefix, last)); at != objects_.end(); ++at) {
       const std::string& key = at->first;
       if (!key.starts_with(query.prefix)) break;
@@ -134,12 +144,15 @@ class MemoryObjectStore final : public ObjectStore {
     std::string body;
   };
 
+  static constexpr char kAfterEmptyPage = '\0';  // in a token
+
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Object> objects_;
   int version_count_ = 0;
   std::optional<Error> error_;
   BucketUsage usage_;
   uint32_t page_keys_max_ = 1000;
+  bool begins_with_empty_page_ = false;
   Calls calls_;
 };
 
