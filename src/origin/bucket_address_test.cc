@@ -28,6 +28,16 @@ TEST(BucketAddress, TheBucketIsInThePathWhenTheEndpointIsAnAddress) {
   EXPECT_EQ(AddressOf(Options("localhost")).value().origin, "https://localhost");
 }
 
+TEST(BucketAddress, TheBucketIsInThePathWhenNoCertificateFitsItsHostName) {
+  OriginOptions options = Options("https://s3.eu-west-1.amazonaws.com", "s3");
+  options.bucket = "my.bucket";
+  EXPECT_EQ(AddressOf(options).value(),
+            (BucketAddress{"my.bucket", "https://s3.eu-west-1.amazonaws.com",
+                           "s3.eu-west-1.amazonaws.com", "/my.bucket/", "eu-west-1"}));
+  options.addressing = "virtual";
+  EXPECT_EQ(AddressOf(options).value().host, "my.bucket.s3.eu-west-1.amazonaws.com");
+}
+
 TEST(BucketAddress, AddressingCanBeChosen) {
   OriginOptions options = Options("http://127.0.0.1:9000");
   options.addressing = "virtual";

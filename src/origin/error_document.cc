@@ -69,7 +69,10 @@ std::string HintOf(const Operation& operation, Errc code, int status,
     return "not the answer of an object store, but of a proxy or another service";
   switch (code) {
     case Errc::kDenied:
-      return "the credentials lack the right " + std::string(operation.right);
+      // Others have other reasons, which the store says: a policy, a key of KMS, the endpoint.
+      if (!document.code.empty() && document.code != "AccessDenied") return document.message;
+      return "the credentials lack the right " + std::string(operation.right) +
+             (document.message.empty() ? "" : "; it says: " + document.message);
     case Errc::kArchived:
       return "the object is archived and must be restored before it can be read";
     default:

@@ -33,7 +33,10 @@ TEST(ErrorDocument, TheDetailNamesOperationKeyStatusCodeAndRequest) {
   EXPECT_EQ(FailureOf(kGet, 403, {.code = "AccessDenied", .message = "m", .request_id = "5C3D"}),
             (Error{Errc::kDenied,
                    "GetObject 'a\\x0Ab': HTTP 403, AccessDenied, request 5C3D: the credentials "
-                   "lack the right oss:GetObject"}));
+                   "lack the right oss:GetObject; it says: m"}));
+  EXPECT_EQ(
+      FailureOf(kGet, 403, {.code = "UserDisable", .message = "overdue", .request_id = "5"}),
+      (Error{Errc::kDenied, "GetObject 'a\\x0Ab': HTTP 403, UserDisable, request 5: overdue"}));
   EXPECT_EQ(FailureOf(kGet, 404, {.code = "NoSuchBucket", .request_id = "5C3D"}),
             (Error{Errc::kUnusable,
                    "GetObject 'a\\x0Ab': HTTP 404, NoSuchBucket, request 5C3D: there is no such "

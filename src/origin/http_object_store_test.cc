@@ -265,15 +265,15 @@ TEST_F(HttpObjectStoreTest, AFailureIsToldWithItsCodeAndRequestAndNoSecret) {
   EXPECT_EQ(Get({2, 4}).error(),
             (Error{Errc::kDenied,
                    "GetObject 'k': HTTP 403, AccessDenied, request 5C3D: the credentials lack the "
-                   "right oss:GetObject"}));
+                   "right oss:GetObject; it says: m"}));
   EXPECT_EQ(store_->List({.prefix = "p/"}, Soon()).error(),
             (Error{Errc::kDenied,
                    "ListObjects 'p/': HTTP 403, AccessDenied, request 5C3D: the credentials lack "
-                   "the right oss:ListObjects"}));
+                   "the right oss:ListObjects; it says: m"}));
   EXPECT_EQ(store_->Usage(Soon()).error(),
             (Error{Errc::kDenied,
                    "GetBucketStat 'data': HTTP 403, AccessDenied, request 5C3D: the credentials "
-                   "lack the right oss:GetBucketStat"}));
+                   "lack the right oss:GetBucketStat; it says: m"}));
 }
 
 TEST_F(HttpObjectStoreTest, AnErrorDocumentCutShortOrTooLongStillHasItsStatus) {
