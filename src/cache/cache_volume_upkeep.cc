@@ -166,6 +166,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
     if (stopping_ || !to_check_.empty() || !health_.usable()) return false;
     verified = index_.IsVerified(name);
     if (verified && !scrubs_again_) return true;
+    if (!index_.Contains(name)) return true;  // it is being evicted
     scrubbed_ = name;
   }
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(name);

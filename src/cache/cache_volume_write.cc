@@ -172,9 +172,11 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
     all_went = all_went && went;
     const std::scoped_lock lock(mutex_);
     leaving_block_count_ -= victim.block_count;
-    if (went) continue;
+    // Somebody opened it meanwhile, and may have begun other files of its name.
+    if (went || index_.Contains(victim.name)) continue;
     index_.Put(victim.name, victim.block_count);
-    if (victim.is_verified && !lost_writes_) index_.SetVerified(victim.name);
+    if (victim.is_verified && !lost_writes_ && !objects_.contains(victim.name))
+      index_.SetVerified(victim.name);
   }
   return all_went;
 }
