@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -35,6 +36,28 @@ TEST_F(FailingMediumTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
   while (!Volume().usable()) std::this_thread::yield();
   EXPECT_TRUE(Reads(objects[0], {0, kMiB}));
   EXPECT_EQ(origin_.fetch_count(), 24);
+}
+
+// It was opened meanwhile, as one that is not here, and gets other files: holes but for a page.
+TEST_F(FailingMediumTest, AVictimThatCouldNotGoVouchesForNoOtherFilesOfItsName) {
+  Mount();
+  const ObjectVersion victim = Object(2 * kMiB);
+  Keep(victim);
+  std::promise<std::shared_ptr<ObjectBytes>> opened;
+  Trouble().AnswerIsMapped([&] {
+    opened.set_value(tier_->Open(victim));
+    return true;
+  });
+  ASSERT_TRUE(Volume().SetCapacity(kMiB));
+  std::shared_ptr<ObjectBytes> bytes = opened.get_future().get();
+  ASSERT_TRUE(Volume().SetCapacity(64 * kMiB));
+  Volume().WaitUntilWithinCapacity();
+  ASSERT_TRUE(Reads(*bytes, victim, {0, 16 * kKiB}));
+  WaitUntilWritten();
+  bytes.reset();
+  // So many that it is loaded anew.
+  for (int i = 0; i < 1100; ++i) Keep(Object(16 * kKiB, "key" + std::to_string(i)));
+  EXPECT_TRUE(Reads(victim, {0, victim.size_bytes}));
 }
 
 TEST_F(FailingMediumTest, AFullDiskFailsNoRead) {

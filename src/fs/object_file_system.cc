@@ -415,14 +415,8 @@ class ObjectFileSystem final : public FileSystem {
     const uint64_t clear_count = names_.metadata_clear_count();
     Result<NameFact> answer = AskForFile(opening.version.key, deadline);
     // A 404 to HEAD has no body that could say whose it is. And there may be a directory now.
-    const std::string prefix = opening.version.key + "/";
-    if (answer && answer->kind == NameFact::Kind::kMissing &&
-        prefix.size() <= options_.key_bytes_max) {
-      if (const Result<bool> below = HasAnythingBelow(prefix, deadline); !below)
-        answer = tl::unexpected(below.error());
-      else if (*below)
-        answer = NameFact{.kind = NameFact::Kind::kDirectory};
-    }
+    if (answer && answer->kind == NameFact::Kind::kMissing)
+      answer = Ask(opening.version.key, deadline);
     failed_opens_.Note(opening.version.key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     names_.AddAskedToOpen(opening, fact, clear_count);

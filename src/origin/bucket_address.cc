@@ -79,7 +79,8 @@ Result<BucketAddress> AddressOf(const OriginOptions& options) {
       options.addressing != "path")
     return Fail(Errc::kInvalid,
                 "addressing '" + options.addressing + "' is not auto, virtual or path");
-  // A certificate for *.s3.REGION.amazonaws.com is none for a.b.s3.REGION.amazonaws.com.
+  // A certificate for *.s3.REGION.amazonaws.com is none for a.b.s3.REGION.amazonaws.com. OSS has
+  // no such buckets.
   const bool fits_no_certificate = options.protocol == "s3" && scheme == "https://" &&
                                    options.bucket.find('.') != std::string::npos;
   const bool path_style =

@@ -75,7 +75,8 @@ class ObjectStore {
 };
 
 // The first page from there on that has keys, or the last: stores may answer that they looked at
-// many and that none of them is to be shown, as where they keep marks of what was deleted.
+// many and that none of them is to be shown, as where they keep marks of what was deleted. Asks
+// until the deadline at the latest. The errors are List's.
 inline Result<ListPage> ListWithKeys(ObjectStore& store, ListQuery query, Deadline deadline) {
   while (true) {
     ASSIGN_OR_RETURN(ListPage page, store.List(query, deadline));

@@ -41,7 +41,7 @@ inline constexpr auto kOriginOptions = std::tuple{
            "Signature of OSS requests: v4 or v1"},
     Option{"addressing", &OriginOptions::addressing, Unit::kNone,
            "Where the bucket's name goes: virtual (host name), path, or auto (path when the "
-           "endpoint is an IP address or localhost)"},
+           "endpoint is an IP address or localhost, and over HTTPS for S3 buckets with dots)"},
     Option{"region", &OriginOptions::region, Unit::kNone,
            "Region to sign for; by default taken from the endpoint's name"},
     Option{"ca_file", &OriginOptions::ca_file, Unit::kPath,

@@ -94,6 +94,16 @@ class StorageTrouble {
     return lost() ? Fail(Errc::kUnreachable, "writing out") : Result<>();
   }
 
+  // Answers for the medium whether an object is mapped, once, on the thread that asks.
+  void AnswerIsMapped(std::function<bool()> answer) {
+    const std::scoped_lock lock(mutex_);
+    is_mapped_ = std::move(answer);
+  }
+  [[nodiscard]] std::function<bool()> TakeIsMapped() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(is_mapped_, nullptr);
+  }
+
   // Every call waits from now on, until Thaw. ReadDataNow says that it would have to.
   void Freeze() {
     const std::scoped_lock lock(mutex_);
@@ -139,6 +149,7 @@ class StorageTrouble {
   bool medium_is_wrong_ = false;
   bool holds_pages_ = false;
   bool pages_are_gone_ = false;
+  std::function<bool()> is_mapped_;
   bool frozen_ = false;
   size_t stuck_count_ = 0;
 };
@@ -160,6 +171,10 @@ class TroubledStorage final : public CacheStorage {
   Result<> Remove(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->Remove(name);
+  }
+  bool IsMapped(const ObjectDigest& name) override {
+    const std::function<bool()> answer = trouble_->TakeIsMapped();
+    return answer ? answer() : real_->IsMapped(name);
   }
   Result<> Quarantine(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());

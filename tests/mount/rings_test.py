@@ -69,9 +69,9 @@ class Rings(SurvivalTest):
                 self.restart_into_one_on_hold(mount)
                 self.restart_worker(mount)
                 wait_until(lambda: waiting.read_text() == "0\n")
-            readers = [subprocess.Popen(["taskset", "-c", cpu, "cat", mount / name],
+            readers = [subprocess.Popen(["taskset", "-c", str(cpu), "cat", mount / name],
                                         stdout=subprocess.PIPE)
-                       for name, cpu in zip(names, itertools.cycle(map(str, range(os.cpu_count()))))]
+                       for name, cpu in zip(names, itertools.cycle(os.sched_getaffinity(0)))]
             for reader in readers:
                 self.addCleanup(reader.kill)
             for reader, name in zip(readers, names):
