@@ -2,8 +2,8 @@
 // at any moment: what the numbers stand for that it gave to the kernel.
 //
 // Kept are directories the kernel knows, open handles of both kinds, ids of backing files, and
-// the files that were looked up last. Other files are not: of a number nobody knows the kernel
-// is told ESTALE, and it walks the path again by itself, once.
+// the files that were looked up last (or all, fs/inode_table.h). Other files are not: of a number
+// nobody knows the kernel is told ESTALE, and it walks the path again by itself, once.
 #pragma once
 
 #include <cstdint>

@@ -33,9 +33,10 @@ Attributes Inode::attributes() const {
           .modified_unix_seconds = object.modified_unix_seconds};
 }
 
-InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over) : hand_over_(hand_over) {
+InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over, HandsOver files)
+    : hand_over_(hand_over), hands_over_all_files_(files == HandsOver::kAllFiles) {
   RestoreDirectories(root_prefix);
-  RestoreLookedUp();
+  RestoreFiles();
   Inode root{
       .id = kRootInode, .is_directory = true, .prefix = std::move(root_prefix), .object = {}};
   slots_[kRootInode] = {std::make_shared<const Inode>(std::move(root)), 1, HandOver::kNone};
@@ -55,7 +56,7 @@ void InodeTable::RestoreDirectories(const std::string& root_prefix) {
   for (const HandOver::Token token : useless) hand_over_.Drop(token);
 }
 
-void InodeTable::RestoreLookedUp() {
+void InodeTable::RestoreFiles() {
   struct Left {
     HandOver::Token token;
     InodeId id;
@@ -78,24 +79,17 @@ void InodeTable::RestoreLookedUp() {
     }
     RestoreFile(id, object);
     slots_[id].token = token;
-    looked_up_.emplace_back(id, token);
+    if (!hands_over_all_files_) looked_up_.emplace_back(id, token);
   }
 }
 
 std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& object) {
   std::shared_ptr<const Inode> inode = ReferenceFile(object);
+  if (hands_over_all_files_) return inode;
   const std::unique_lock lock(mutex_);
   const auto slot = slots_.find(inode->id);
   if (slot == slots_.end() || slot->second.token != HandOver::kNone) return inode;
-  const ObjectVersion& version = object.version;
-  const bool readable = object.storage_class == StorageClass::kReadable;
-  slot->second.token = hand_over_.Keep(
-      {.kind = HandOverRecord::Kind::kFile,
-       .number = inode->id,
-       .values = {version.size_bytes, static_cast<uint64_t>(object.modified_unix_seconds),
-                  readable ? uint64_t{0} : uint64_t{1}},
-       .text = version.key,
-       .more_text = version.etag});
+  slot->second.token = KeepFile(*slot->second.inode);
   looked_up_.emplace_back(inode->id, slot->second.token);
   if (looked_up_.size() <= kLookedUpCountMax) return inode;
   const auto [oldest, token] = looked_up_.front();
@@ -105,6 +99,18 @@ std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& obj
   if (old_slot != slots_.end() && old_slot->second.token == token)
     hand_over_.Drop(std::exchange(old_slot->second.token, HandOver::kNone));
   return inode;
+}
+
+HandOver::Token InodeTable::KeepFile(const Inode& file) {
+  const ObjectInfo& object = file.object;
+  const bool readable = object.storage_class == StorageClass::kReadable;
+  return hand_over_.Keep(
+      {.kind = HandOverRecord::Kind::kFile,
+       .number = file.id,
+       .values = {object.version.size_bytes, static_cast<uint64_t>(object.modified_unix_seconds),
+                  readable ? uint64_t{0} : uint64_t{1}},
+       .text = object.version.key,
+       .more_text = object.version.etag});
 }
 
 std::shared_ptr<const Inode> InodeTable::RestoreFile(InodeId id, const ObjectInfo& object) {
@@ -156,6 +162,8 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
                                       .text = wanted.prefix});
       else if (wanted.is_directory)
         hand_over_.SetCount(slot.token, slot.references);
+      else if (hands_over_all_files_ && slot.token == HandOver::kNone)
+        slot.token = KeepFile(*slot.inode);
       return slot.inode;
     }
     wanted.id = Usable(wanted.id + 1);

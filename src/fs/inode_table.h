@@ -5,7 +5,8 @@
 // another one. An inode stays for as long as the kernel holds references on it.
 // Directories are handed over to the next process: a program may stand in one, and no path
 // leads the kernel there again. So are the last files that were looked up: an open goes on
-// with what its look-up found.
+// with what its look-up found. Where the kernel opens files unasked, it may read of any file
+// that it has, and all are.
 // Thread-safe.
 #pragma once
 
@@ -36,9 +37,12 @@ struct Inode {
 
 class InodeTable {
  public:
+  enum class HandsOver : uint8_t { kFilesLookedUpLast, kAllFiles };
+
   // The root has number kRootInode and `root_prefix`, and is never forgotten. The
-  // directories that `hand_over` was left are known at once. It outlives this.
-  InodeTable(std::string root_prefix, HandOver& hand_over);
+  // directories and files that `hand_over` was left are known at once. It outlives this.
+  InodeTable(std::string root_prefix, HandOver& hand_over,
+             HandsOver files = HandsOver::kFilesLookedUpLast);
 
   // The number a directory or object has or would have; takes no reference.
   [[nodiscard]] static InodeId NumberOf(const std::string& directory_prefix);
@@ -69,17 +73,19 @@ class InodeTable {
     HandOver::Token token = HandOver::kNone;
   };
   std::shared_ptr<const Inode> Reference(Inode wanted);
-
+  HandOver::Token KeepFile(const Inode& file);
   // More are not between their look-up and their open at one time.
   static constexpr size_t kLookedUpCountMax = 1024;
 
   void RestoreDirectories(const std::string& root_prefix);
-  void RestoreLookedUp();
+  void RestoreFiles();
 
   HandOver& hand_over_;
+  const bool hands_over_all_files_;
   mutable std::mutex mutex_;
-  std::unordered_map<InodeId, Slot> slots_;                    // guarded by mutex_, as what follows
-  std::deque<std::pair<InodeId, HandOver::Token>> looked_up_;  // the last
+  std::unordered_map<InodeId, Slot> slots_;  // guarded by mutex_, as what follows
+  // The last, unless all are handed over.
+  std::deque<std::pair<InodeId, HandOver::Token>> looked_up_;
 };
 
 }  // namespace shoal

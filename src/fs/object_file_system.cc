@@ -93,7 +93,9 @@ class ObjectFileSystem final : public FileSystem {
         engine_(engine),
         clock_(clock),
         hand_over_(hand_over),
-        inodes_(options.prefix, hand_over),
+        inodes_(options.prefix, hand_over,
+                options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
+                                         : InodeTable::HandsOver::kFilesLookedUpLast),
         names_(options, clock),
         failed_lookups_(clock),
         failed_opens_(clock),

@@ -18,7 +18,22 @@ class RestartTest : public ObjectFileSystemFixture {
   void Restart() {
     file_system_.reset();
     left_ = *SharedHandOver::Attach(std::as_writable_bytes(std::span(memory_)));
-    file_system_ = MakeObjectFileSystem({}, hooked_store_, engine_, clock_, *left_);
+    file_system_ = MakeObjectFileSystem(options_, hooked_store_, engine_, clock_, *left_);
+  }
+  // What the kernel is given of the directory's files by READDIRPLUS.
+  [[nodiscard]] std::vector<InodeId> ListWithAttributes(InodeId directory) {
+    std::vector<InodeId> inodes;
+    const HandleId handle = *file_system_->OpenDirectory(directory);
+    for (uint64_t cookie = 2;;) {
+      const auto entries = file_system_->ReadDirectory(handle, cookie, 1000, Soon());
+      if (!entries || entries->empty()) break;
+      for (const DirectoryEntry& entry : *entries) {
+        inodes.push_back(file_system_->Remember(handle, entry));
+        cookie = entry.next_cookie;
+      }
+    }
+    file_system_->Release(handle);
+    return inodes;
   }
   [[nodiscard]] std::vector<std::string> NamesOf(HandleId handle, uint64_t cookie = 2) {
     std::vector<std::string> names;
@@ -28,7 +43,8 @@ class RestartTest : public ObjectFileSystemFixture {
     return names;
   }
 
-  std::vector<uint64_t> memory_ = std::vector<uint64_t>(64 * kKiB);
+  FileSystemOptions options_;
+  std::vector<uint64_t> memory_ = std::vector<uint64_t>(128 * kKiB);
   std::unique_ptr<SharedHandOver> left_;
 };
 
@@ -95,6 +111,25 @@ TEST_F(RestartTest, AFileThatWasLookedUpLongAgoIsStaleAndFoundAgain) {
   EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
   EXPECT_EQ(file_system_->Open(inode, Soon()).error().code, Errc::kChanged);
   EXPECT_EQ(Walk("file")->attributes.inode, inode);
+}
+
+TEST_F(RestartTest, WhereOpensGoUnaskedEveryFileThatTheKernelHasIsKnownUntilItIsForgotten) {
+  for (int i = 0; i < 1100; ++i) store_.Put("d/" + std::to_string(i), "12345");
+  options_.opens_go_unasked = true;
+  Restart();
+  const std::vector<InodeId> listed = ListWithAttributes(Walk("d")->attributes.inode);
+  ASSERT_EQ(listed.size(), 1100u);
+  ASSERT_EQ(Walk("d/0")->attributes.inode, listed[0]);
+  for (int i = 0; i < 2; ++i) Restart();
+  for (const InodeId inode : listed) {
+    const auto opened = file_system_->Open(inode, Soon());
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(*ReadAll(opened->handle, 5), "12345");
+    file_system_->Forget(inode, inode == listed[0] ? 2 : 1);
+  }
+  Restart();
+  for (const InodeId inode : listed)
+    EXPECT_EQ(file_system_->GetAttributes(inode).error().code, Errc::kChanged);
 }
 
 TEST_F(RestartTest, AnOpenFileReadsOnAndHasItsAttributes) {

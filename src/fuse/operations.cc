@@ -312,9 +312,11 @@ void Operations::ReadUnopened(fuse_req_t request, InodeId inode, ByteRange range
   parked_.Park(call);
   waiters_.Run([this, call, inode, read, deadline = DeadlineFromNow()] {
     if (!parked_.IsWanted(*call)) return;
-    const Result<OpenedFile> opened = file_system_.Open(inode, deadline);
-    if (!opened) return AnswerUnaskedRead(call, inode, tl::unexpected(opened.error()));
-    read(unasked_.Put(inode, opened->handle));
+    Result<OpenedFile> opened = file_system_.Open(inode, deadline);
+    if (opened) return read(unasked_.Put(inode, opened->handle));
+    // The program has it open for long: to a read it is the version that is no more.
+    if (opened.error().code == Errc::kNotFound) opened.error().code = Errc::kChanged;
+    AnswerUnaskedRead(call, inode, tl::unexpected(opened.error()));
   });
 }
 

@@ -84,6 +84,36 @@ class OpenRequestsOff(CacheTest):
             wait_until(lambda: mount.worker() != worker)
             self.assertEqual(os.pread(file.fileno(), 4096, 5 * MIB), body[5 * MIB:][:4096])
 
+    def test_a_file_that_a_listing_named_is_read_on_after_the_process_that_serves_has_died(self):
+        origin, mount = self.silent_mount("entry_timeout=3600")
+        bodies = {f"d/{i:04}": pattern(8192, i) for i in range(1500)}
+        for name, body in bodies.items():
+            origin.put(name, body)
+        origin.put("other", b"contents")
+        self.assertEqual((mount / "other").read_bytes(), b"contents")
+        for entry in os.scandir(mount / "d"):
+            entry.stat()
+        files = {name: os.open(mount / name, os.O_RDONLY) for name in list(bodies)[::100]}
+        for file in files.values():
+            self.addCleanup(os.close, file)
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: mount.worker() != worker)
+        for name, file in files.items():
+            self.assertEqual(os.pread(file, 8192, 0), bodies[name])
+
+    def test_a_file_that_was_deleted_while_open_is_stale(self):
+        origin, mount = self.silent_mount("entry_timeout=3600")
+        origin.put("other", b"contents")
+        self.assertEqual((mount / "other").read_bytes(), b"contents")
+        origin.put("d/file", pattern(8192, 1))
+        for entry in os.scandir(mount / "d"):
+            entry.stat()
+        with open(mount / "d/file", "rb", buffering=0) as file:
+            (origin.bucket / "d/file").unlink()
+            self.assert_errno(errno.ESTALE, os.pread, file.fileno(), 4096, 0)
+        self.assert_errno(errno.ENOENT, open, mount / "d/file")
+
     def test_a_name_that_is_missing_or_denied_says_so(self):
         origin, mount = self.silent_mount()
         origin.put("file", b"contents")
