@@ -58,6 +58,7 @@ struct DirectoryHandle {
   std::shared_ptr<const Inode> inode;
   std::shared_ptr<DirectoryListing> listing;
   HandOver::Token token = HandOver::kNone;
+  bool is_read = false;
 };
 
 // Keys that the store failed to answer for just now. Thread-safe.
@@ -170,7 +171,7 @@ class ObjectFileSystem final : public FileSystem {
 
   void Read(HandleId handle, ByteRange range, ReadDone done) override {
     const std::optional<FileHandle> file = files_.Find(handle);
-    if (!file) return done(Fail(Errc::kInvalid, "no open file has this handle"));
+    if (!file) return done(Fail(Errc::kChanged, "an open file that is no longer known"));
     if (names_.believes()) {
       // It may have been opened unasked, and then this is how a change shows.
       done = [this, inode = file->inode, done = std::move(done)](auto pieces) {
@@ -185,16 +186,13 @@ class ObjectFileSystem final : public FileSystem {
 
   Result<HandleId> OpenDirectory(InodeId directory) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> inode, FindDirectory(directory));
-    std::shared_ptr<DirectoryListing> listing = names_.FindListing(inode->prefix);
-    if (!listing) listing = BeginListing(inode->prefix);
-    names_.OpenedListing(listing);
-    walks_.Listed(listing);
-    return Add(DirectoryHandle{inode, std::move(listing)});
+    return Add(DirectoryHandle{inode, ListingFor(*inode)});
   }
 
   Result<std::vector<DirectoryEntry>> ReadDirectory(HandleId handle, uint64_t cookie,
                                                     size_t count_max, Deadline deadline) override {
     ASSIGN_OR_RETURN(const DirectoryHandle directory, FindDirectoryHandle(handle));
+    if (cookie == 0 && directory.is_read) Rewind(handle, *directory.inode);
     std::vector<DirectoryEntry> out;
     // Cookies count the entries taken: "." and "..", then those of the listing.
     for (; cookie < 2 && out.size() < count_max; ++cookie) {
@@ -206,6 +204,8 @@ class ObjectFileSystem final : public FileSystem {
     ASSIGN_OR_RETURN(std::vector<ListedEntry> listed,
                      directory.listing->Read(cookie - 2, count_max, deadline));
     names_.ReadListing(directory.listing);
+    if (!directory.is_read)
+      directories_.Change(handle, [](DirectoryHandle& open) { open.is_read = true; });
     if (listed.empty()) ReportHidden(directory);
     out.reserve(listed.size());
     for (ListedEntry& entry : listed) {
@@ -299,7 +299,7 @@ class ObjectFileSystem final : public FileSystem {
 
   Result<DirectoryHandle> FindDirectoryHandle(HandleId handle) const {
     std::optional<DirectoryHandle> directory = directories_.Find(handle);
-    if (!directory) return Fail(Errc::kInvalid, "no open directory has this handle");
+    if (!directory) return Fail(Errc::kChanged, "an open directory that is no longer known");
     return *std::move(directory);
   }
 
@@ -372,6 +372,23 @@ class ObjectFileSystem final : public FileSystem {
     const HandleId id = ++last_handle_;
     directories_.Add(id, std::move(handle));
     return id;
+  }
+
+  // For somebody who opens the directory.
+  std::shared_ptr<DirectoryListing> ListingFor(const Inode& directory) {
+    std::shared_ptr<DirectoryListing> listing = names_.FindListing(directory.prefix);
+    if (!listing) listing = BeginListing(directory.prefix);
+    names_.OpenedListing(listing);
+    walks_.Listed(listing);
+    return listing;
+  }
+
+  // POSIX has rewinddir(3) show what opendir(3) would.
+  void Rewind(HandleId handle, const Inode& directory) {
+    directories_.Change(handle, [listing = ListingFor(directory)](DirectoryHandle& open) {
+      open.listing = listing;
+      open.is_read = false;
+    });
   }
 
   std::shared_ptr<DirectoryListing> BeginListing(const std::string& prefix) {

@@ -398,6 +398,26 @@ TEST_F(ObjectFileSystemTest, AListingThatFailedInTheMiddleGoesOnWhereItStopped) 
   EXPECT_EQ(names.size(), 102u);
 }
 
+TEST_F(ObjectFileSystemTest, ADirectoryReadFromItsStartAgainShowsWhatOpeningItWould) {
+  store_.Put("d/a", "x");
+  Mount({.directory_cache = false});
+  const HandleId handle = *file_system_->OpenDirectory(Walk("d")->attributes.inode);
+  const auto names = [&] {
+    std::vector<std::string> out;
+    for (uint64_t cookie = 0;;) {
+      const auto entries = file_system_->ReadDirectory(handle, cookie, 10, Soon());
+      if (!entries || entries->empty()) return out;
+      for (const DirectoryEntry& entry : *entries) {
+        out.push_back(entry.name);
+        cookie = entry.next_cookie;
+      }
+    }
+  };
+  EXPECT_EQ(names(), (std::vector<std::string>{".", "..", "a"}));
+  store_.Put("d/b", "x");
+  EXPECT_EQ(names(), (std::vector<std::string>{".", "..", "a", "b"}));
+}
+
 TEST_F(ObjectFileSystemTest, StatfsShowsTheBucketsUseAndNeverWaitsForIt) {
   store_.set_usage({.stored_bytes = 123'000'000, .object_count = 7});
   Mount();
