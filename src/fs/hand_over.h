@@ -16,8 +16,8 @@ namespace shoal {
 struct HandOverRecord {
   enum class Kind : uint32_t {
     kDirectory = 1,      // number: inode; count: the kernel's references; text: prefix
-    kOpenFile = 2,       // number: handle; see fs/kept_handle.h
-    kOpenDirectory = 3,  // number: handle; see fs/kept_handle.h
+    kOpenFile = 2,       // number: handle; see fs/kept_handles.cc
+    kOpenDirectory = 3,  // number: handle; see fs/kept_handles.cc
     kBackingFile = 4,    // number: the kernel's id of a file it reads by itself
     kFile = 5,           // number: inode; see fs/inode_table.cc
   };

@@ -1,19 +1,18 @@
 #include "fs/object_file_system.h"
 
 #include <atomic>
-#include <future>
 #include <utility>
 
 #include "base/log.h"
-#include "base/mutex.h"
-#include "base/recent_failures.h"
 #include "base/thread_pool.h"
 #include "fs/bucket_usage.h"
 #include "fs/directory_listing.h"
 #include "fs/directory_walks.h"
 #include "fs/handle_table.h"
 #include "fs/inode_table.h"
+#include "fs/kept_handles.h"
 #include "fs/known_names.h"
+#include "fs/name_queries.h"
 
 namespace shoal {
 namespace {
@@ -24,10 +23,6 @@ constexpr size_t kRequestThreadsMax = 64;
 // The kernel holds a reference on each name that it is given with its attributes, which takes some
 // 300 bytes here. Of more names it is given the names alone, and asks for those that are opened.
 constexpr size_t kListedInodesMax = size_t{1} << 18;
-
-// A second's worth: as many as there are threads that wait for the store, several times over. What
-// fails faster than that costs its repeats little.
-constexpr size_t kFailuresKeptMax = 1024;
 
 std::string_view StorageClassName(StorageClass storage_class) {
   switch (storage_class) {
@@ -61,30 +56,6 @@ struct DirectoryHandle {
   bool is_read = false;
 };
 
-// Keys that the store failed to answer for just now. Thread-safe.
-class FailedKeys {
- public:
-  explicit FailedKeys(const Clock& clock) : clock_(clock) {}
-
-  template <class T>
-  void Note(const std::string& key, const Result<T>& answer) {
-    if (answer) return;
-    const MutexLock lock(mutex_);
-    failures_.Add(key, answer.error(), clock_.Now());
-  }
-  std::optional<Error> Find(const std::string& key) {
-    const MutexLock lock(mutex_);
-    const Error* const found =
-        failures_.Find([&](const std::string& failed) { return failed == key; }, clock_.Now());
-    return found != nullptr ? std::optional(*found) : std::nullopt;
-  }
-
- private:
-  const Clock& clock_;
-  Mutex mutex_;
-  RecentFailures<std::string> failures_ GUARDED_BY(mutex_){kFailuresKeptMax};
-};
-
 class ObjectFileSystem final : public FileSystem {
  public:
   ObjectFileSystem(const FileSystemOptions& options, ObjectStore& store, ReadEngine& engine,
@@ -98,6 +69,7 @@ class ObjectFileSystem final : public FileSystem {
                 options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
                                          : InodeTable::HandsOver::kFilesLookedUpLast),
         names_(options, clock),
+        queries_(store, clock, pool_, options.key_bytes_max),
         failed_lookups_(clock),
         failed_opens_(clock),
         walks_(engine, names_, clock),
@@ -113,7 +85,7 @@ class ObjectFileSystem final : public FileSystem {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> directory, FindDirectory(parent));
     const uint64_t clear_count = names_.metadata_clear_count();
     const std::string key = directory->prefix + std::string(name);
-    const Result<NameFact> answer = Ask(key, deadline);
+    const Result<NameFact> answer = queries_.Ask(key, deadline);
     failed_lookups_.Note(key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     const Duration valid_for = names_.AddLookedUp(directory->prefix, name, fact, clear_count);
@@ -243,11 +215,12 @@ class ObjectFileSystem final : public FileSystem {
   }
 
   void Keep(HandleId handle, const OpenNote& note) override {
-    const bool is_file = files_.Change(
-        handle, [&](FileHandle& file) { file.token = KeepFile(handle, *file.inode, note); });
+    const bool is_file = files_.Change(handle, [&](FileHandle& file) {
+      file.token = KeepFileHandle(hand_over_, handle, *file.inode, note);
+    });
     if (is_file) return;
     directories_.Change(handle, [&](DirectoryHandle& directory) {
-      directory.token = KeepDirectory(handle, *directory.inode, note);
+      directory.token = KeepDirectoryHandle(hand_over_, handle, *directory.inode, note);
     });
   }
 
@@ -303,59 +276,25 @@ class ObjectFileSystem final : public FileSystem {
     return *std::move(directory);
   }
 
-  // The two kinds of record of an open handle, and how they are read.
-  HandOver::Token KeepFile(HandleId handle, const Inode& inode, const OpenNote& note) {
-    const ObjectVersion& version = inode.object.version;
-    return hand_over_.Keep(
-        {.kind = HandOverRecord::Kind::kOpenFile,
-         .number = handle,
-         .values = {inode.id, note.request, static_cast<uint64_t>(note.backing_id),
-                    version.size_bytes, static_cast<uint64_t>(inode.object.modified_unix_seconds)},
-         .text = version.key,
-         .more_text = version.etag});
-  }
-  HandOver::Token KeepDirectory(HandleId handle, const Inode& inode, const OpenNote& note) {
-    return hand_over_.Keep({.kind = HandOverRecord::Kind::kOpenDirectory,
-                            .number = handle,
-                            .values = {inode.id, note.request},
-                            .text = inode.prefix});
-  }
   void RestoreHandles() {
-    struct Left {
-      HandOver::Token token;
-      HandOverRecord record;
-      std::string text, more_text;
-    };
-    std::vector<Left> left;  // copied, as the table of inodes asks the hand-over, too
-    const auto collect = [&left](HandOver::Token token, const HandOverRecord& record) {
-      left.push_back({token, record, std::string(record.text), std::string(record.more_text)});
-    };
-    hand_over_.VisitLeft(HandOverRecord::Kind::kOpenFile, collect);
-    hand_over_.VisitLeft(HandOverRecord::Kind::kOpenDirectory, collect);
-    for (const auto& [token, record, text, more_text] : left) {
-      const bool is_directory = record.kind == HandOverRecord::Kind::kOpenDirectory;
-      if (is_directory)
-        RestoreDirectory(record, text, token);
+    for (const LeftHandle& left : FindLeftHandles(hand_over_)) {
+      if (left.kept.is_directory)
+        RestoreDirectory(left);
       else
-        RestoreFile(record, {text, more_text, record.values[3]}, token);
-      const OpenNote note{record.values[1], static_cast<int32_t>(record.values[2])};
-      handles_left_.push_back({record.number, record.values[0], is_directory, note});
+        RestoreFile(left);
+      handles_left_.push_back(left.kept);
     }
   }
-  void RestoreFile(const HandOverRecord& record, const ObjectVersion& version,
-                   HandOver::Token token) {
-    const ObjectInfo object{.version = version,
-                            .modified_unix_seconds = static_cast<int64_t>(record.values[4])};
-    files_.Add(record.number,
-               {inodes_.RestoreFile(record.values[0], object), engine_.Open(version), token});
+  void RestoreFile(const LeftHandle& left) {
+    files_.Add(left.kept.handle, {inodes_.RestoreFile(left.kept.inode, left.object),
+                                  engine_.Open(left.object.version), left.token});
   }
-  void RestoreDirectory(const HandOverRecord& record, const std::string& prefix,
-                        HandOver::Token token) {
-    std::shared_ptr<const Inode> inode = inodes_.Find(record.values[0]);
+  void RestoreDirectory(const LeftHandle& left) {
+    std::shared_ptr<const Inode> inode = inodes_.Find(left.kept.inode);
     if (!inode || !inode->is_directory)
       inode = std::make_shared<const Inode>(
-          Inode{.id = record.values[0], .is_directory = true, .prefix = prefix, .object = {}});
-    directories_.Add(record.number, {inode, BeginListing(inode->prefix), token});
+          Inode{.id = left.kept.inode, .is_directory = true, .prefix = left.prefix, .object = {}});
+    directories_.Add(left.kept.handle, {inode, BeginListing(inode->prefix), left.token});
   }
 
   FileHandle OpenReader(const std::shared_ptr<const Inode>& file) {
@@ -400,42 +339,16 @@ class ObjectFileSystem final : public FileSystem {
         });
   }
 
-  // What the store says of a name now.
-  Result<NameFact> Ask(const std::string& key, Deadline deadline) {
-    // Asked together: "a/b/" hides "a/b", so one answer alone is not enough.
-    const std::string prefix = key + "/";
-    // No key begins so, and the store would refuse to look for one.
-    if (prefix.size() > options_.key_bytes_max) return AskForFile(key, deadline);
-    const auto asked = std::make_shared<std::promise<Result<bool>>>();  // it may be given up
-    std::future<Result<bool>> is_directory = asked->get_future();
-    pool_.Run(
-        [this, asked, prefix, deadline] { asked->set_value(HasAnythingBelow(prefix, deadline)); });
-    Result<NameFact> file = AskForFile(key, deadline);
-    // It may wait for its turn behind listings that hang.
-    if (is_directory.wait_until(deadline.at) != std::future_status::ready)
-      return Fail(Errc::kTimedOut, "ListObjects '" + log::Printable(prefix) + "'");
-    ASSIGN_OR_RETURN(const bool below, is_directory.get());
-    if (below) return NameFact{.kind = NameFact::Kind::kDirectory};
-    return file;
-  }
-
-  Result<NameFact> AskForFile(const std::string& key, Deadline deadline) {
-    Result<ObjectInfo> object = store_.Head(key, deadline);
-    if (object) return NameFact{.kind = NameFact::Kind::kFile, .object = *std::move(object)};
-    if (object.error().code == Errc::kNotFound) return NameFact{};
-    return tl::unexpected(std::move(object).error());
-  }
-
   // Fails if `opening` is not the newest version, or cannot be read.
   Result<> AskToOpen(const ObjectInfo& opening, Deadline deadline) {
     // With open_requests=off reads come here, of which the kernel has the next when one failed.
     if (std::optional<Error> failed = failed_opens_.Find(opening.version.key))
       return tl::unexpected(*std::move(failed));
     const uint64_t clear_count = names_.metadata_clear_count();
-    Result<NameFact> answer = AskForFile(opening.version.key, deadline);
+    Result<NameFact> answer = queries_.AskForFile(opening.version.key, deadline);
     // A 404 to HEAD has no body that could say whose it is. And there may be a directory now.
     if (answer && answer->kind == NameFact::Kind::kMissing)
-      answer = Ask(opening.version.key, deadline);
+      answer = queries_.Ask(opening.version.key, deadline);
     failed_opens_.Note(opening.version.key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     names_.AddAskedToOpen(opening, fact, clear_count);
@@ -449,17 +362,6 @@ class ObjectFileSystem final : public FileSystem {
     // The kernel takes attributes from a look-up, and not from an open.
     if (!SameTime(fact.object, opening)) return Fail(Errc::kChanged, key + " has another time");
     return {};
-  }
-
-  // A directory is there when a key begins with its prefix, its marker included.
-  Result<bool> HasAnythingBelow(const std::string& prefix, Deadline deadline) {
-    if (deadline.Passed(clock_))
-      return Fail(Errc::kTimedOut, "ListObjects '" + log::Printable(prefix) + "'");
-    ASSIGN_OR_RETURN(
-        const ListPage page,
-        ListWithKeys(store_, {.prefix = prefix, .delimiter = {}, .from = {}, .max_keys = 1},
-                     deadline));
-    return !page.objects.empty() || !page.common_prefixes.empty();
   }
 
   // Takes a reference on the inode.
@@ -510,6 +412,7 @@ class ObjectFileSystem final : public FileSystem {
   // Their own synchronization.
   InodeTable inodes_;
   KnownNames names_;
+  NameQueries queries_;
   FailedKeys failed_lookups_;
   FailedKeys failed_opens_;
   DirectoryWalks walks_;
