@@ -12,7 +12,7 @@ import unittest
 
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, wait_until,
                      wait_until_cached)
-from harness import pattern, sha256
+from harness import needs_passthrough, pattern, sha256
 
 SIZES = {"empty": 0, "byte": 1, "page": 16384, "odd": 40_961, "d/mib": MIB, "d/more": MIB + 1,
          "d/large": 6 * MIB + 17}
@@ -185,6 +185,7 @@ class SmallFiles(CacheTest):
                 self.assertEqual(sum(origin.requests().values()), 0)
 
 
+@needs_passthrough
 class Passthrough(CacheTest):
     """Large objects that are cached whole are read by the kernel from the cache's file."""
 

@@ -17,7 +17,7 @@ import unittest
 
 from caching import (MIB, CacheTest, cache_options, cached_bytes, files_of, sha256_anew,
                      wait_until)
-from harness import SHOAL, pattern, sha256
+from harness import SHOAL, needs_survival, pattern, sha256
 
 KILLS = int(os.environ.get("SHOAL_CRASH_KILLS", 30))
 READERS = 4
@@ -120,6 +120,7 @@ class KilledDaemons(CacheTest):
             self.assertEqual(unexcused, [], "errors while the daemon was there")
 
 
+@needs_survival
 class KilledWorkers(CacheTest):
     def test_the_memory_cache_outlives_a_killed_worker_and_an_update(self):
         origin = self.origin()

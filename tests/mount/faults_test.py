@@ -12,7 +12,8 @@ import time
 import unittest
 
 from caching import cache_options, wait_until
-from harness import KEY_ID, KEY_SECRET, WAIT_SECONDS, MountTest, pattern, sha256
+from harness import (KEY_ID, KEY_SECRET, WAIT_SECONDS, MountTest, needs_rings, pattern,
+                     sha256)
 
 MIB = 1 << 20
 
@@ -370,6 +371,7 @@ class Faults(MountTest):
         wait_until(lambda: origin.control("stats")["faults_injected"] > 0)
         return reader, mount
 
+    @needs_rings
     def test_over_rings_a_direct_read_ends_at_a_signal_that_is_caught(self):
         reader, _ = self.reader_that_hangs("Get", "io_uring")
         reader.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ import threading
 import unittest
 
 from caching import wait_until
-from harness import SHOAL, WAIT_SECONDS
+from harness import SHOAL, TRANSPORTS, WAIT_SECONDS, needs_rings
 from surviving import SurvivalTest
 
 HAND_OVERS = int(os.environ.get("SHOAL_HAND_OVERS", 12))
@@ -54,11 +54,12 @@ class HandOver(SurvivalTest):
     def test_no_reader_notices_over_dev_fuse(self):
         self.assert_unharmed(self.met_by_readers("transport=dev"), 20)
 
+    @needs_rings
     def test_no_reader_notices_over_rings(self):
         self.assert_unharmed(self.met_by_readers("transport=io_uring"), 20)
 
     def test_a_mount_that_is_told_to_end_in_the_middle_ends(self):
-        for transport in ("dev", "io_uring"):
+        for transport in TRANSPORTS:
             chance = random.Random(SEED)
             for _ in range(6):
                 with self.subTest(transport):

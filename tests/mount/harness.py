@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -25,6 +26,18 @@ import urllib.request
 SHOAL = os.environ.get("SHOAL_BIN", "build/release/bin/shoal")
 KEY_ID, KEY_SECRET = "test-key-id", "test-key-secret-never-to-be-logged"
 WAIT_SECONDS = 60  # for what takes milliseconds, on a machine that is busy
+LINUX = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+TRANSPORTS = ("dev", "io_uring") if LINUX >= (6, 14) else ("dev",)
+
+
+def needs_linux(major, minor, what):
+    """Leaves out, and says so, what no older kernel can do."""
+    return unittest.skipUnless(LINUX >= (major, minor), f"needs Linux {major}.{minor}: {what}")
+
+
+needs_passthrough = needs_linux(6, 9, "FUSE passthrough")
+needs_survival = needs_linux(6, 9, "requests are sent again to the next worker")
+needs_rings = needs_linux(6, 14, "FUSE over io_uring")
 
 
 def mounted(path):
@@ -238,7 +251,7 @@ class MountTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        # A skipped test would count as passed.
+        # A test that is skipped for such a reason would count as passed.
         assert os.geteuid() == 0, "mounting needs root"
         assert os.path.exists("/dev/fuse"), "mounting needs /dev/fuse"
 

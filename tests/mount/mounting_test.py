@@ -13,8 +13,8 @@ import time
 import unittest
 
 from admin import free_port
-from harness import (KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, MountTest, mounted, pattern, sha256,
-                     wait_for_mount_table)
+from harness import (KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, MountTest, mounted,
+                     pattern, sha256, wait_for_mount_table)
 
 
 class MountCommand(MountTest):
@@ -435,7 +435,7 @@ class Credentials(MountTest):
 class Facts(MountTest):
     def test_the_log_says_which_transport_passthrough_and_request_size_are_in_force(self):
         origin = self.origin()
-        for transport in ("auto", "dev", "io_uring"):
+        for transport in ("auto", *TRANSPORTS):
             mount = self.mount(origin, f"transport={transport}")
             os.stat(mount.point)
             for word in ("io_uring", "passthrough: not in use: no cache",

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 from caching import MIB, CacheTest, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern
+from harness import SHOAL, TRANSPORTS, WAIT_SECONDS, needs_survival, pattern
 
 LONG = "g_metadata_CacheEnable=true,entry_timeout=3600"
 
@@ -27,7 +27,7 @@ class OpenRequestsOff(CacheTest):
         return origin, self.mount(origin, "open_requests=off", f"transport={transport}", *options)
 
     def test_files_read_once_are_opened_and_read_again_without_the_process_that_serves(self):
-        for transport in ("dev", "io_uring"):
+        for transport in TRANSPORTS:
             with self.subTest(transport):
                 origin, mount = self.silent_mount(LONG, transport=transport)
                 bodies = {f"d/{i}": pattern(110_000 + i, i) for i in range(50)}
@@ -73,6 +73,7 @@ class OpenRequestsOff(CacheTest):
             self.assertEqual((mount / "file").read_bytes(), after)
             self.assertEqual(os.pread(old.fileno(), 4096, 0), before[:4096])
 
+    @needs_survival
     def test_a_file_that_is_open_outlives_the_process_that_serves(self):
         origin, mount = self.silent_mount()
         body = pattern(8 * MIB, 1)
@@ -84,6 +85,7 @@ class OpenRequestsOff(CacheTest):
             wait_until(lambda: mount.worker() != worker)
             self.assertEqual(os.pread(file.fileno(), 4096, 5 * MIB), body[5 * MIB:][:4096])
 
+    @needs_survival
     def test_a_file_that_a_listing_named_is_read_on_after_the_process_that_serves_has_died(self):
         origin, mount = self.silent_mount("entry_timeout=3600")
         bodies = {f"d/{i:04}": pattern(8192, i) for i in range(1500)}

@@ -9,7 +9,7 @@ import random
 import subprocess
 import unittest
 
-from harness import MountTest, pattern, sha256
+from harness import MountTest, needs_rings, pattern, sha256
 
 MIB = 1 << 20
 SIZES = [0, 1, 4095, 4096, 4097, 16384, MIB - 1, MIB, MIB + 1, 20 * MIB + 17]
@@ -20,8 +20,7 @@ class ReadingThroughEitherTransport:
 
     def mount_it(self, origin, *options):
         mount = self.mount(origin, f"transport={self.transport}", *options)
-        uses_ring = self.transport == "io_uring" and os.path.exists(
-            "/sys/module/fuse/parameters/enable_uring")
+        uses_ring = self.transport == "io_uring"
         self.assertIn("io_uring: in use" if uses_ring else "io_uring: not in use", mount.log())
         return mount
 
@@ -130,6 +129,7 @@ class ReadingThroughEitherTransport:
             self.assertEqual(file.read(), b"contents")
 
 
+@needs_rings
 class ReadingOverIoUring(ReadingThroughEitherTransport, MountTest):
     transport = "io_uring"
 

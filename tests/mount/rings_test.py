@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 from caching import MIB, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern
+from harness import SHOAL, WAIT_SECONDS, needs_rings, pattern
 from surviving import SurvivalTest, pauses_in, workers
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 10))
@@ -39,6 +39,7 @@ def blocks(pid, number):
     return bool(int(re.search(r"^SigBlk:\s+(\w+)", status, re.MULTILINE)[1], 16) >> number - 1 & 1)
 
 
+@needs_rings
 class Rings(SurvivalTest):
     def restart_worker(self, mount, *words):
         worker = mount.worker()

@@ -18,7 +18,7 @@ import unittest
 
 from admin import Admin, free_port
 from caching import MIB, cache_options, wait_until
-from harness import SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
+from harness import SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest, end_every_worker, pauses_in
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
@@ -307,7 +307,7 @@ class Survival(SurvivalTest):
         self.assertEqual(second.state()["keeper_pid"], second.process.pid)
 
     def test_a_signal_ends_a_mount_whose_store_does_not_answer(self):
-        for transport in ("dev", "io_uring"):
+        for transport in TRANSPORTS:
             with self.subTest(transport):
                 origin = self.origin()
                 origin.put("file", b"contents")

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from caching import MIB, CacheTest, cache_options, wait_until, wait_until_cached
-from harness import WAIT_SECONDS, pattern
+from harness import WAIT_SECONDS, needs_survival, pattern
 
 KINDS = ("cold", "direct", "passthrough", "mapped", "names", "openat", "kept")
 # No call takes longer, on a machine that is busy with everything else as well.
@@ -121,6 +121,7 @@ def pauses_in(log):
     return pauses
 
 
+@needs_survival
 class SurvivalTest(CacheTest):
     def loaded_mount(self, *options):
         origin, directory = self.origin(), self.directory()
