@@ -106,15 +106,15 @@ class Origin:
         self.credentials.write_text(json.dumps(keys))
         self.credentials.chmod(0o600)
 
-    def start(self):
+    def start(self, address="127.0.0.1"):
         self.process = subprocess.Popen(
-            [SHOAL, "origin", "--root", self.root / "store", "--listen", f"127.0.0.1:{self.port}",
+            [SHOAL, "origin", "--root", self.root / "store", "--listen", f"{address}:{self.port}",
              "--bucket", "data", "--credentials", self.credentials, *self.extra],
             stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
-        assert "listening on http://127.0.0.1:" in line, line
+        assert f"listening on http://{address}:" in line, line
         self.port = int(line.rsplit(":", 1)[1])
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"http://{address}:{self.port}"
 
     def stop(self):
         if self.process:

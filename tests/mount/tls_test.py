@@ -18,9 +18,9 @@ MIB = 1 << 20
 
 
 class Authority:
-    """What signs the certificate of 127.0.0.1; PEM files in `folder`."""
+    """What signs the certificate of `owner`; PEM files in `folder`."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, owner="IP:127.0.0.1"):
         self.file = folder / f"{name}.pem"
         self.server = folder / f"{name}-server.pem"
         self.server_key = folder / f"{name}-server.key"
@@ -30,7 +30,7 @@ class Authority:
                      "-subj", f"/CN={name}")
         self.openssl("req", *curve, "-keyout", self.server_key, "-out", request,
                      "-subj", f"/CN=server of {name}")
-        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        names.write_text(f"subjectAltName={owner}\n")
         self.openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", key,
                      "-CAcreateserial", "-out", self.server, "-days", "1", "-extfile", names)
 
