@@ -160,12 +160,17 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     return;
   }
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
+  std::unique_lock lock(mutex_);
   if (!writer_) {
-    WaitUntilScanned();  // of an empty storage
+    // Most begin empty. What another process left takes longer to count than a reader should wait.
+    if (!changed_.wait_for(lock, kFillWaitMax, [this] { return scanned_; })) {
+      metrics_.dropped_bytes.Add(shared->size_bytes);
+      return;
+    }
+    lock.unlock();
     Write(*use, *shared);
     return;
   }
-  std::unique_lock lock(mutex_);
   const auto has_room = [&] {
     return queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max;
   };
@@ -288,7 +293,7 @@ std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline dea
   if (!Load(use, deadline)) return nullptr;
   if (use->complete() && !use->checked.full() && !use->distrusted &&
       use->size_bytes <= kCheckedAtOpenBytesMax)
-    RunInTime([this, object = use.object()] { CheckAll(*object, 0); }, deadline);
+    RunInTime([this, object = use.object()] { CheckAll(*object, Pace::kForReader); }, deadline);
   if (const auto known = WholeIfKnown(use)) return *known;
   // Owned by both sides: who gives up leaves it behind.
   const auto works = std::make_shared<std::atomic<bool>>(false);

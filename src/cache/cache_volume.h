@@ -173,6 +173,8 @@ class CacheVolume {
     std::shared_ptr<CachedObject> object;  // null: nobody had it open
   };
   class File;
+  // Slow enough that nobody notices, quick enough for a terabyte in a few hours.
+  static constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
   // How large an object may be checked while its open waits.
   static constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
 
@@ -195,7 +197,10 @@ class CacheVolume {
   CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes);
   bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes,
              bool from_medium);
-  bool CheckAll(CachedObject& object, uint64_t bytes_per_second);
+  // False: it is not what it should be, or it was cut short. What the upkeep compares for others
+  // keeps it from nothing that is due meanwhile; the scrub is slow besides.
+  enum class Pace : uint8_t { kForReader, kUpkeep, kScrub };
+  bool CheckAll(CachedObject& object, Pace pace);
   void PutAside(CachedObject& object, const std::string& why);
 
   bool MayBeReadAlone(CachedObject& object);
@@ -207,6 +212,7 @@ class CacheVolume {
   static Result<> WriteChecksums(CachedObject& object, uint64_t first_page,
                                  std::span<const uint64_t> checksums);
   bool Reserve(uint64_t block_count);
+  [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const;
   bool Evict(std::vector<Victim> victims);
   bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
                      std::vector<Victim>& victims);
@@ -245,6 +251,7 @@ class CacheVolume {
   std::condition_variable queue_moved_;  // for who fills
   std::condition_variable queue_sank_;   // for who fills patiently
   std::condition_variable work_came_;    // for the upkeep
+  std::condition_variable left_;         // for who waits for what was evicted to be gone
   CacheIndex index_;
   std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_;         // of those, not used; by age

@@ -200,13 +200,12 @@ void CacheVolume::RemoveFromIndex(const ObjectDigest& name) {
   if (scrubbed_ == name) scrubbed_.reset();  // what is being compared is not there any more
 }
 
-// At most so many bytes a second; 0: as fast as it goes.
-bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
+bool CacheVolume::CheckAll(CachedObject& object, Pace pace) {
   const uint64_t pages_at_once = std::max<uint64_t>(kCheckBytesAtOnce / object.page_bytes, 1);
   for (uint64_t page = 0; page < object.page_count;) {
     {
       const std::scoped_lock lock(mutex_);
-      if (stopping_) return false;
+      if (stopping_ || !health_.usable()) return false;
     }
     page = object.present.NextWith(page, object.page_count);
     const uint64_t end =
@@ -215,11 +214,11 @@ bool CacheVolume::CheckAll(CachedObject& object, uint64_t bytes_per_second) {
     if (!object.checked.Has(page, end - page)) {
       const ByteRange range = object.RangeOfPages(page, end);
       if (ReadChecked(object, range) == nullptr) return false;
-      if (bytes_per_second > 0) {
-        DoWhatIsDue();
+      if (pace != Pace::kForReader) DoWhatIsDue();
+      if (pace == Pace::kScrub) {
         std::unique_lock lock(mutex_);
         const auto pause =
-            std::chrono::nanoseconds(range.length * 1'000'000'000 / bytes_per_second);
+            std::chrono::nanoseconds(range.length * 1'000'000'000 / kScrubBytesPerSecond);
         if (work_came_.wait_for(lock, pause, [this] { return stopping_ || !to_check_.empty(); }))
           return false;
       }

@@ -13,8 +13,6 @@
 namespace shoal {
 namespace {
 
-// Slow enough that nobody notices, quick enough for a terabyte in a few hours.
-constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
 // Of more, the bits alone would take much memory; they are checked as they are read.
 constexpr uint64_t kScrubbedPagesMax = uint64_t{1} << 28;
 constexpr Duration kScrubEvery = std::chrono::hours(24);
@@ -59,7 +57,7 @@ void CacheVolume::Maintain() {
         else
           object->distrusted = true;
       }
-      if (!object->distrusted) CheckAll(*object, 0);
+      if (!object->distrusted) CheckAll(*object, Pace::kUpkeep);
       object.reset();
       lock.lock();
     } else if (scanned_ && may_be_over_ && health_.usable()) {
@@ -118,7 +116,8 @@ bool CacheVolume::Scan() {
     log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
               bytes / kMiB);
   SayIfTooLarge();
-  Reserve(0);  // the capacity may be less than it was
+  const std::scoped_lock lock(mutex_);
+  may_be_over_ = true;  // the capacity may be less than it was
   return true;
 }
 
@@ -184,7 +183,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   object.SetStored(*std::move(stored));
   object.distrusted = !asks_medium;
   ReadTable(object);
-  if (!CheckAll(object, kScrubBytesPerSecond)) return object.state() == CachedObject::State::kGone;
+  if (!CheckAll(object, Pace::kScrub)) return object.state() == CachedObject::State::kGone;
   const std::scoped_lock lock(mutex_);
   if (object.checked.full() && scrubbed_ == name && index_.Contains(name)) index_.SetVerified(name);
   return true;

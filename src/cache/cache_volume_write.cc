@@ -15,6 +15,8 @@ constexpr uint64_t kNewFilesBlocks = 4;
 constexpr int kVictimAttemptsMax = 16;
 // How often others are chosen in place of victims that turn out to be mapped.
 constexpr int kEvictionRoundsMax = 8;
+// How long a write waits for what others are removing.
+constexpr Duration kOthersLeaveWithin = std::chrono::milliseconds(250);
 
 uint64_t BlocksFor(uint64_t bytes) {
   return (bytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
@@ -150,11 +152,23 @@ bool CacheVolume::Reserve(uint64_t block_count) {
       if (granted) reserved_block_count_ += block_count;
     }
     const bool all_went = Evict(std::move(victims));
-    if (!granted || all_went) return granted;
-    const std::scoped_lock lock(mutex_);
+    if (!granted) return false;
+    std::unique_lock lock(mutex_);
+    const auto is_free = [&] { return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes; };
+    // What others are removing is theirs to remove; its room counts once it is gone.
+    const bool left = left_.wait_for(lock, kOthersLeaveWithin,
+                                     [&] { return leaving_block_count_ == 0 || is_free(); });
+    if (all_went && is_free()) return true;
     reserved_block_count_ -= block_count;  // it was to be theirs
+    if (!left) return false;
   }
   return false;
+}
+
+// REQUIRES: mutex_ held. What leaves is on the medium until it is gone.
+uint64_t CacheVolume::BlocksUsed(const CacheStorage::Room& room) const {
+  return index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
+         room.own_block_count;
 }
 
 // False: some could not be removed, or are mapped. They count as new.
@@ -162,8 +176,9 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
   bool all_went = true;
   for (Victim& victim : victims) {
     victim.object.reset();  // its files are closed
+    const bool is_mapped = storage_->IsMapped(victim.name);
     bool went = false;
-    if (!storage_->IsMapped(victim.name)) {
+    if (!is_mapped) {
       const Result<> removed = storage_->Remove(victim.name);
       if (!removed) OnFailure(removed.error());
       went = removed.has_value();
@@ -172,10 +187,12 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
     all_went = all_went && went;
     const std::scoped_lock lock(mutex_);
     leaving_block_count_ -= victim.block_count;
+    left_.notify_all();
     // Somebody opened it meanwhile, and may have begun other files of its name.
     if (went || index_.Contains(victim.name)) continue;
     index_.Put(victim.name, victim.block_count);
-    if (victim.is_verified && !lost_writes_ && !objects_.contains(victim.name))
+    // Of what could not be removed some may be gone.
+    if (victim.is_verified && is_mapped && !lost_writes_ && !objects_.contains(victim.name))
       index_.SetVerified(victim.name);
   }
   return all_went;
@@ -192,10 +209,10 @@ bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missin
   };
   int attempts = 0;
   while (true) {
-    // What leaves is counted until it is gone, but by now it is sure to go.
-    const uint64_t used = index_.total_blocks() + reserved_block_count_ + leaving_block_count_ -
-                          chosen_block_count + own_block_count;
-    if (used + block_count <= limit && chosen_block_count * kCacheBlockBytes >= free_bytes_missing)
+    // What leaves, for others as well, is as good as gone.
+    const uint64_t staying = index_.total_blocks() + reserved_block_count_ + own_block_count;
+    if (staying + block_count <= limit &&
+        chosen_block_count * kCacheBlockBytes >= free_bytes_missing)
       return true;
     const std::optional<ObjectDigest> victim = index_.Victim(in_use);
     if (!victim) {

@@ -17,6 +17,7 @@
 #include "testing/collecting_sink.h"
 #include "testing/fake_clock.h"
 #include "testing/memory_range_source.h"
+#include "testing/troubled_storage.h"
 
 namespace shoal {
 namespace {
@@ -96,6 +97,26 @@ TEST_F(MemoryTierTest, OutlivesTheProcessWhenSomebodyKeepsItsMedium) {
   tier_.reset();
   ClearMemoryMedium(medium_.get());
   EXPECT_EQ(UsedBytes(), 0U) << "all of it is free again";
+}
+
+// It may be many files, and readers fill memory by themselves.
+TEST_F(MemoryTierTest, NoReaderWaitsForTheCountOfWhatAnotherProcessLeft) {
+  const auto trouble = std::make_shared<StorageTrouble>();
+  trouble->FreezeCount();
+  auto storage = OpenMemoryStorage(FileDescriptor(dup(medium_.get())), {64 * kMiB, kSmallBelow});
+  ASSERT_TRUE(storage);
+  std::vector<std::unique_ptr<CacheVolume>> volumes;
+  volumes.push_back(std::make_unique<CacheVolume>(
+      VolumeOptions{.capacity_bytes = 64 * kMiB, .free_bytes_min = 0, .may_wait = false},
+      std::make_unique<TroubledStorage>(*std::move(storage), trouble), clock_));
+  tier_ =
+      std::make_unique<Tier>(TierOptions{.bucket_identity = "bucket"}, std::move(volumes), origin_);
+  const ObjectVersion object = Object(3 * kMiB);
+  EXPECT_TRUE(Reads(object));
+  trouble->Thaw();
+  Volume().WaitUntilScanned();
+  ASSERT_TRUE(Reads(object));
+  EXPECT_TRUE(ReadsWithoutTheOrigin(object));
 }
 
 TEST_F(MemoryTierTest, SmallObjectsShareFilesKeepToTheCapacityAndOutliveTheProcess) {

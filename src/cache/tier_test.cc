@@ -271,8 +271,24 @@ TEST_F(TierTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
   Mount(32 * kMiB);
   for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
   Mount(8 * kMiB);
+  Volume().WaitUntilWithinCapacity();
   EXPECT_LE(UsedOnDisk(), 8 * kMiB);
   EXPECT_GE(Volume().usage().object_count, 6) << "what still fits stays";
+}
+
+// It is written while what is too much is being removed: in that room and no other.
+TEST_F(TierTest, AWriteMeanwhileEvictsNothingMoreThanACapacityMadeSmallerAsksFor) {
+  Mount(32 * kMiB);
+  for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  Trouble().AnswerIsMapped([&] {
+    EXPECT_TRUE(Reads(Object(16 * kKiB, "new"), {0, 16 * kKiB}));
+    WaitUntilWritten();
+    return false;
+  });
+  ASSERT_TRUE(Volume().SetCapacity(12 * kMiB));
+  Volume().WaitUntilWithinCapacity();
+  EXPECT_LE(UsedOnDisk(), 12 * kMiB);
+  EXPECT_GE(Volume().usage().object_count, 10);
 }
 
 TEST_F(TierTest, ACapacityMadeSmallerHoldsAtOnceButForWhatIsInUse) {

@@ -112,11 +112,22 @@ class StorageTrouble {
   void Thaw() {
     const std::scoped_lock lock(mutex_);
     frozen_ = false;
+    count_frozen_ = false;
     changed_.notify_all();
   }
   void WaitUntilStuck(size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return stuck_count_ >= count; });
+  }
+
+  // To count what is there takes until Thaw, and nothing else does.
+  void FreezeCount() {
+    const std::scoped_lock lock(mutex_);
+    count_frozen_ = true;
+  }
+  void AwaitCount() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !count_frozen_; });
   }
 
   // For the storage: waits while frozen. An error: the call fails with it.
@@ -151,6 +162,7 @@ class StorageTrouble {
   bool pages_are_gone_ = false;
   std::function<bool()> is_mapped_;
   bool frozen_ = false;
+  bool count_frozen_ = false;
   size_t stuck_count_ = 0;
 };
 
@@ -185,6 +197,7 @@ class TroubledStorage final : public CacheStorage {
     return real_->Scan(visit);
   }
   Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    trouble_->AwaitCount();
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->ScanAndClean(visit);
   }
