@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <optional>
 #include <utility>
@@ -47,6 +48,7 @@ constexpr std::chrono::seconds kLookEvery{1};
 // What an upgrade put in the place of the program may be broken; this one has served.
 constexpr int kUpgradeTryCount = 2;
 
+constexpr const char* kIsStuck = "was killed, and a disk that hangs keeps it from ending";
 constexpr const char* kCannotGoOn =
     "no other process can go on with this mount: that takes Linux 6.9";
 
@@ -74,7 +76,7 @@ class Keeper {
   int Run(const ReportVerdict& report) {
     const Result<> begun = Begin();
     if (!begun) {
-      RemoveWorker();
+      worker_.reset();
       if (device_fd_ >= 0) close(device_fd_);
       if (mounted_) RemoveMount();
       files_.Remove();
@@ -155,16 +157,9 @@ class Keeper {
       std::optional<int> status;
       switch (Wait(&*worker_, Deadline::After(clock_, kLookEvery))) {
         case Event::kTimedOut:
-          // Twice, or it may just be ending.
-          if (!worker_->IsStuckDying()) {
-            is_stuck_ = false;
-          } else if (!std::exchange(is_stuck_, true)) {
-            break;
-          } else {
-            log::Error("the worker of {} was killed, and a disk that hangs keeps it from ending",
-                       plan_.mount_point);
-            status = Recover();
-          }
+          if (!IsStuck(*worker_)) break;
+          log::Error("the worker of {} {}", plan_.mount_point, kIsStuck);
+          status = Recover();
           break;
         case Event::kStop:
           break;
@@ -216,7 +211,7 @@ class Keeper {
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
     is_stuck_ = false;
-    RemoveWorker();
+    worker_.reset();
     for (int failed_count = 0;; ++failed_count) {
       if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
@@ -334,14 +329,9 @@ class Keeper {
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 
-  void RemoveWorker() {
-    if (worker_ && !worker_->Kill()) has_stuck_worker_ = true;
-    worker_.reset();
-  }
-
   // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
   void EndWorker() {
-    RemoveWorker();
+    worker_.reset();
     serving_since_.reset();
     recovery_.AfterPlannedEnd();
   }
@@ -369,10 +359,18 @@ class Keeper {
     return {};
   }
 
+  // Twice in a row, or it may just be ending.
+  bool IsStuck(const WorkerProcess& worker) {
+    const bool was_stuck = std::exchange(is_stuck_, worker.IsStuckDying());
+    return was_stuck && is_stuck_;
+  }
+
   // Until the worker says so.
   Result<> Await(WorkerProcess& worker, Kind kind, Deadline deadline) {
+    is_stuck_ = false;
     while (true) {
-      switch (Wait(&worker, deadline, /*listens=*/false)) {
+      const Deadline look = Deadline::After(clock_, kLookEvery);
+      switch (Wait(&worker, {std::min(look.at, deadline.at)}, /*listens=*/false)) {
         case Event::kMessage: {
           const WorkerMessage& said = events_.message();
           if (said.kind == kind) return {};
@@ -389,6 +387,8 @@ class Keeper {
                       fmt::format("the worker {} when it was to {}; the log may say why",
                                   worker.how_it_ended(), TaskOf(kind)));
         case Event::kTimedOut:
+          if (IsStuck(worker)) return Fail(Errc::kInvalid, fmt::format("the worker {}", kIsStuck));
+          if (!deadline.Passed(clock_)) break;
           return Fail(Errc::kTimedOut, fmt::format("the worker did not {} in time", TaskOf(kind)));
         default:
           if (events_.stop_asked()) return Fail(Errc::kInterrupted, "a signal asked to end");
@@ -407,7 +407,7 @@ class Keeper {
 
   // The worker is gone, and what it could answer it has.
   int End() {
-    RemoveWorker();
+    worker_.reset();
     const bool unmounted = IsUnmounted();
     FailAllCalls();
     if (!unmounted) RemoveMount();
@@ -424,9 +424,9 @@ class Keeper {
   }
 
   // Those that programs still wait for, and whatever they ask from now on. Closing the descriptor
-  // would do, but for a worker that a hung disk keeps from ending, and so from closing its own.
+  // would do, but for workers that a hung disk keeps from ending, and so from closing their own.
   void FailAllCalls() {
-    if (has_stuck_worker_ && !IsUnmounted())
+    if (!IsUnmounted())
       if (const auto aborted = AbortConnection(device_); !aborted)
         log::Warn("{}", aborted.error().detail);
     close(device_fd_);
@@ -451,9 +451,8 @@ class Keeper {
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
-  bool is_stuck_ = false;          // the worker, when it was last looked at
-  bool has_stuck_worker_ = false;  // one that was killed, and has the descriptor for ever
-  bool is_hurried_ = false;        // by a second signal to stop
+  bool is_stuck_ = false;    // the worker, when it was last looked at
+  bool is_hurried_ = false;  // by a second signal to stop
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's
