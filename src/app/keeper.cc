@@ -46,7 +46,8 @@ constexpr std::chrono::seconds kRemindEvery{5};
 constexpr std::chrono::seconds kLookEvery{1};
 
 // What an upgrade put in the place of the program may be broken; this one has served.
-constexpr int kUpgradeTryCount = 2;
+constexpr size_t kUpgradeTryCount = 2;
+constexpr const char* kThisProgram = "/proc/self/exe";
 
 constexpr const char* kIsStuck = "was killed, and a disk that hangs keeps it from ending";
 constexpr const char* kCannotGoOn =
@@ -212,7 +213,7 @@ class Keeper {
   std::optional<int> Recover() {
     is_stuck_ = false;
     worker_.reset();
-    for (int failed_count = 0;; ++failed_count) {
+    while (true) {
       if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
@@ -227,13 +228,14 @@ class Keeper {
       if (events_.stop_asked()) continue;
       SecureFiles();
       WorkerOrder order = OrderFor(files_.state_path(), /*attaches=*/true, /*recovers=*/true);
-      if (failed_count >= kUpgradeTryCount) order.binary = "/proc/self/exe";
+      if (recovery_.recent_death_count() > kUpgradeTryCount) order.binary = kThisProgram;
       auto worker = WorkerProcess::Start(order);
       const Result<> attached =
           worker ? Attach(*std::move(worker), files_.state_path(), recovery_.deadline(limit))
                  : Result<>(tl::unexpected(worker.error()));
       if (attached) {
-        log::Warn("a new worker serves {}", plan_.mount_point);
+        log::Warn("a new worker serves {}{}", plan_.mount_point,
+                  order.binary == kThisProgram ? ", of the program that mounted it" : "");
         return std::nullopt;
       }
       if (!events_.stop_asked()) log::Error("{}", attached.error().detail);

@@ -257,6 +257,21 @@ class Survival(SurvivalTest):
         self.kill_worker(mount)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
 
+    def test_nor_does_one_whose_workers_serve_for_a_moment_and_die(self):
+        origin, directory = self.origin(), self.directory()
+        origin.put("file", b"contents")
+        binary, upgrade = directory / "shoal", directory / "upgrade"
+        for path in (binary, upgrade):
+            path.write_bytes(pathlib.Path(SHOAL).read_bytes())
+            path.chmod(0o755)
+        mount = self.mount(origin, "recovery_limit=10", shoal=binary)
+        mounted_by = os.stat(binary)
+        os.rename(upgrade, binary)
+        self.kill_worker(mount)
+        while not os.path.samestat(os.stat(f"/proc/{mount.worker()}/exe"), mounted_by):
+            self.kill_worker(mount)  # as soon as it says that it serves
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+
     def test_a_worker_is_killed_before_its_keeper_when_memory_runs_out(self):
         mount = self.mount(self.origin())
         scores = [int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text())
