@@ -134,7 +134,6 @@ class Keeper {
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
     memory_->SetDevice(device_);
     RETURN_IF_ERROR(files_.Publish());
-    ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(files_.directory()));
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = files_.state_path()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
     serving_since_ = clock_.Now();
@@ -172,14 +171,14 @@ class Keeper {
           status = Recover();
           break;
         case Event::kQuestion:
-          status = Reply(TakeQuestion(listen_fd_));
+          status = Reply(TakeQuestion(files_.listening_fd()));
           break;
         default:  // it has no more to say
           break;
       }
       if (status) return *status;
     }
-    close(std::exchange(listen_fd_, -1));  // nobody who asks now is answered
+    files_.StopListening();  // nobody who asks now is answered
     worker_->Signal(SIGTERM);
     bool ended = EndsBy(Deadline::After(clock_, kAnswersMax));
     // Again and again: signals that come while it is busy with another are one.
@@ -223,7 +222,7 @@ class Keeper {
       const Deadline until = Deadline::After(clock_, *pause);
       while (*pause > Duration::zero() && !events_.stop_asked() &&
              Wait(nullptr, until) == Event::kQuestion)
-        Answer(TakeQuestion(listen_fd_),
+        Answer(TakeQuestion(files_.listening_fd()),
                Fail(Errc::kBusy, "the mount has no worker just now; it is being started"));
       if (events_.stop_asked()) continue;
       SecureFiles();
@@ -245,17 +244,10 @@ class Keeper {
   // What the next worker goes by, and where commands ask.
   void SecureFiles() {
     const KeeperFiles::Found found = files_.Secure();
-    if (found == KeeperFiles::Found::kOwn) return;
-    if (found == KeeperFiles::Found::kAnother) {
+    if (found == KeeperFiles::Found::kAnother)
       log::Warn("another mount has the path {} now: commands find that one", plan_.mount_point);
-      return;
-    }
-    log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
-    if (Result<int> listens = ListenForQuestions(files_.directory())) {
-      close(std::exchange(listen_fd_, *listens));
-    } else {
-      log::Error("{}", listens.error().detail);
-    }
+    if (found == KeeperFiles::Found::kNothing)
+      log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
@@ -399,7 +391,7 @@ class Keeper {
   }
 
   Event Wait(const WorkerProcess* worker, Deadline deadline, bool listens = true) {
-    return events_.Wait(worker, listens ? listen_fd_ : -1, device_fd_, deadline);
+    return events_.Wait(worker, listens ? files_.listening_fd() : -1, device_fd_, deadline);
   }
 
   [[nodiscard]] bool IsUnmounted() const {
@@ -449,7 +441,6 @@ class Keeper {
   const MountPlan& plan_;
   KeeperFiles files_;
   KeeperEvents events_;
-  int listen_fd_ = -1;
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;

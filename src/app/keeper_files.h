@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/mount_state.h"
+#include "base/file_descriptor.h"
 #include "base/result.h"
 
 namespace shoal {
@@ -27,8 +28,11 @@ class KeeperFiles {
 
   // Makes the directory and writes the state.
   Result<> Begin();
-  // It is mounted: state.json is this mount's.
+  // It is mounted: state.json is this mount's, and who asks is heard.
   Result<> Publish();
+  // Of ListenForQuestions, or -1.
+  [[nodiscard]] int listening_fd() const { return listening_.get(); }
+  void StopListening() { listening_ = {}; }
   // Reads what the worker wrote there.
   void Note();
   // Of an update: next_path() is this state. kInvalid: it is none of this mount.
@@ -38,7 +42,8 @@ class KeeperFiles {
   void DropNext();
 
   // Another mount may have the path by now (after `umount -l`, or in another mount namespace), and
-  // somebody may have emptied the directory: makes sure that state_path() is this mount's.
+  // somebody may have emptied the directory: makes sure that state_path() is this mount's, and
+  // listens anew.
   enum class Found : uint8_t { kOwn, kNothing, kAnother };
   Found Secure();
 
@@ -46,10 +51,13 @@ class KeeperFiles {
   void Remove();
 
  private:
+  Result<> WriteAnew();
+
   const std::string directory_;
   MountState state_;  // as it is served
   bool is_published_ = false;
   bool lost_its_path_ = false;  // state.json is another mount's
+  FileDescriptor listening_;
 };
 
 }  // namespace shoal

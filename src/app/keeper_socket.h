@@ -14,12 +14,13 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "base/result.h"
 
 namespace shoal {
 
 // The keeper's end: a listening descriptor, not blocking, close-on-exec.
-Result<int> ListenForQuestions(const std::string& directory);
+Result<FileDescriptor> ListenForQuestions(const std::string& directory);
 
 // One who asked. Both are called once; Answer closes the connection.
 struct Question {
