@@ -125,7 +125,9 @@ bool NameTheSameStore(const OriginOptions& a, const OriginOptions& b) {
 // What one that takes over on purpose cannot serve without, before the one that serves is let go.
 // The store is asked if it is another one, or it is spoken to in another way: one that does not
 // answer just now keeps nobody from being replaced.
-Result<> CheckBeforeTakingOver(const MountPlan& plan, const Clock& clock) {
+Result<> CheckBeforeTakingOver(const MountPlan& plan, const MountMemory& memory,
+                               const Clock& clock) {
+  RETURN_IF_ERROR(SharedHandOver::CheckVersion(memory.hand_over_area()));
   const MountOptions& options = plan.options;
   ASSIGN_OR_RETURN(std::shared_ptr<CredentialSource> credentials,
                    OpenCredentials(options.origin, clock));
@@ -232,7 +234,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
     if (!seat.recovers)
-      if (const Result<> checked = CheckBeforeTakingOver(plan, clock); !checked)
+      if (const Result<> checked = CheckBeforeTakingOver(plan, memory, clock); !checked)
         return Refuse(seat, StatusOf(checked.error()), checked.error());
     channel.saved_init = memory.saved_init();
     channel.mount_device = memory.device();

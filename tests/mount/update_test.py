@@ -212,6 +212,21 @@ class Updates(SurvivalTest):
         self.assertIn("nothing has changed", refused.stderr)
         self.assert_untouched(mount, before)
 
+    def test_a_program_that_cannot_read_what_is_handed_over_is_refused_and_changes_nothing(self):
+        _, mount = self.small_mount()
+        # As docs/hand_over.md has it.
+        path = next(p for p in pathlib.Path(f"/proc/{mount.process.pid}/fd").iterdir()
+                    if "memfd:shoal-mount" in os.readlink(p))
+        with open(path, "r+b", buffering=0) as memory, open(mount / "file", "rb") as opened:
+            os.pwrite(memory.fileno(), (99).to_bytes(4, "little"), 65536 + 8)
+            before = mount.state()
+            refused = shoal("restart", mount.point)
+            self.assertEqual(refused.returncode, 32, refused)
+            self.assertIn("version 99", refused.stderr)
+            self.assertIn("nothing has changed", refused.stderr)
+            self.assert_untouched(mount, before)
+            self.assertEqual(opened.read(), b"contents")
+
     def test_a_restart_runs_what_an_upgrade_put_in_the_place_of_the_program(self):
         mount, binary = self.mount_of_a_program_of_its_own()
         directory = binary.parent
