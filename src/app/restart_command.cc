@@ -1,9 +1,7 @@
 #include "app/restart_command.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +17,7 @@
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
+#include "app/state_lock.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/option_list.h"
@@ -51,25 +50,6 @@ struct Outcome {
 Outcome Failed(const Error& error) {
   return {error.code == Errc::kInvalid ? kExitUsage : StatusOf(error), error.detail};
 }
-
-// Holds off others who change the same mount, for its life.
-class StateLock {
- public:
-  explicit StateLock(const std::string& directory, int flags = 0)
-      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-        locked_(fd_ >= 0 && flock(fd_, LOCK_EX | flags) == 0) {}
-  ~StateLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  StateLock(const StateLock&) = delete;
-  StateLock& operator=(const StateLock&) = delete;
-
-  [[nodiscard]] bool locked() const { return locked_; }
-
- private:
-  const int fd_;
-  const bool locked_;
-};
 
 struct Target {
   std::string mount_point;
@@ -121,7 +101,8 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
 Outcome Restart(const std::string& path) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   if (!state) return {kExitFailure, state.error().detail};
   return OutcomeOf(*target, AskKeeper(target->directory, "restart", "", RecoveryLimitOf(*state)),
@@ -135,7 +116,8 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
                Others others = Others::kStay, bool only_check = false) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   if (!state) return {kExitFailure, state.error().detail};
   MountState from = *state;
@@ -160,7 +142,8 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
 Outcome Rollback(const std::string& path) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   const auto previous = ReadMountState(target->directory + "/state.previous.json");
   if (!previous && previous.error().code == Errc::kNotFound)
@@ -263,8 +246,7 @@ class RollbackCommand final : public ReplaceCommand {
 Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options) {
   const std::string directory = StateDirectory(mount_point);
   // Not waited for: who has it may wait for this process.
-  const StateLock lock(directory, LOCK_NB);
-  if (!lock.locked()) return Fail(Errc::kBusy, "somebody else changes this mount; try again");
+  ASSIGN_OR_RETURN(const StateLock lock, StateLock::Take(directory, Duration::zero()));
   ASSIGN_OR_RETURN(const MountState now, ReadMountState(directory + "/state.json"));
   if (now.keeper_pid != getppid())
     return Fail(Errc::kUnsupported, "another mount has the path " + mount_point + " by now");
