@@ -253,16 +253,16 @@ class Keeper {
   // To somebody who asked. The exit status, if the mount ended over it.
   std::optional<int> Reply(const Question& question) {
     if (question.word == "restart") return ReplaceWorker(question, files_.state_path());
-    if (question.word == "replace" || question.word == "change") {
-      const Result<> written = files_.WriteNext(question.state);
-      if (written)
-        return question.word == "change" ? Change(question)
-                                         : ReplaceWorker(question, files_.next_path());
-      Answer(question, written);
+    const bool is_change = question.word == "change" || question.word == "change-back";
+    if (!is_change && question.word != "replace" && question.word != "replace-back") {
+      Answer(question, Fail(Errc::kInvalid,
+                            "the keeper of this mount knows 'restart', 'replace' and 'change'"));
       return std::nullopt;
     }
-    Answer(question, Fail(Errc::kInvalid,
-                          "the keeper of this mount knows 'restart', 'replace' and 'change'"));
+    const Result<> written =
+        files_.WriteNext(question.state, /*is_rollback=*/question.word.ends_with("-back"));
+    if (written) return is_change ? Change(question) : ReplaceWorker(question, files_.next_path());
+    Answer(question, written);
     return std::nullopt;
   }
 

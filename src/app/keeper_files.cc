@@ -51,18 +51,20 @@ void KeeperFiles::Note() {
   if (auto state = ReadMountState(state_path())) state_ = *std::move(state);
 }
 
-Result<> KeeperFiles::WriteNext(const std::string& json) {
+Result<> KeeperFiles::WriteNext(const std::string& json, bool is_rollback) {
   ASSIGN_OR_RETURN(const MountState next, ParseMountState(json));
   if (next.mount_point != state_.mount_point || next.source != state_.source)
     return Fail(Errc::kInvalid, "the options are of another mount");
+  next_is_rollback_ = is_rollback;
   return WriteMountState(next_path(), next);
 }
 
 void KeeperFiles::TakeNext() {
-  // At no moment there is none.
+  // Here, and not by who asked, who may be killed meanwhile and ask for a rollback again.
   const std::string previous_path = directory_ + "/state.previous.json";
   unlink(previous_path.c_str());
-  if (link(state_path().c_str(), previous_path.c_str()) != 0)
+  // At no moment there is no state.json.
+  if (!next_is_rollback_ && link(state_path().c_str(), previous_path.c_str()) != 0)
     log::Warn("this update cannot be taken back: {}: {}", previous_path, std::strerror(errno));
   if (rename(next_path().c_str(), state_path().c_str()) != 0)
     log::Error("{} does not say how the mount is served now: {}", state_path(),

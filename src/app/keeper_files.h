@@ -35,9 +35,10 @@ class KeeperFiles {
   void StopListening() { listening_ = {}; }
   // Reads what the worker wrote there.
   void Note();
-  // Of an update: next_path() is this state. kInvalid: it is none of this mount.
-  Result<> WriteNext(const std::string& json);
-  // It is what the mount is served with; or is not.
+  // Of an update, or of a rollback: next_path() is this state. kInvalid: it is none of this mount.
+  Result<> WriteNext(const std::string& json, bool is_rollback);
+  // It is what the mount is served with, and after an update state.previous.json what it was
+  // served with before; or it is not.
   void TakeNext();
   void DropNext();
 
@@ -56,6 +57,7 @@ class KeeperFiles {
   const std::string directory_;
   MountState state_;  // as it is served
   bool is_published_ = false;
+  bool next_is_rollback_ = false;
   bool lost_its_path_ = false;  // state.json is another mount's
   FileDescriptor listening_;
 };

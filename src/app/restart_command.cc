@@ -81,18 +81,26 @@ Outcome OutcomeOf(const Target& target, const Result<>& asked, std::string_view 
   return {kExitFailure, target.mount_point + ": " + asked.error().detail};
 }
 
+// The keeper's words for it (keeper_socket.h).
+struct Words {
+  std::string_view change;
+  std::string_view replace;
+};
+constexpr Words kUpdate{"change", "replace"};
+constexpr Words kRollback{"change-back", "replace-back"};
+
 // To a state that was checked.
 Outcome ReplaceBy(const Target& target, const MountState& now, const MountState& next,
-                  std::string_view done) {
+                  const Words& words, std::string_view done) {
   const auto before = OptionsOf(now);
   const auto after = OptionsOf(next);
   const auto ask = [&](std::string_view word) {
     return AskKeeper(target.directory, word, ToJson(next), RecoveryLimitOf(now));
   };
   Result<> asked = Fail(Errc::kUnsupported, "");
-  if (before && after && CanChangeLive(*before, *after)) asked = ask("change");
+  if (before && after && CanChangeLive(*before, *after)) asked = ask(words.change);
   // The process may have less in force than the state says.
-  if (!asked && asked.error().code == Errc::kUnsupported) asked = ask("replace");
+  if (!asked && asked.error().code == Errc::kUnsupported) asked = ask(words.replace);
   Outcome outcome = OutcomeOf(target, asked, done);
   if (asked) outcome.at_next_mount = OptionsOfTheNextMount(now, next);
   return outcome;
@@ -132,7 +140,7 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
     return {kExitSuccess, target->mount_point + " has these options already", target->mount_point};
   if (const auto checked = CheckMountState(*next); !checked) return Failed(checked.error());
   if (only_check) return {};
-  Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");
+  Outcome outcome = ReplaceBy(*target, *state, *next, kUpdate, "is served with the new options");
   for (const Notice& notice : after->notices)
     if (notice.is_warning && outcome.status == kExitSuccess)
       outcome.warnings.push_back(notice.text);
@@ -153,11 +161,8 @@ Outcome Rollback(const std::string& path) {
   if (previous->source != state->source)
     return {kExitFailure, target->mount_point + ": the state before is that of a mount of " +
                               log::Printable(previous->source)};
-  Outcome outcome =
-      ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
-  // What it took back is no update to go back to.
-  if (outcome.status == kExitSuccess) unlink((target->directory + "/state.previous.json").c_str());
-  return outcome;
+  return ReplaceBy(*target, *state, *previous, kRollback,
+                   "is served with the options before the last update");
 }
 
 int Say(std::string_view name, const Outcome& outcome) {

@@ -297,6 +297,23 @@ class Updates(SurvivalTest):
                 origin.put("later", b"contents")
                 self.assertEqual((mount / "later").read_bytes(), b"contents")
 
+    def test_a_rollback_whose_command_was_killed_is_done_once_though_it_is_asked_for_again(self):
+        new = {"id": "another-key", "secret": "another-secret"}
+        origin = self.origin(keys=[{"id": KEY_ID, "secret": KEY_SECRET}, new])
+        mount = self.mount(origin)
+        before = mount.state()["options"]
+        updated = self.update(mount, f"passwd_file={self.keys(*new.values())}")
+        self.assertEqual(updated.returncode, 0, updated.stderr)
+        origin.configure(latency_ms=1500)  # the keys are tried for so long
+        command = subprocess.Popen([SHOAL, "rollback", mount.point])
+        wait_until(lambda: (state_directory(mount.point) / "state.next.json").exists())
+        command.kill()
+        command.wait()
+        wait_until(lambda: mount.state()["options"] == before)
+        again = shoal("rollback", mount.point)
+        self.assertIn("no update to take back", again.stderr)
+        self.assertEqual(mount.state()["options"], before)
+
     def test_the_admin_port_of_a_mount_does_not_change_the_one_that_has_its_path(self):
         origin = self.origin()
         origin.put("file", b"contents")
