@@ -71,6 +71,7 @@ class Keeper {
  public:
   Keeper(const MountPlan& plan, const MountState& state)
       : plan_(plan), files_(state), events_([this] {
+          forget_asked_ = true;
           if (worker_) worker_->Signal(SIGUSR1);
         }) {}
 
@@ -154,6 +155,7 @@ class Keeper {
 
   int Serve() {
     while (!events_.stop_asked()) {
+      forget_asked_ = false;
       std::optional<int> status;
       switch (Wait(&*worker_, Deadline::After(clock_, kLookEvery))) {
         case Event::kTimedOut:
@@ -173,7 +175,13 @@ class Keeper {
         case Event::kQuestion:
           status = Reply(TakeQuestion(files_.listening_fd()));
           break;
-        default:  // it has no more to say
+        case Event::kMessage:
+          // Nobody asked it to here: it was sent SIGUSR2, and answers no more.
+          if (events_.message().kind != Kind::kHolding) break;
+          log::Error("the worker of {} was sent SIGUSR2, and is replaced", plan_.mount_point);
+          status = Recover();
+          break;
+        default:
           break;
       }
       if (status) return *status;
@@ -350,6 +358,7 @@ class Keeper {
     RETURN_IF_ERROR(Await(worker, Kind::kServing, deadline));
     worker_ = std::move(worker);
     serving_since_ = clock_.Now();
+    if (forget_asked_) worker_->Signal(SIGUSR1);
     return {};
   }
 
@@ -446,6 +455,8 @@ class Keeper {
   bool mounted_ = false;
   bool is_stuck_ = false;    // the worker, when it was last looked at
   bool is_hurried_ = false;  // by a second signal to stop
+  // Since it was last seen that the worker is well: one that ended since may not have done it.
+  bool forget_asked_ = false;
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's
