@@ -294,11 +294,10 @@ std::vector<std::string> OptionsOfTheNextMount(const MountState& from, const Mou
   const SessionOptions& old_session = before->session;
   const SessionOptions& new_session = after->session;
   if (old_session.transport != new_session.transport) names.emplace_back("transport");
+  if (old_session.open_requests != new_session.open_requests) names.emplace_back("open_requests");
   // Off is in force at once.
   if (old_session.passthrough == "off" && new_session.passthrough != "off")
     names.emplace_back("passthrough");
-  if (old_session.open_requests == "off" && new_session.open_requests != "off")
-    names.emplace_back("open_requests");
   if (before->mount_flags != after->mount_flags) names.emplace_back("exec, atime and their like");
   return names;
 }

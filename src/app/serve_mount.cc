@@ -165,6 +165,17 @@ Result<Node> MakeNode(MountOptions& options, const WorkerSeat& seat, const Clock
   return without;
 }
 
+// Once the kernel was told not to ask for opens, it tells of no release either, of files that were
+// opened before as well: so the mount keeps to what it was made with.
+SessionOptions SessionOptionsOf(const MountOptions& options, MountMemory& memory, bool attaches) {
+  SessionOptions session = options.session;
+  if (attaches)
+    session.open_requests = memory.opens_go_unasked() ? "off" : "on";
+  else
+    memory.SetOpensGoUnasked(session.open_requests == "off");
+  return session;
+}
+
 uint64_t NumberOf(const std::vector<std::string>& options) {
   const std::string text = fmt::format("{}", fmt::join(options, "\n"));
   return XXH3_64bits(text.data(), text.size());
@@ -257,8 +268,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     if (state_path.empty()) return kExitFailure;
   }
   signals.Keep();
-  auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
-                              plan.options.session, clock, **hand_over);
+  auto session =
+      StartSession(*node->file_system, std::move(channel), plan.mount_point,
+                   SessionOptionsOf(plan.options, memory, seat.attaches), clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
   // The second time, whoever still waits for the store is told that it is over.
   std::atomic<bool> asked_to_stop{false};
