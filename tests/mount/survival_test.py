@@ -78,6 +78,25 @@ class Survival(SurvivalTest):
         wait_until(lambda: "forgot what was kept of names" in mount.log())
         self.assertNotEqual(mount.worker(), worker)
 
+    def test_a_log_that_nobody_reads_holds_up_no_worker_that_comes(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        directory = self.directory()
+        shoal, log, reader = directory / "shoal", directory / "log", directory / "reader"
+        os.mkfifo(log)
+        shoal.write_text(f'#!/bin/sh\ncat {log} >&2 &\necho $! >{reader}\n'
+                         f'exec {os.path.abspath(SHOAL)} "$@" 2>{log}\n')
+        shoal.chmod(0o755)
+        mount = self.mount(origin, shoal=shoal)
+        reader = int(reader.read_text())
+        os.kill(reader, signal.SIGSTOP)
+        self.addCleanup(os.kill, reader, signal.SIGCONT)
+        with open(os.open(log, os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0) as pipe:
+            while pipe.write(b"x" * 4096):
+                pass
+        self.kill_worker(mount)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+
     def test_a_worker_that_was_stopped_does_not_keep_the_mount_from_ending(self):
         mount = self.mount(self.origin())
         os.kill(mount.worker(), signal.SIGSTOP)
