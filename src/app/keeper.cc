@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <optional>
 #include <utility>
@@ -45,8 +46,10 @@ constexpr std::chrono::seconds kRemindEvery{5};
 constexpr std::chrono::seconds kLookEvery{1};
 
 // What an upgrade put in the place of the program may be broken; this one has served.
-constexpr int kUpgradeTryCount = 2;
+constexpr size_t kUpgradeTryCount = 2;
+constexpr const char* kThisProgram = "/proc/self/exe";
 
+constexpr const char* kIsStuck = "was killed, and a disk that hangs keeps it from ending";
 constexpr const char* kCannotGoOn =
     "no other process can go on with this mount: that takes Linux 6.9";
 
@@ -68,13 +71,14 @@ class Keeper {
  public:
   Keeper(const MountPlan& plan, const MountState& state)
       : plan_(plan), files_(state), events_([this] {
+          forget_asked_ = true;
           if (worker_) worker_->Signal(SIGUSR1);
         }) {}
 
   int Run(const ReportVerdict& report) {
     const Result<> begun = Begin();
     if (!begun) {
-      RemoveWorker();
+      worker_.reset();
       if (device_fd_ >= 0) close(device_fd_);
       if (mounted_) RemoveMount();
       files_.Remove();
@@ -131,7 +135,6 @@ class Keeper {
     if (mounts && !mounts->empty()) device_ = mounts->back().device;
     memory_->SetDevice(device_);
     RETURN_IF_ERROR(files_.Publish());
-    ASSIGN_OR_RETURN(listen_fd_, ListenForQuestions(files_.directory()));
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = files_.state_path()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
     serving_since_ = clock_.Now();
@@ -152,19 +155,13 @@ class Keeper {
 
   int Serve() {
     while (!events_.stop_asked()) {
+      forget_asked_ = false;
       std::optional<int> status;
       switch (Wait(&*worker_, Deadline::After(clock_, kLookEvery))) {
         case Event::kTimedOut:
-          // Twice, or it may just be ending.
-          if (!worker_->IsStuckDying()) {
-            is_stuck_ = false;
-          } else if (!std::exchange(is_stuck_, true)) {
-            break;
-          } else {
-            log::Error("the worker of {} was killed, and a disk that hangs keeps it from ending",
-                       plan_.mount_point);
-            status = Recover();
-          }
+          if (!IsStuck(*worker_)) break;
+          log::Error("the worker of {} {}", plan_.mount_point, kIsStuck);
+          status = Recover();
           break;
         case Event::kStop:
           break;
@@ -176,14 +173,20 @@ class Keeper {
           status = Recover();
           break;
         case Event::kQuestion:
-          status = Reply(TakeQuestion(listen_fd_));
+          status = Reply(TakeQuestion(files_.listening_fd()));
           break;
-        default:  // it has no more to say
+        case Event::kMessage:
+          // Nobody asked it to here: it was sent SIGUSR2, and answers no more.
+          if (events_.message().kind != Kind::kHolding) break;
+          log::Error("the worker of {} was sent SIGUSR2, and is replaced", plan_.mount_point);
+          status = Recover();
+          break;
+        default:
           break;
       }
       if (status) return *status;
     }
-    close(std::exchange(listen_fd_, -1));  // nobody who asks now is answered
+    files_.StopListening();  // nobody who asks now is answered
     worker_->Signal(SIGTERM);
     bool ended = EndsBy(Deadline::After(clock_, kAnswersMax));
     // Again and again: signals that come while it is busy with another are one.
@@ -216,8 +219,8 @@ class Keeper {
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
     is_stuck_ = false;
-    RemoveWorker();
-    for (int failed_count = 0;; ++failed_count) {
+    worker_.reset();
+    while (true) {
       if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
@@ -227,18 +230,19 @@ class Keeper {
       const Deadline until = Deadline::After(clock_, *pause);
       while (*pause > Duration::zero() && !events_.stop_asked() &&
              Wait(nullptr, until) == Event::kQuestion)
-        Answer(TakeQuestion(listen_fd_),
+        Answer(TakeQuestion(files_.listening_fd()),
                Fail(Errc::kBusy, "the mount has no worker just now; it is being started"));
       if (events_.stop_asked()) continue;
       SecureFiles();
       WorkerOrder order = OrderFor(files_.state_path(), /*attaches=*/true, /*recovers=*/true);
-      if (failed_count >= kUpgradeTryCount) order.binary = "/proc/self/exe";
+      if (recovery_.recent_death_count() > kUpgradeTryCount) order.binary = kThisProgram;
       auto worker = WorkerProcess::Start(order);
       const Result<> attached =
           worker ? Attach(*std::move(worker), files_.state_path(), recovery_.deadline(limit))
                  : Result<>(tl::unexpected(worker.error()));
       if (attached) {
-        log::Warn("a new worker serves {}", plan_.mount_point);
+        log::Warn("a new worker serves {}{}", plan_.mount_point,
+                  order.binary == kThisProgram ? ", of the program that mounted it" : "");
         return std::nullopt;
       }
       if (!events_.stop_asked()) log::Error("{}", attached.error().detail);
@@ -248,32 +252,25 @@ class Keeper {
   // What the next worker goes by, and where commands ask.
   void SecureFiles() {
     const KeeperFiles::Found found = files_.Secure();
-    if (found == KeeperFiles::Found::kOwn) return;
-    if (found == KeeperFiles::Found::kAnother) {
+    if (found == KeeperFiles::Found::kAnother)
       log::Warn("another mount has the path {} now: commands find that one", plan_.mount_point);
-      return;
-    }
-    log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
-    if (Result<int> listens = ListenForQuestions(files_.directory())) {
-      close(std::exchange(listen_fd_, *listens));
-    } else {
-      log::Error("{}", listens.error().detail);
-    }
+    if (found == KeeperFiles::Found::kNothing)
+      log::Warn("the files of {} in /run were gone, and are made anew", plan_.mount_point);
   }
 
   // To somebody who asked. The exit status, if the mount ended over it.
   std::optional<int> Reply(const Question& question) {
     if (question.word == "restart") return ReplaceWorker(question, files_.state_path());
-    if (question.word == "replace" || question.word == "change") {
-      const Result<> written = files_.WriteNext(question.state);
-      if (written)
-        return question.word == "change" ? Change(question)
-                                         : ReplaceWorker(question, files_.next_path());
-      Answer(question, written);
+    const bool is_change = question.word == "change" || question.word == "change-back";
+    if (!is_change && question.word != "replace" && question.word != "replace-back") {
+      Answer(question, Fail(Errc::kInvalid,
+                            "the keeper of this mount knows 'restart', 'replace' and 'change'"));
       return std::nullopt;
     }
-    Answer(question, Fail(Errc::kInvalid,
-                          "the keeper of this mount knows 'restart', 'replace' and 'change'"));
+    const Result<> written =
+        files_.WriteNext(question.state, /*is_rollback=*/question.word.ends_with("-back"));
+    if (written) return is_change ? Change(question) : ReplaceWorker(question, files_.next_path());
+    Answer(question, written);
     return std::nullopt;
   }
 
@@ -334,14 +331,9 @@ class Keeper {
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 
-  void RemoveWorker() {
-    if (worker_ && !worker_->Kill()) has_stuck_worker_ = true;
-    worker_.reset();
-  }
-
   // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
   void EndWorker() {
-    RemoveWorker();
+    worker_.reset();
     serving_since_.reset();
     recovery_.AfterPlannedEnd();
   }
@@ -366,13 +358,22 @@ class Keeper {
     RETURN_IF_ERROR(Await(worker, Kind::kServing, deadline));
     worker_ = std::move(worker);
     serving_since_ = clock_.Now();
+    if (forget_asked_) worker_->Signal(SIGUSR1);
     return {};
+  }
+
+  // Twice in a row, or it may just be ending.
+  bool IsStuck(const WorkerProcess& worker) {
+    const bool was_stuck = std::exchange(is_stuck_, worker.IsStuckDying());
+    return was_stuck && is_stuck_;
   }
 
   // Until the worker says so.
   Result<> Await(WorkerProcess& worker, Kind kind, Deadline deadline) {
+    is_stuck_ = false;
     while (true) {
-      switch (Wait(&worker, deadline, /*listens=*/false)) {
+      const Deadline look = Deadline::After(clock_, kLookEvery);
+      switch (Wait(&worker, {std::min(look.at, deadline.at)}, /*listens=*/false)) {
         case Event::kMessage: {
           const WorkerMessage& said = events_.message();
           if (said.kind == kind) return {};
@@ -389,6 +390,8 @@ class Keeper {
                       fmt::format("the worker {} when it was to {}; the log may say why",
                                   worker.how_it_ended(), TaskOf(kind)));
         case Event::kTimedOut:
+          if (IsStuck(worker)) return Fail(Errc::kInvalid, fmt::format("the worker {}", kIsStuck));
+          if (!deadline.Passed(clock_)) break;
           return Fail(Errc::kTimedOut, fmt::format("the worker did not {} in time", TaskOf(kind)));
         default:
           if (events_.stop_asked()) return Fail(Errc::kInterrupted, "a signal asked to end");
@@ -397,7 +400,7 @@ class Keeper {
   }
 
   Event Wait(const WorkerProcess* worker, Deadline deadline, bool listens = true) {
-    return events_.Wait(worker, listens ? listen_fd_ : -1, device_fd_, deadline);
+    return events_.Wait(worker, listens ? files_.listening_fd() : -1, device_fd_, deadline);
   }
 
   [[nodiscard]] bool IsUnmounted() const {
@@ -407,7 +410,7 @@ class Keeper {
 
   // The worker is gone, and what it could answer it has.
   int End() {
-    RemoveWorker();
+    worker_.reset();
     const bool unmounted = IsUnmounted();
     FailAllCalls();
     if (!unmounted) RemoveMount();
@@ -424,9 +427,9 @@ class Keeper {
   }
 
   // Those that programs still wait for, and whatever they ask from now on. Closing the descriptor
-  // would do, but for a worker that a hung disk keeps from ending, and so from closing its own.
+  // would do, but for workers that a hung disk keeps from ending, and so from closing their own.
   void FailAllCalls() {
-    if (has_stuck_worker_ && !IsUnmounted())
+    if (!IsUnmounted())
       if (const auto aborted = AbortConnection(device_); !aborted)
         log::Warn("{}", aborted.error().detail);
     close(device_fd_);
@@ -447,13 +450,13 @@ class Keeper {
   const MountPlan& plan_;
   KeeperFiles files_;
   KeeperEvents events_;
-  int listen_fd_ = -1;
   int device_fd_ = -1;
   std::string device_;  // "MAJOR:MINOR" of the mount
   bool mounted_ = false;
-  bool is_stuck_ = false;          // the worker, when it was last looked at
-  bool has_stuck_worker_ = false;  // one that was killed, and has the descriptor for ever
-  bool is_hurried_ = false;        // by a second signal to stop
+  bool is_stuck_ = false;    // the worker, when it was last looked at
+  bool is_hurried_ = false;  // by a second signal to stop
+  // Since it was last seen that the worker is well: one that ended since may not have done it.
+  bool forget_asked_ = false;
   int exit_status_ = kExitFailure;
   std::unique_ptr<MountMemory> memory_;
   FileDescriptor medium_;  // of the memory cache; its content is the worker's

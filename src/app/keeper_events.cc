@@ -18,6 +18,7 @@ KeeperEvents::KeeperEvents(std::function<void()> forget) : forget_(std::move(for
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);  // means something to a worker only
   signal_fd_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

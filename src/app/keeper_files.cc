@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "app/keeper_socket.h"
 #include "base/log.h"
 #include "control/runtime_directory.h"
 
@@ -28,11 +29,13 @@ std::string KeeperFiles::next_path() const {
 }
 
 Result<> KeeperFiles::Begin() {
+  const FileDescriptor held = HoldRuntimeDirectory();
   RETURN_IF_ERROR(MakeStateDirectory(directory_));
   return WriteMountState(state_path(), state_);
 }
 
 Result<> KeeperFiles::Publish() {
+  const FileDescriptor held = HoldRuntimeDirectory();
   const std::string own_path = state_path();
   is_published_ = true;
   if (rename(own_path.c_str(), state_path().c_str()) != 0)
@@ -40,6 +43,7 @@ Result<> KeeperFiles::Publish() {
   // What a keeper that was killed left is of another mount.
   unlink((directory_ + "/state.previous.json").c_str());
   unlink(next_path().c_str());
+  ASSIGN_OR_RETURN(listening_, ListenForQuestions(directory_));
   return {};
 }
 
@@ -47,19 +51,22 @@ void KeeperFiles::Note() {
   if (auto state = ReadMountState(state_path())) state_ = *std::move(state);
 }
 
-Result<> KeeperFiles::WriteNext(const std::string& json) {
+Result<> KeeperFiles::WriteNext(const std::string& json, bool is_rollback) {
   ASSIGN_OR_RETURN(const MountState next, ParseMountState(json));
   if (next.mount_point != state_.mount_point || next.source != state_.source)
     return Fail(Errc::kInvalid, "the options are of another mount");
+  next_is_rollback_ = is_rollback;
   return WriteMountState(next_path(), next);
 }
 
 void KeeperFiles::TakeNext() {
-  // At no moment there is none.
+  // Here, and not by who asked, who may be killed meanwhile and ask for a rollback again.
   const std::string previous_path = directory_ + "/state.previous.json";
   unlink(previous_path.c_str());
-  if (link(state_path().c_str(), previous_path.c_str()) != 0 ||
-      rename(next_path().c_str(), state_path().c_str()) != 0)
+  // At no moment there is no state.json.
+  if (!next_is_rollback_ && link(state_path().c_str(), previous_path.c_str()) != 0)
+    log::Warn("this update cannot be taken back: {}: {}", previous_path, std::strerror(errno));
+  if (rename(next_path().c_str(), state_path().c_str()) != 0)
     log::Error("{} does not say how the mount is served now: {}", state_path(),
                std::strerror(errno));
   Note();
@@ -69,17 +76,25 @@ void KeeperFiles::DropNext() {
   unlink(next_path().c_str());
 }
 
+Result<> KeeperFiles::WriteAnew() {
+  RETURN_IF_ERROR(MakeStateDirectory(directory_));
+  RETURN_IF_ERROR(WriteMountState(state_path(), state_));
+  if (lost_its_path_) return {};
+  ASSIGN_OR_RETURN(listening_, ListenForQuestions(directory_));
+  return {};
+}
+
 KeeperFiles::Found KeeperFiles::Secure() {
+  const FileDescriptor held = HoldRuntimeDirectory();
   const auto found = ReadMountState(state_path());
   if (found && found->keeper_pid == getpid()) return Found::kOwn;
   lost_its_path_ = lost_its_path_ || found;
-  Result<> secured = MakeStateDirectory(directory_);
-  if (secured) secured = WriteMountState(state_path(), state_);
-  if (!secured) log::Error("{}", secured.error().detail);
+  if (const Result<> secured = WriteAnew(); !secured) log::Error("{}", secured.error().detail);
   return lost_its_path_ ? Found::kAnother : Found::kNothing;
 }
 
 void KeeperFiles::Remove() {
+  const FileDescriptor held = HoldRuntimeDirectory();
   unlink(OwnStatePath(directory_, getpid()).c_str());
   const auto found = ReadMountState(directory_ + "/state.json");
   if (is_published_ && !lost_its_path_ && (!found || found->keeper_pid == getpid())) {

@@ -71,23 +71,20 @@ Result<FileDescriptor> Connect(const std::string& directory, int flags) {
 
 }  // namespace
 
-Result<int> ListenForQuestions(const std::string& directory) {
-  const int directory_fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory_fd < 0) return FailSystem(directory);
-  unlinkat(directory_fd, "keeper.sock", 0);
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const sockaddr_un address = AddressIn(directory_fd);
+Result<FileDescriptor> ListenForQuestions(const std::string& directory) {
+  const FileDescriptor folder(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return FailSystem(directory);
+  unlinkat(folder.get(), "keeper.sock", 0);
+  FileDescriptor end(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const sockaddr_un address = AddressIn(folder.get());
   const mode_t mask_before = umask(0177);
   const bool listens =
-      fd >= 0 && bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-      listen(fd, kQueueMax) == 0;
-  const int error = errno;
-  umask(mask_before);
-  close(directory_fd);
-  if (listens) return fd;
-  if (fd >= 0) close(fd);
-  errno = error;
-  return FailSystem(directory + "/keeper.sock");
+      end.valid() &&
+      bind(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+      listen(end.get(), kQueueMax) == 0;
+  umask(mask_before);  // leaves errno
+  if (!listens) return FailSystem(directory + "/keeper.sock");
+  return end;
 }
 
 Question TakeQuestion(int listening_fd) {

@@ -5,6 +5,7 @@
 //   restart   with the state as it is
 //   replace   with this state, by another process
 //   change    with this state, by the process that serves: only for options that can change live
+//   replace-back, change-back    the same, and there is no update to take back then
 //
 // The state comes with the question, and not in a file, so that whatever becomes of who asked,
 // each question is answered by its own.
@@ -14,12 +15,13 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "base/result.h"
 
 namespace shoal {
 
 // The keeper's end: a listening descriptor, not blocking, close-on-exec.
-Result<int> ListenForQuestions(const std::string& directory);
+Result<FileDescriptor> ListenForQuestions(const std::string& directory);
 
 // One who asked. Both are called once; Answer closes the connection.
 struct Question {

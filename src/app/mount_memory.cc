@@ -38,6 +38,7 @@ struct MountMemory::Header {
   std::byte init[kInitBytesMax];
   std::atomic<uint32_t> uses_rings;
   char device[kDeviceBytes];
+  std::atomic<uint32_t> opens_go_unasked;
 };
 
 Result<std::unique_ptr<MountMemory>> MountMemory::Map(int fd, int owned_fd) {
@@ -110,6 +111,12 @@ bool MountMemory::uses_rings() const {
 }
 void MountMemory::SetUsesRings(bool uses) {
   header().uses_rings.store(uses ? 1 : 0);
+}
+bool MountMemory::opens_go_unasked() const {
+  return header().opens_go_unasked.load() != 0;
+}
+void MountMemory::SetOpensGoUnasked(bool unasked) {
+  header().opens_go_unasked.store(unasked ? 1 : 0);
 }
 std::string MountMemory::device() const {
   return {header().device, strnlen(header().device, kDeviceBytes)};

@@ -38,6 +38,9 @@ class MountMemory {
   // Whether requests come over io_uring.
   [[nodiscard]] bool uses_rings() const;
   void SetUsesRings(bool uses);
+  // Whether it was mounted with open_requests=off.
+  [[nodiscard]] bool opens_go_unasked() const;
+  void SetOpensGoUnasked(bool unasked);
   // "MAJOR:MINOR" of what is mounted, wherever it is by now; empty before.
   [[nodiscard]] std::string device() const;
   void SetDevice(std::string_view device);

@@ -20,12 +20,15 @@ TEST(MountMemory, WhatOneProcessSavesTheNextFinds) {
     EXPECT_TRUE(worker->SaveInit(message));
     worker->SetOutlivesItsWorker(true);
     worker->SetRecoveryLimit(9);
+    EXPECT_FALSE(worker->opens_go_unasked());
+    worker->SetOpensGoUnasked(true);
     std::memset(worker->hand_over_area().data(), 1, worker->hand_over_area().size() / 1000);
   }
   EXPECT_TRUE(keeper->outlives_its_worker());
   EXPECT_EQ(keeper->recovery_limit_seconds(), 9u);
   const auto next = *MountMemory::Open(keeper->fd());
   EXPECT_EQ(next->saved_init(), message);
+  EXPECT_TRUE(next->opens_go_unasked());
   EXPECT_EQ(next->hand_over_area()[0], std::byte{1});
 }
 

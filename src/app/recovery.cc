@@ -17,7 +17,7 @@ Result<Duration> Recovery::AfterDeath(Instant now, std::optional<Instant> servin
   if (death_count_ == 0) first_death_ = now;
   ++death_count_;
   if (death_count_ == 1) return Duration::zero();
-  constexpr int kDoublingsMax = 10;
+  constexpr size_t kDoublingsMax = 10;
   const Duration pause =
       std::min(kPauseMax, kPauseMin * (1 << std::min(death_count_ - 2, kDoublingsMax)));
   if (now + pause - first_death_ >= limit)

@@ -5,6 +5,7 @@
 // ends each worker that takes it must not do so for ever: there is a bound to deaths a minute.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 
@@ -31,11 +32,14 @@ class Recovery {
   // the next one.
   void AfterPlannedEnd() { death_count_ = 0; }
 
+  // Since one served for good or, if that is more, in the last minute of those that had served.
+  [[nodiscard]] size_t recent_death_count() const { return std::max(death_count_, deaths_.size()); }
+
   // When the one that is started has to serve.
   [[nodiscard]] Deadline deadline(Duration limit) const { return {first_death_ + limit}; }
 
  private:
-  int death_count_ = 0;  // since one served for good
+  size_t death_count_ = 0;  // since one served for good
   Instant first_death_{};
   std::deque<Instant> deaths_;  // in the last minute, of workers that had served
 };

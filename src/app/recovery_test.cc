@@ -57,6 +57,18 @@ TEST(Recovery, OneThatDiesAgainAndAgainIsStartedMoreAndMoreSeldomAndThenNoMore) 
   }
 }
 
+TEST(Recovery, DeathsAreRecentUntilOneServesForGoodAndForAMinuteIfTheyHadServed) {
+  Recovery recovery;
+  EXPECT_EQ(recovery.recent_death_count(), 0u);
+  std::ignore = recovery.AfterDeath(kStart, kStart - 5s, 60s);
+  for (int i = 1; i <= 3; ++i) std::ignore = recovery.AfterDeath(kStart, std::nullopt, 60s);
+  EXPECT_EQ(recovery.recent_death_count(), 4u) << "of whichever kind";
+  std::ignore = recovery.AfterDeath(kStart + 10s, kStart + 5s, 60s);
+  EXPECT_EQ(recovery.recent_death_count(), 2u);
+  std::ignore = recovery.AfterDeath(kStart + 70s, kStart + 11s, 60s);
+  EXPECT_EQ(recovery.recent_death_count(), 1u);
+}
+
 TEST(Recovery, TheLimitCountsFromTheFirstDeath) {
   Recovery recovery;
   std::ignore = recovery.AfterDeath(kStart, std::nullopt, 10s);

@@ -1,9 +1,7 @@
 #include "app/restart_command.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +17,7 @@
 #include "app/mount_plan.h"
 #include "app/mount_point.h"
 #include "app/mount_words.h"
+#include "app/state_lock.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/option_list.h"
@@ -52,25 +51,6 @@ Outcome Failed(const Error& error) {
   return {error.code == Errc::kInvalid ? kExitUsage : StatusOf(error), error.detail};
 }
 
-// Holds off others who change the same mount, for its life.
-class StateLock {
- public:
-  explicit StateLock(const std::string& directory, int flags = 0)
-      : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-        locked_(fd_ >= 0 && flock(fd_, LOCK_EX | flags) == 0) {}
-  ~StateLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  StateLock(const StateLock&) = delete;
-  StateLock& operator=(const StateLock&) = delete;
-
-  [[nodiscard]] bool locked() const { return locked_; }
-
- private:
-  const int fd_;
-  const bool locked_;
-};
-
 struct Target {
   std::string mount_point;
   std::string directory;
@@ -101,18 +81,26 @@ Outcome OutcomeOf(const Target& target, const Result<>& asked, std::string_view 
   return {kExitFailure, target.mount_point + ": " + asked.error().detail};
 }
 
+// The keeper's words for it (keeper_socket.h).
+struct Words {
+  std::string_view change;
+  std::string_view replace;
+};
+constexpr Words kUpdate{"change", "replace"};
+constexpr Words kRollback{"change-back", "replace-back"};
+
 // To a state that was checked.
 Outcome ReplaceBy(const Target& target, const MountState& now, const MountState& next,
-                  std::string_view done) {
+                  const Words& words, std::string_view done) {
   const auto before = OptionsOf(now);
   const auto after = OptionsOf(next);
   const auto ask = [&](std::string_view word) {
     return AskKeeper(target.directory, word, ToJson(next), RecoveryLimitOf(now));
   };
   Result<> asked = Fail(Errc::kUnsupported, "");
-  if (before && after && CanChangeLive(*before, *after)) asked = ask("change");
+  if (before && after && CanChangeLive(*before, *after)) asked = ask(words.change);
   // The process may have less in force than the state says.
-  if (!asked && asked.error().code == Errc::kUnsupported) asked = ask("replace");
+  if (!asked && asked.error().code == Errc::kUnsupported) asked = ask(words.replace);
   Outcome outcome = OutcomeOf(target, asked, done);
   if (asked) outcome.at_next_mount = OptionsOfTheNextMount(now, next);
   return outcome;
@@ -121,7 +109,8 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
 Outcome Restart(const std::string& path) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   if (!state) return {kExitFailure, state.error().detail};
   return OutcomeOf(*target, AskKeeper(target->directory, "restart", "", RecoveryLimitOf(*state)),
@@ -135,7 +124,8 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
                Others others = Others::kStay, bool only_check = false) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   if (!state) return {kExitFailure, state.error().detail};
   MountState from = *state;
@@ -150,7 +140,7 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
     return {kExitSuccess, target->mount_point + " has these options already", target->mount_point};
   if (const auto checked = CheckMountState(*next); !checked) return Failed(checked.error());
   if (only_check) return {};
-  Outcome outcome = ReplaceBy(*target, *state, *next, "is served with the new options");
+  Outcome outcome = ReplaceBy(*target, *state, *next, kUpdate, "is served with the new options");
   for (const Notice& notice : after->notices)
     if (notice.is_warning && outcome.status == kExitSuccess)
       outcome.warnings.push_back(notice.text);
@@ -160,7 +150,8 @@ Outcome Update(const std::string& path, const std::vector<std::string>& options,
 Outcome Rollback(const std::string& path) {
   const auto target = Find(path);
   if (!target) return Failed(target.error());
-  const StateLock lock(target->directory);
+  const auto lock = StateLock::Take(target->directory);
+  if (!lock) return Failed(lock.error());
   const auto state = ReadMountState(target->directory + "/state.json");
   const auto previous = ReadMountState(target->directory + "/state.previous.json");
   if (!previous && previous.error().code == Errc::kNotFound)
@@ -170,11 +161,8 @@ Outcome Rollback(const std::string& path) {
   if (previous->source != state->source)
     return {kExitFailure, target->mount_point + ": the state before is that of a mount of " +
                               log::Printable(previous->source)};
-  Outcome outcome =
-      ReplaceBy(*target, *state, *previous, "is served with the options before the last update");
-  // What it took back is no update to go back to.
-  if (outcome.status == kExitSuccess) unlink((target->directory + "/state.previous.json").c_str());
-  return outcome;
+  return ReplaceBy(*target, *state, *previous, kRollback,
+                   "is served with the options before the last update");
 }
 
 int Say(std::string_view name, const Outcome& outcome) {
@@ -263,8 +251,7 @@ class RollbackCommand final : public ReplaceCommand {
 Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options) {
   const std::string directory = StateDirectory(mount_point);
   // Not waited for: who has it may wait for this process.
-  const StateLock lock(directory, LOCK_NB);
-  if (!lock.locked()) return Fail(Errc::kBusy, "somebody else changes this mount; try again");
+  ASSIGN_OR_RETURN(const StateLock lock, StateLock::Take(directory, Duration::zero()));
   ASSIGN_OR_RETURN(const MountState now, ReadMountState(directory + "/state.json"));
   if (now.keeper_pid != getppid())
     return Fail(Errc::kUnsupported, "another mount has the path " + mount_point + " by now");
@@ -307,11 +294,10 @@ std::vector<std::string> OptionsOfTheNextMount(const MountState& from, const Mou
   const SessionOptions& old_session = before->session;
   const SessionOptions& new_session = after->session;
   if (old_session.transport != new_session.transport) names.emplace_back("transport");
+  if (old_session.open_requests != new_session.open_requests) names.emplace_back("open_requests");
   // Off is in force at once.
   if (old_session.passthrough == "off" && new_session.passthrough != "off")
     names.emplace_back("passthrough");
-  if (old_session.open_requests == "off" && new_session.open_requests != "off")
-    names.emplace_back("open_requests");
   if (before->mount_flags != after->mount_flags) names.emplace_back("exec, atime and their like");
   return names;
 }

@@ -53,6 +53,10 @@ TEST(OptionsOfTheNextMount, AreThoseTheKernelWasTold) {
               ElementsAre("transport", "passthrough"));
   EXPECT_THAT(OptionsOfTheNextMount(Mounted({"passthrough=auto"}), Mounted({"passthrough=off"})),
               ElementsAre());
+  EXPECT_THAT(OptionsOfTheNextMount(Mounted({}), Mounted({"open_requests=off"})),
+              ElementsAre("open_requests"));
+  EXPECT_THAT(OptionsOfTheNextMount(Mounted({"open_requests=off"}), Mounted({})),
+              ElementsAre("open_requests"));
   EXPECT_THAT(OptionsOfTheNextMount(Mounted({}), Mounted({"noatime"})),
               ElementsAre("exec, atime and their like"));
 }

@@ -125,7 +125,9 @@ bool NameTheSameStore(const OriginOptions& a, const OriginOptions& b) {
 // What one that takes over on purpose cannot serve without, before the one that serves is let go.
 // The store is asked if it is another one, or it is spoken to in another way: one that does not
 // answer just now keeps nobody from being replaced.
-Result<> CheckBeforeTakingOver(const MountPlan& plan, const Clock& clock) {
+Result<> CheckBeforeTakingOver(const MountPlan& plan, const MountMemory& memory,
+                               const Clock& clock) {
+  RETURN_IF_ERROR(SharedHandOver::CheckVersion(memory.hand_over_area()));
   const MountOptions& options = plan.options;
   ASSIGN_OR_RETURN(std::shared_ptr<CredentialSource> credentials,
                    OpenCredentials(options.origin, clock));
@@ -161,6 +163,17 @@ Result<Node> MakeNode(MountOptions& options, const WorkerSeat& seat, const Clock
   log::Error("served without the memory cache: {}", node.error().detail);
   options.cache.memory_capacity_mib = 0;
   return without;
+}
+
+// Once the kernel was told not to ask for opens, it tells of no release either, of files that were
+// opened before as well: so the mount keeps to what it was made with.
+SessionOptions SessionOptionsOf(const MountOptions& options, MountMemory& memory, bool attaches) {
+  SessionOptions session = options.session;
+  if (attaches)
+    session.open_requests = memory.opens_go_unasked() ? "off" : "on";
+  else
+    memory.SetOpensGoUnasked(session.open_requests == "off");
+  return session;
 }
 
 uint64_t NumberOf(const std::vector<std::string>& options) {
@@ -232,7 +245,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   SessionChannel channel{.device_fd = seat.device_fd, .ring_memory_fd = seat.rings_fd};
   if (seat.attaches) {
     if (!seat.recovers)
-      if (const Result<> checked = CheckBeforeTakingOver(plan, clock); !checked)
+      if (const Result<> checked = CheckBeforeTakingOver(plan, memory, clock); !checked)
         return Refuse(seat, StatusOf(checked.error()), checked.error());
     channel.saved_init = memory.saved_init();
     channel.mount_device = memory.device();
@@ -255,8 +268,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     if (state_path.empty()) return kExitFailure;
   }
   signals.Keep();
-  auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
-                              plan.options.session, clock, **hand_over);
+  auto session =
+      StartSession(*node->file_system, std::move(channel), plan.mount_point,
+                   SessionOptionsOf(plan.options, memory, seat.attaches), clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
   // The second time, whoever still waits for the store is told that it is over.
   std::atomic<bool> asked_to_stop{false};

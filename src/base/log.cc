@@ -1,15 +1,14 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/spdlog.h>
-#include <syslog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <deque>
 #include <utility>
 
+#include "base/log_sinks.h"
 #include "base/mutex.h"
 
 namespace shoal::log {
@@ -107,13 +106,11 @@ Result<> Start(Target target, std::string_view level) {
   ASSIGN_OR_RETURN(const spdlog::level::level_enum parsed, ParseLevel(level));
   std::shared_ptr<spdlog::logger> logger;
   if (target == Target::kSyslog) {
-    logger = std::make_shared<spdlog::logger>(
-        "shoal",
-        std::make_shared<spdlog::sinks::syslog_sink_mt>("shoal", LOG_PID, LOG_DAEMON, true));
-    logger->set_pattern("%v");
+    logger = std::make_shared<spdlog::logger>("shoal", MakeSyslogSink());
+    logger->set_formatter(
+        std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::local, ""));
   } else {
-    logger = std::make_shared<spdlog::logger>("shoal",
-                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger = std::make_shared<spdlog::logger>("shoal", MakeStderrSink());
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %v");
   }
   logger->set_level(parsed);

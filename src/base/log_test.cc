@@ -1,6 +1,16 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <regex>
+#include <string>
 
 namespace shoal {
 namespace {
@@ -37,6 +47,87 @@ TEST(LogStart, NamesTheLevelsItKnows) {
   const Result<> started = log::Start(log::Target::kStderr, "loud");
   ASSERT_FALSE(started);
   EXPECT_NE(started.error().detail.find("trace, debug, info, warning, error"), std::string::npos);
+}
+
+TEST(LogToStandardError, WhereNobodyReadsNobodyWaitsAndWhatIsLostIsSaid) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_GT(fcntl(ends[1], F_SETPIPE_SZ, 16384), 0);
+  const pid_t writer = fork();
+  if (writer == 0) {
+    alarm(30);
+    dup2(ends[1], STDERR_FILENO);
+    bool done = log::Start(log::Target::kStderr, "info").has_value();
+    const std::string line(100, 'x');
+    for (int i = 0; i < 1000; ++i) log::Info("{} {}", i, line);
+    char bytes[16384];
+    done = done && read(ends[0], bytes, sizeof(bytes)) > 0;
+    log::Info("{}", "the last");
+    _exit(done ? 0 : 1);
+  }
+  close(ends[1]);
+  int status = 1;
+  waitpid(writer, &status, 0);
+  EXPECT_EQ(status, 0);
+  std::string said(4096, '\0');
+  said.resize(static_cast<size_t>(read(ends[0], said.data(), said.size())));
+  close(ends[0]);
+  EXPECT_NE(said.find("lines of the log are missing here"), std::string::npos) << said;
+  EXPECT_TRUE(said.ends_with("the last\n")) << said;
+}
+
+// A receiver of this process alone, at /dev/log.
+int ReceiverOfSyslog() {
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("none", "/dev", "tmpfs", 0, nullptr) != 0)
+    return -1;
+  const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  const sockaddr_un address{.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+  return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? fd : -1;
+}
+
+TEST(LogToSyslog, LinesAreThoseOfSyslogAndWhereNobodyTakesThemNobodyWaits) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can have a /dev/log of its own";
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t writer = fork();
+  if (writer == 0) {
+    alarm(30);
+    const int receiver = ReceiverOfSyslog();
+    if (receiver < 0 || !log::Start(log::Target::kSyslog, "info")) _exit(1);
+    for (int i = 0; i < 2000; ++i) log::Warn("line {}", i);
+    char line[256];
+    while (true) {
+      const ssize_t length = recv(receiver, line, sizeof(line), MSG_DONTWAIT);
+      if (length <= 0) break;
+      line[length] = '\n';
+      if (write(ends[1], line, static_cast<size_t>(length) + 1) < 0) _exit(1);
+    }
+    log::Error("the last");
+    for (int i = 0; i < 2; ++i) {
+      const ssize_t length = recv(receiver, line, sizeof(line), 0);
+      line[length] = '\n';
+      if (write(ends[1], line, static_cast<size_t>(length) + 1) < 0) _exit(1);
+    }
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string said;
+  char bytes[4096];
+  for (ssize_t length; (length = read(ends[0], bytes, sizeof(bytes))) > 0;)
+    said.append(bytes, static_cast<size_t>(length));
+  close(ends[0]);
+  int status = 1;
+  waitpid(writer, &status, 0);
+  EXPECT_EQ(status, 0);
+  const std::string time = "[A-Z][a-z][a-z] [ 1-3][0-9] [0-9:]{8}";
+  const std::string name = " shoal\\[" + std::to_string(writer) + "\\]: ";
+  EXPECT_TRUE(std::regex_search(said, std::regex("^<28>" + time + name + "line 0\n"))) << said;
+  EXPECT_TRUE(std::regex_search(said, std::regex("<28>" + time + name +
+                                                 "[0-9]+ lines of the log"
+                                                 "[^\n]*\n<27>" +
+                                                 time + name + "the last\n$")))
+      << said;
 }
 
 TEST(RecentTrouble, KeepsWarningsAndErrorsWhateverTheLevel) {

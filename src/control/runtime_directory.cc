@@ -2,19 +2,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <tuple>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/option_list.h"
 #include "base/read_text.h"
@@ -26,6 +30,8 @@ namespace shoal {
 namespace {
 
 constexpr std::string_view kStateRoot = "/run/shoal";
+constexpr std::chrono::seconds kHeldMax{1};
+constexpr std::chrono::milliseconds kLookAgainAfter{1};
 
 std::string AdminFile(std::string_view mount_point) {
   return StateDirectory(mount_point) + "/admin.json";
@@ -88,6 +94,18 @@ Result<> MakeStateDirectory(const std::string& directory) {
       return Fail(Errc::kInvalid, fmt::format("cannot keep the state of the mount: {}: {}", path,
                                               std::strerror(errno)));
   return {};
+}
+
+FileDescriptor HoldRuntimeDirectory() {
+  mkdir(std::string(kStateRoot).c_str(), 0700);
+  // No mount's: EscapeMountPoint begins no name with a dot.
+  const std::string path = fmt::format("{}/.lock", kStateRoot);
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const SystemClock clock;
+  const Deadline deadline = Deadline::After(clock, kHeldMax);
+  while (file.valid() && flock(file.get(), LOCK_EX | LOCK_NB) != 0 && !deadline.Passed(clock))
+    std::this_thread::sleep_for(kLookAgainAfter);
+  return file;
 }
 
 // The lock goes with the process however it ends. Shared: one that was killed and cannot end keeps

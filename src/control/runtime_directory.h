@@ -19,6 +19,11 @@ std::string StateDirectory(std::string_view mount_point);
 // Makes it.
 Result<> MakeStateDirectory(const std::string& directory);
 
+// What comes and goes there is another's to leave alone while this is open: a mount may end as the
+// next one at its path begins. Waits for others, for a second at most: one that was stopped keeps
+// no mount from coming or going.
+FileDescriptor HoldRuntimeDirectory();
+
 // How the admin port of a mount is reached.
 struct AdminAddress {
   std::string url;         // "http://127.0.0.1:17871"

@@ -1,5 +1,6 @@
 #include "fs/shared_hand_over.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <xxhash.h>
 
@@ -81,6 +82,16 @@ Result<std::unique_ptr<SharedHandOver>> SharedHandOver::Attach(std::span<std::by
   return std::unique_ptr<SharedHandOver>(new SharedHandOver(memory));
 }
 
+Result<> SharedHandOver::CheckVersion(std::span<const std::byte> memory) {
+  const auto& header = *reinterpret_cast<const Header*>(memory.data());
+  if (memory.size() < kHeaderBytes || header.magic != kMagic || header.version == kVersion)
+    return {};
+  return Fail(Errc::kUnsupported,
+              fmt::format("what is open is noted in version {}, which this program cannot read: it "
+                          "takes a new mount",
+                          header.version));
+}
+
 SharedHandOver::SharedHandOver(std::span<std::byte> memory)
     : memory_(memory),
       header_(*reinterpret_cast<Header*>(memory.data())),
@@ -92,8 +103,13 @@ SharedHandOver::SharedHandOver(std::span<std::byte> memory)
   if (header_.magic != kMagic || header_.version != kVersion) {
     if (header_.magic != 0)
       log::Warn("what the process before left is of another version, and is not used");
-    new (&header_)
-        Header{.magic = kMagic, .version = kVersion, .active = 0, .generation = 0, .ends = {0, 0}};
+    // Its handles are open still: no number of theirs may name another file.
+    const uint64_t generation = header_.magic == kMagic ? header_.generation.load() : 0;
+    new (&header_) Header{.magic = kMagic,
+                          .version = kVersion,
+                          .active = 0,
+                          .generation = generation,
+                          .ends = {0, 0}};
   }
   generation_ = header_.generation.fetch_add(1) + 1;
   offsets_.push_back(kNoOffset);  // of kNone

@@ -8,7 +8,7 @@
 //
 // What is found is not trusted: a length that does not fit ends the reading, a record whose
 // checksum is wrong or whose kind is unknown is left out, a header of another version counts
-// as empty memory. docs/hand_over.md has every byte.
+// as empty memory, but for the generation. docs/hand_over.md has every byte.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,8 @@ class SharedHandOver final : public HandOver {
   // writes there. Pages are taken as records need them and given back, so it may be large.
   // kInvalid: too small to hold anything.
   static Result<std::unique_ptr<SharedHandOver>> Attach(std::span<std::byte> memory);
+  // kUnsupported: Attach would take it for empty, as it is of another version.
+  static Result<> CheckVersion(std::span<const std::byte> memory);
 
   Token Keep(const HandOverRecord& record) override;
   void SetCount(Token token, uint64_t count) override;

@@ -145,6 +145,18 @@ TEST(SharedHandOver, MemoryOfAnotherVersionIsAsGoodAsEmpty) {
   EXPECT_THAT(Left(*memory.Attach(), Kind::kDirectory), ElementsAre("8:0:0:0:0:0:0::"));
 }
 
+TEST(SharedHandOver, MemoryOfAnotherVersionIsKnownBeforeItIsTouchedAndGenerationsGoOnBehindIt) {
+  Memory memory(kMiB);
+  EXPECT_TRUE(SharedHandOver::CheckVersion(memory.bytes()));
+  for (uint64_t i = 1; i <= 3; ++i) EXPECT_EQ(memory.Attach()->generation(), i);
+  EXPECT_TRUE(SharedHandOver::CheckVersion(memory.bytes()));
+  memory.bytes()[8] = std::byte{99};
+  const auto checked = SharedHandOver::CheckVersion(memory.bytes());
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, Errc::kUnsupported);
+  EXPECT_EQ(memory.Attach()->generation(), 4u) << "and no handle of before names another file";
+}
+
 TEST(SharedHandOver, TooLittleMemoryIsRefused) {
   Memory memory(4096);
   EXPECT_EQ(SharedHandOver::Attach(memory.bytes()).error().code, Errc::kInvalid);

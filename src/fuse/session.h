@@ -51,7 +51,7 @@ inline constexpr auto kSessionOptions = std::tuple{
         "open_requests", &SessionOptions::open_requests, Unit::kNone,
         "off: the kernel opens and closes files by itself, which makes many small files that are "
         "read again much faster, for objects that do not change while they are mounted; without "
-        "passthrough"},
+        "passthrough; holds for as long as the mount"},
     Option{"readahead_kb", &SessionOptions::readahead_kib, Unit::kKibibytes,
            "How far the kernel itself reads ahead"},
 };

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -318,6 +319,50 @@ class Trouble(MediaTest):
             self.thaw(disk)
         self.assertIn("Transport endpoint is not connected", said)
         self.assertIsNotNone(mounted(mount.point), "and nobody sees an empty directory")
+
+    def mount_with_the_next_program(self, text, *options):
+        """(mount, disk): the next worker is this program, which has DISK for the disk's path."""
+        origin, directory = self.origin(), self.directory()
+        origin.put("file", b"contents")
+        disk, _ = self.ext4(64)
+        binary, program = directory / "shoal", directory / "program"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        program.write_text(text.replace("DISK", str(disk)))
+        for path in (binary, program):
+            path.chmod(0o755)
+        mount = self.mount(origin, *options, shoal=binary)
+        os.rename(program, binary)
+        return mount, disk
+
+    def test_nor_do_they_where_the_one_that_was_to_come_cannot_be_ended(self):
+        mount, disk = self.mount_with_the_next_program("#!/bin/sh\n: > DISK/file\n",
+                                                       "recovery_limit=2")
+        self.freeze(disk)
+        try:
+            os.kill(mount.worker(), signal.SIGKILL)
+            self.assertEqual(mount.wait(), 32, mount.log())
+            asks = subprocess.run(["ls", mount.point], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True, timeout=10)
+        finally:
+            self.thaw(disk)
+        self.assertIn("was killed and does not end", mount.log())
+        self.assertIn("Transport endpoint is not connected", asks.stderr)
+
+    def test_one_that_was_killed_before_it_served_and_does_not_end_is_not_waited_for(self):
+        mount, disk = self.mount_with_the_next_program(f"""#!{sys.executable}
+import os, pathlib, signal, threading
+threading.Thread(target=open, args=("DISK/file", "w")).start()
+while not any(") D " in stat.read_text() for stat in pathlib.Path("/proc/self/task").glob("*/stat")):
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+""", "recovery_limit=20")
+        self.freeze(disk)
+        try:
+            os.kill(mount.worker(), signal.SIGKILL)
+            self.assertEqual((mount / "file").read_bytes(), b"contents")
+        finally:
+            self.thaw(disk)
+        self.assertIn("a disk that hangs keeps it from ending", mount.log())
 
     def test_a_directory_that_is_full_at_the_start_fails_no_mount_and_is_used_when_there_is_room(self):
         for trouble in ("room", "inodes"):

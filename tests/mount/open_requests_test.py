@@ -6,6 +6,7 @@ import signal
 import subprocess
 import unittest
 
+from admin import Admin, free_port
 from caching import MIB, CacheTest, wait_until
 from harness import SHOAL, TRANSPORTS, WAIT_SECONDS, needs_survival, pattern
 
@@ -123,19 +124,38 @@ class OpenRequestsOff(CacheTest):
         self.assert_errno(errno.EROFS, open, mount / "file", "r+b")
         self.assertEqual((mount / "file").read_bytes(), b"contents")
 
-    def test_on_again_waits_for_the_next_mount_and_nonsense_is_refused(self):
-        origin, mount = self.silent_mount()
-        origin.put("file", b"contents")
-        done = subprocess.run([SHOAL, "update", mount.point, "-o", "open_requests=on"],
+    def update(self, mount, value):
+        return subprocess.run([SHOAL, "update", mount.point, "-o", f"open_requests={value}"],
                               capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+    def assert_waits_for_the_next_mount(self, mount, value):
+        done = self.update(mount, value)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, "open_requests: takes effect at the next mount")
         self.assertEqual((mount / "file").read_bytes(), b"contents")
-        refused = subprocess.run([SHOAL, "update", mount.point, "-o", "open_requests=maybe"],
-                                 capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+    def test_on_again_waits_for_the_next_mount_and_nonsense_is_refused(self):
+        origin, mount = self.silent_mount()
+        origin.put("file", b"contents")
+        self.assert_waits_for_the_next_mount(mount, "on")
+        self.assertIn("passthrough: not in use: open_requests=off", mount.log().splitlines()[-1])
+        refused = self.update(mount, "maybe")
         self.assertEqual(refused.returncode, 1, refused)
         self.assertIn("'maybe' is not on or off", refused.stderr)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
+
+    def test_off_waits_for_the_next_mount_and_what_is_open_is_closed(self):
+        for transport in ("dev", "io_uring"):
+            with self.subTest(transport):
+                origin, port = self.origin(), free_port()
+                origin.put("file", b"contents")
+                mount = self.mount(origin, f"g_server_Port={port}", f"transport={transport}")
+                admin = Admin(port)
+                with open(mount / "file", "rb"):
+                    self.assert_waits_for_the_next_mount(mount, "off")
+                    wait_until(admin.answers)
+                    self.assertEqual(admin.get("/v1/status")["open"]["file_count"], 1)
+                wait_until(lambda: admin.get("/v1/status")["open"]["file_count"] == 0)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import unittest
 from admin import Admin, free_port
 from caching import MIB, cache_options, wait_until
 from harness import SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, pattern, state_directory
-from surviving import SurvivalTest, end_every_worker, pauses_in
+from surviving import SurvivalTest, end_every_worker, pauses_in, workers
 
 KILLS = int(os.environ.get("SHOAL_SURVIVAL_KILLS", 20))
 
@@ -46,6 +46,56 @@ class Survival(SurvivalTest):
         self.kill_worker(mount, signal.SIGTERM)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
         self.assertIsNone(mount.process.poll())
+
+    def test_signals_that_are_for_others_end_no_mount_and_hold_up_no_reader(self):
+        for transport in ("dev", "io_uring"):
+            with self.subTest(transport):
+                origin = self.origin()
+                origin.put("file", b"contents")
+                mount = self.mount(origin, f"transport={transport}")
+                mount.process.send_signal(signal.SIGUSR2)
+                self.kill_worker(mount, signal.SIGUSR2)
+                self.assertEqual((mount / "file").read_bytes(), b"contents")
+                os.kill(mount.worker(), signal.SIGHUP)
+                self.assertEqual(os.listdir(mount.point), ["file"])
+                self.assertIsNone(mount.process.poll())
+
+    def test_what_a_signal_asks_to_forget_while_no_worker_serves_the_next_one_forgets(self):
+        directory = self.directory()
+        binary, late, word = directory / "shoal", directory / "late", directory / "word"
+        binary.write_bytes(pathlib.Path(SHOAL).read_bytes())
+        late.write_text(f'#!/bin/sh\nread _ <{word}\nexec {os.path.abspath(SHOAL)} "$@"\n')
+        for path in (binary, late):
+            path.chmod(0o755)
+        os.mkfifo(word)
+        mount = self.mount(self.origin(), shoal=binary)
+        os.rename(late, binary)
+        worker = mount.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: set(workers(mount.process.pid)) - {worker})
+        mount.process.send_signal(signal.SIGUSR1)
+        word.write_text("come\n")
+        wait_until(lambda: "forgot what was kept of names" in mount.log())
+        self.assertNotEqual(mount.worker(), worker)
+
+    def test_a_log_that_nobody_reads_holds_up_no_worker_that_comes(self):
+        origin = self.origin()
+        origin.put("file", b"contents")
+        directory = self.directory()
+        shoal, log, reader = directory / "shoal", directory / "log", directory / "reader"
+        os.mkfifo(log)
+        shoal.write_text(f'#!/bin/sh\ncat {log} >&2 &\necho $! >{reader}\n'
+                         f'exec {os.path.abspath(SHOAL)} "$@" 2>{log}\n')
+        shoal.chmod(0o755)
+        mount = self.mount(origin, shoal=shoal)
+        reader = int(reader.read_text())
+        os.kill(reader, signal.SIGSTOP)
+        self.addCleanup(os.kill, reader, signal.SIGCONT)
+        with open(os.open(log, os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0) as pipe:
+            while pipe.write(b"x" * 4096):
+                pass
+        self.kill_worker(mount)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
 
     def test_a_worker_that_was_stopped_does_not_keep_the_mount_from_ending(self):
         mount = self.mount(self.origin())
@@ -255,6 +305,21 @@ class Survival(SurvivalTest):
         broken.chmod(0o755)
         os.rename(broken, binary)
         self.kill_worker(mount)
+        self.assertEqual((mount / "file").read_bytes(), b"contents")
+
+    def test_nor_does_one_whose_workers_serve_for_a_moment_and_die(self):
+        origin, directory = self.origin(), self.directory()
+        origin.put("file", b"contents")
+        binary, upgrade = directory / "shoal", directory / "upgrade"
+        for path in (binary, upgrade):
+            path.write_bytes(pathlib.Path(SHOAL).read_bytes())
+            path.chmod(0o755)
+        mount = self.mount(origin, "recovery_limit=10", shoal=binary)
+        mounted_by = os.stat(binary)
+        os.rename(upgrade, binary)
+        self.kill_worker(mount)
+        while not os.path.samestat(os.stat(f"/proc/{mount.worker()}/exe"), mounted_by):
+            self.kill_worker(mount)  # as soon as it says that it serves
         self.assertEqual((mount / "file").read_bytes(), b"contents")
 
     def test_a_worker_is_killed_before_its_keeper_when_memory_runs_out(self):

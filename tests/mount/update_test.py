@@ -212,6 +212,21 @@ class Updates(SurvivalTest):
         self.assertIn("nothing has changed", refused.stderr)
         self.assert_untouched(mount, before)
 
+    def test_a_program_that_cannot_read_what_is_handed_over_is_refused_and_changes_nothing(self):
+        _, mount = self.small_mount()
+        # As docs/hand_over.md has it.
+        path = next(p for p in pathlib.Path(f"/proc/{mount.process.pid}/fd").iterdir()
+                    if "memfd:shoal-mount" in os.readlink(p))
+        with open(path, "r+b", buffering=0) as memory, open(mount / "file", "rb") as opened:
+            os.pwrite(memory.fileno(), (99).to_bytes(4, "little"), 65536 + 8)
+            before = mount.state()
+            refused = shoal("restart", mount.point)
+            self.assertEqual(refused.returncode, 32, refused)
+            self.assertIn("version 99", refused.stderr)
+            self.assertIn("nothing has changed", refused.stderr)
+            self.assert_untouched(mount, before)
+            self.assertEqual(opened.read(), b"contents")
+
     def test_a_restart_runs_what_an_upgrade_put_in_the_place_of_the_program(self):
         mount, binary = self.mount_of_a_program_of_its_own()
         directory = binary.parent
@@ -281,6 +296,23 @@ class Updates(SurvivalTest):
                                           if k["id"] == used])
                 origin.put("later", b"contents")
                 self.assertEqual((mount / "later").read_bytes(), b"contents")
+
+    def test_a_rollback_whose_command_was_killed_is_done_once_though_it_is_asked_for_again(self):
+        new = {"id": "another-key", "secret": "another-secret"}
+        origin = self.origin(keys=[{"id": KEY_ID, "secret": KEY_SECRET}, new])
+        mount = self.mount(origin)
+        before = mount.state()["options"]
+        updated = self.update(mount, f"passwd_file={self.keys(*new.values())}")
+        self.assertEqual(updated.returncode, 0, updated.stderr)
+        origin.configure(latency_ms=1500)  # the keys are tried for so long
+        command = subprocess.Popen([SHOAL, "rollback", mount.point])
+        wait_until(lambda: (state_directory(mount.point) / "state.next.json").exists())
+        command.kill()
+        command.wait()
+        wait_until(lambda: mount.state()["options"] == before)
+        again = shoal("rollback", mount.point)
+        self.assertIn("no update to take back", again.stderr)
+        self.assertEqual(mount.state()["options"], before)
 
     def test_the_admin_port_of_a_mount_does_not_change_the_one_that_has_its_path(self):
         origin = self.origin()
