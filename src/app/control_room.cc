@@ -119,9 +119,9 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
   Result<> written;
   if (has_its_path) {
     auto hold = HoldAdminPort(plan.mount_point);
-    if (hold) parts->port_hold = *std::move(hold);
     written = hold ? WriteAdminAddress(plan.mount_point, parts->address)
                    : Result<>(tl::unexpected(hold.error()));
+    if (hold) parts->port_hold = *std::move(hold);
   }
   if (!written)
     log::Warn("shoal's commands will not find the admin port: {}", written.error().detail);

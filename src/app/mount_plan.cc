@@ -18,7 +18,6 @@ Result<MountOptions> OptionsOf(const MountState& state) {
   options.origin.path_style = source.path_style;
   options.file_system.prefix = std::move(source.prefix);
   options.file_system.key_bytes_max = KeyBytesMax(options.origin);
-  options.file_system.opens_go_unasked = options.session.open_requests == "off";
   return options;
 }
 

@@ -257,6 +257,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   auto hand_over = SharedHandOver::Attach(memory.hand_over_area());
   if (!hand_over) return Refuse(seat, kExitFailure, hand_over.error());
   MountOptions in_force = plan.options;
+  const SessionOptions session_options = SessionOptionsOf(plan.options, memory, seat.attaches);
+  in_force.file_system.opens_go_unasked = session_options.open_requests == "off";
   auto node = MakeNode(in_force, seat, clock, **hand_over);
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
@@ -268,9 +270,8 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
     if (state_path.empty()) return kExitFailure;
   }
   signals.Keep();
-  auto session =
-      StartSession(*node->file_system, std::move(channel), plan.mount_point,
-                   SessionOptionsOf(plan.options, memory, seat.attaches), clock, **hand_over);
+  auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
+                              session_options, clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
   // The second time, whoever still waits for the store is told that it is over.
   std::atomic<bool> asked_to_stop{false};

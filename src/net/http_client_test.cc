@@ -125,7 +125,7 @@ TEST_F(HttpClientTest, AnswersAHeadRequestWithoutABody) {
 
 TEST_F(HttpClientTest, SendsTheBodyOfAPost) {
   ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "done"); });
-  const std::string body = "a=b&c=\0%00" + std::string(300'000, 'x');
+  const std::string body = std::string("a=b&c=") + '\0' + "%00" + std::string(300'000, 'x');
   ASSERT_TRUE(Client()->Send(
       {.method = "POST", .origin = server.origin(), .target = "/a", .body = body}, kept_, Soon()));
   EXPECT_EQ(kept_.body.text(), "done");
