@@ -6,6 +6,7 @@ Without names all figures are measured. Prints a table, and writes what it print
 build/bench.json, drawn in build/bench.png. Needs root: it mounts.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -70,6 +71,31 @@ def cold_unlimited(repeat):
     ours, curls = (statistics.median(column) for column in zip(*pairs))
     return [Figure("cold sequential 1 GiB, loopback unlimited", ours, "MB/s", curls,
                    "MB/s, four curl range streams", ours / curls, ">= 0.55", ours / curls >= 0.55)]
+
+
+@contextlib.contextmanager
+def on_core(core):
+    """For what is started meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def origin_core(repeat):
+    goal = 2000
+    with on_core(0):
+        origin = Origin()
+    try:
+        make_object(origin, "big", GIB)
+        with on_core(1):
+            rate = statistics.median(curl_mb_per_second(origin, "big") for _ in range(repeat))
+    finally:
+        origin.close()
+    return [Figure("the embedded origin on one core, to four curls on another", rate, "MB/s", goal,
+                   "MB/s, the goal", rate / goal, ">= 2000 MB/s", rate >= goal)]
 
 
 def random_reads(repeat):
@@ -183,8 +209,8 @@ def memory(_):
 
 
 FIGURES = dict(cold_limited=cold_limited, cold_unlimited=cold_unlimited,
-               random_reads=random_reads, listing=listing, warm=warm, memory=memory,
-               **cache_bench.FIGURES, **warmup_bench.FIGURES, **admin_bench.FIGURES)
+               origin_core=origin_core, random_reads=random_reads, listing=listing, warm=warm,
+               memory=memory, **cache_bench.FIGURES, **warmup_bench.FIGURES, **admin_bench.FIGURES)
 
 
 def main():
