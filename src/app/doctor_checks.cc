@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -196,6 +197,7 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
   }
   std::shared_ptr<CredentialSource> credentials;
   const auto store = [&]() -> Result<std::unique_ptr<ObjectStore>> {
+    prctl(PR_SET_DUMPABLE, 0);  // keys are for no core
     ASSIGN_OR_RETURN(credentials, OpenCredentials(options.origin, clock));
     return OpenStore(options.origin, credentials, clock);
   }();

@@ -50,8 +50,9 @@ std::optional<Duration> WaitBeforeRetry(const RetryPolicy& policy, uint32_t fail
     if (failure_count > 1 && remaining <= kAttemptFair) return std::nullopt;
     return latest;
   }
-  // Rather wait too little than let the last of the time go by unused.
-  return std::max(quiet, std::min(jittered, remaining / 2));
+  // Rather wait too little than let the last of the time go by unused. Those that the store asked
+  // to wait do not all come back at one moment.
+  return std::min(latest, quiet + std::min(jittered, (remaining - quiet) / 2));
 }
 
 RetryingStore::RetryingStore(std::unique_ptr<ObjectStore> next, const RetryPolicy& policy,

@@ -27,8 +27,8 @@ struct RetryPolicy {
 };
 
 // How long to wait after `failure_count` failures in a row: full jitter, `chance` (0 to 1)
-// of a bound that doubles, but not less than `quiet`; where that is more than what remains, until
-// the last second, for one more attempt. Nothing if there is no time left for another, or the
+// of a bound that doubles, after `quiet`; where that is more than what remains, until the last
+// second, for one more attempt. Nothing if there is no time left for another, or the
 // attempts are used up.
 [[nodiscard]] std::optional<Duration> WaitBeforeRetry(const RetryPolicy& policy,
                                                       uint32_t failure_count, double chance,

@@ -212,7 +212,7 @@ TEST_F(RetryingStoreTest, WaitsAsLongAsTheStoreAsked) {
   quiet_time_->AskedUntil(clock_.Now() + seconds(3));
   script_->steps = {{Errc::kBusy}, {}};
   EXPECT_TRUE(store_->Head("k", In(seconds(20))));
-  EXPECT_EQ(slept_, (std::vector<Duration>{seconds(3)}));
+  EXPECT_EQ(slept_, (std::vector<Duration>{seconds(3) + milliseconds(50)}));
 }
 
 TEST_F(RetryingStoreTest, TriesOnceMoreAtTheEndWhenTheStoreAsksForMoreTimeThanThereIs) {
@@ -252,6 +252,10 @@ TEST(WaitBeforeRetry, IsAShareOfABoundThatDoublesUpToTheMost) {
   EXPECT_EQ(wait(31, 1.0), seconds(5));
   EXPECT_EQ(wait(32, 1.0), std::nullopt);
   EXPECT_EQ(WaitBeforeRetry(policy, 9, 1.0, Duration::zero(), seconds(2)), seconds(1));
+  // Those that were asked to wait come back one by one.
+  EXPECT_EQ(WaitBeforeRetry(policy, 1, 0.0, seconds(3), seconds(20)), seconds(3));
+  EXPECT_EQ(WaitBeforeRetry(policy, 5, 0.5, seconds(3), seconds(20)), milliseconds(3400));
+  EXPECT_EQ(WaitBeforeRetry(policy, 9, 1.0, seconds(3), seconds(20)), seconds(8));
   EXPECT_EQ(WaitBeforeRetry(policy, 1, 1.0, Duration::zero(), milliseconds(19)), std::nullopt);
 }
 
