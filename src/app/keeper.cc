@@ -429,7 +429,7 @@ class Keeper {
   // Those that programs still wait for, and whatever they ask from now on. Closing the descriptor
   // would do, but for workers that a hung disk keeps from ending, and so from closing their own.
   void FailAllCalls() {
-    if (!IsUnmounted())
+    if (!device_.empty() && !IsUnmounted())
       if (const auto aborted = AbortConnection(device_); !aborted)
         log::Warn("{}", aborted.error().detail);
     close(device_fd_);
@@ -451,7 +451,7 @@ class Keeper {
   KeeperFiles files_;
   KeeperEvents events_;
   int device_fd_ = -1;
-  std::string device_;  // "MAJOR:MINOR" of the mount
+  std::string device_;  // "MAJOR:MINOR" of the mount; empty if that could not be found out
   bool mounted_ = false;
   bool is_stuck_ = false;    // the worker, when it was last looked at
   bool is_hurried_ = false;  // by a second signal to stop

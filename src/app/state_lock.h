@@ -20,7 +20,7 @@ class StateLock {
   static constexpr Duration kWaitMax = std::chrono::seconds(150);
 
   // Of a mount's state directory. kBusy, naming the process: another has it still after `wait`;
-  // kNotFound: there is no such directory.
+  // kNotFound: there is no such directory; kUnreachable: it cannot be opened.
   static Result<StateLock> Take(const std::string& directory, Duration wait = kWaitMax);
 
  private:
