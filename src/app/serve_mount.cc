@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,26 +22,21 @@
 #include "app/descriptor_limit.h"
 #include "app/live_change.h"
 #include "app/mount_signals.h"
-#include "app/probe_bucket.h"
+#include "app/store_checks.h"
 #include "app/version.h"
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "base/start_thread.h"
-#include "control/admin_token.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
-#include "origin/open_store.h"
 
 namespace shoal {
 namespace {
 
-constexpr uint64_t kProbeSecondsMax = 15;
 // Beside its connections a mount has files of its cache open, one for each file that is open and
 // cached in whole, and those that were used last.
 constexpr uint64_t kDescriptorsOfFiles = 256;
-// The keeper waits for longer.
-constexpr std::chrono::seconds kProbeBeforeTakingOverMax{5};
 
 void PrepareProcess(const MountOptions& options) {
   prctl(PR_SET_DUMPABLE, 0);
@@ -69,13 +64,6 @@ void LogStart(const MountPlan& plan) {
   }
 }
 
-Result<std::string> Probe(const MountPlan& plan, const Node& node, const Clock& clock) {
-  const OriginOptions& origin = plan.options.origin;
-  const uint64_t seconds = std::min(origin.request_deadline_seconds, kProbeSecondsMax);
-  return ProbeBucket(*node.store, *node.credentials, origin, plan.options.file_system.prefix,
-                     Deadline::After(clock, std::chrono::seconds(static_cast<int64_t>(seconds))));
-}
-
 int Refuse(const WorkerSeat& seat, int status, const Error& error) {
   SendMessage(seat.keeper_fd,
               {.kind = WorkerMessage::Kind::kFailed, .exit_status = status, .text = error.detail});
@@ -101,46 +89,6 @@ std::string AwaitGo(const WorkerSeat& seat, SessionChannel& channel) {
 
 int StatusOf(const Error& error) {
   return error.code == Errc::kInvalid ? kExitUsage : kExitFailure;
-}
-
-Result<> CheckAdminFiles(const AdminOptions& options, const Clock& clock) {
-  if (options.port == 0) return {};
-  if (const auto token = AdminToken::Open(options.token_file, clock); !token)
-    return tl::unexpected(token.error());
-  for (const std::string* file :
-       {&options.certificate_file, &options.key_file, &options.client_ca_file})
-    if (!file->empty() && access(file->c_str(), R_OK) != 0)
-      return Fail(Errc::kInvalid, fmt::format("{}: {}", *file, std::strerror(errno)));
-  return {};
-}
-
-bool NameTheSameStore(const OriginOptions& a, const OriginOptions& b) {
-  return a.endpoint == b.endpoint && a.bucket == b.bucket && a.protocol == b.protocol &&
-         a.region == b.region && a.addressing == b.addressing && a.path_style == b.path_style &&
-         a.signature_version == b.signature_version && a.ca_file == b.ca_file &&
-         a.verify_certificate == b.verify_certificate && a.passwd_file == b.passwd_file &&
-         a.sts_file == b.sts_file;
-}
-
-// What one that takes over on purpose cannot serve without, before the one that serves is let go.
-// The store is asked if it is another one, or it is spoken to in another way: one that does not
-// answer just now keeps nobody from being replaced.
-Result<> CheckBeforeTakingOver(const MountPlan& plan, const MountMemory& memory,
-                               const Clock& clock) {
-  RETURN_IF_ERROR(SharedHandOver::CheckVersion(memory.hand_over_area()));
-  const MountOptions& options = plan.options;
-  ASSIGN_OR_RETURN(std::shared_ptr<CredentialSource> credentials,
-                   OpenCredentials(options.origin, clock));
-  ASSIGN_OR_RETURN(const auto store, OpenStore(options.origin, credentials, clock));
-  RETURN_IF_ERROR(CheckAdminFiles(options.admin, clock));
-  const auto served = ReadMountState(StateDirectory(plan.mount_point) + "/state.json");
-  const auto before = served ? OptionsOf(*served) : tl::unexpected(served.error());
-  if (!before || NameTheSameStore(before->origin, options.origin)) return {};
-  ASSIGN_OR_RETURN(const std::string warning,
-                   ProbeBucket(*store, *credentials, options.origin, options.file_system.prefix,
-                               Deadline::After(clock, kProbeBeforeTakingOverMax)));
-  if (!warning.empty()) log::Warn("{}", warning);
-  return {};
 }
 
 // One that recovers begins without directories of the disk cache that are not to be had, and does
@@ -228,6 +176,39 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
   return {};
 }
 
+void SayHowItChanged(const WorkerSeat& seat, const Result<>& changed) {
+  using Kind = WorkerMessage::Kind;
+  if (changed) {
+    SendMessage(seat.keeper_fd, {.kind = Kind::kChanged});
+    return;
+  }
+  const Error& error = changed.error();
+  SendMessage(seat.keeper_fd,
+              {.kind = error.code == Errc::kUnsupported ? Kind::kCannotChange : Kind::kFailed,
+               .exit_status = kExitFailure,
+               .text = error.detail});
+}
+
+// Until MountSignals::Finish; what is given outlives that.
+void ObeySignals(MountSignals& signals, Session& session, Node& node, const WorkerSeat& seat) {
+  signals.StopOn([&session, &node, was_asked = std::make_shared<std::atomic<bool>>(false)] {
+    session.Stop();
+    // The second time, whoever still waits for the store is told that it is over.
+    if (was_asked->exchange(true)) node.stop.request_stop();
+  });
+  signals.HoldOn([&session, &seat] {
+    session.Hold();
+    SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kHolding});
+  });
+  signals.ForgetOn([&session, &node] {
+    node.file_system->ClearDirectoryCache();
+    node.file_system->ClearMetadataCache();
+    const Result<> kernel = session.ForgetNames();
+    log::Info("forgot what was kept of names, as a signal asked{}{}",
+              kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
+  });
+}
+
 }  // namespace
 
 int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memory,
@@ -262,7 +243,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   auto node = MakeNode(in_force, seat, clock, **hand_over);
   if (!node) return Refuse(seat, StatusOf(node.error()), node.error());
   if (!seat.attaches) {
-    auto probed = Probe(plan, *node, clock);
+    auto probed = CheckBeforeMounting(plan, *node, clock);
     if (!probed) return Refuse(seat, kExitFailure, probed.error());
     warning = *std::move(probed);
     if (!warning.empty()) log::Warn("{}", warning);
@@ -273,23 +254,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   auto session = StartSession(*node->file_system, std::move(channel), plan.mount_point,
                               session_options, clock, **hand_over);
   if (!session) return Refuse(seat, kExitFailure, session.error());
-  // The second time, whoever still waits for the store is told that it is over.
-  std::atomic<bool> asked_to_stop{false};
-  signals.StopOn([&session, &node, &asked_to_stop] {
-    (*session)->Stop();
-    if (asked_to_stop.exchange(true)) node->stop.request_stop();
-  });
-  signals.HoldOn([&session, &seat] {
-    (*session)->Hold();
-    SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kHolding});
-  });
-  signals.ForgetOn([&session, &node] {
-    node->file_system->ClearDirectoryCache();
-    node->file_system->ClearMetadataCache();
-    const Result<> kernel = (*session)->ForgetNames();
-    log::Info("forgot what was kept of names, as a signal asked{}{}",
-              kernel ? "" : "; the kernel: ", kernel ? "" : kernel.error().detail);
-  });
+  ObeySignals(signals, **session, *node, seat);
   // After the session before this one has ended, so that its port is free.
   const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
   auto control_room = IfThreadsAllow(
@@ -301,13 +266,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
   signals.ChangeOn([&in_force, &node, &seat, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {
-    const Result<> changed = ChangeTo(path, in_force, *node, clock);
-    SendMessage(seat.keeper_fd, {.kind = changed ? WorkerMessage::Kind::kChanged
-                                         : changed.error().code == Errc::kUnsupported
-                                             ? WorkerMessage::Kind::kCannotChange
-                                             : WorkerMessage::Kind::kFailed,
-                                 .exit_status = kExitFailure,
-                                 .text = changed ? "" : changed.error().detail});
+    SayHowItChanged(seat, ChangeTo(path, in_force, *node, clock));
   });
   if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {
