@@ -41,6 +41,11 @@ class MemoryObjectStore final : public ObjectStore {
     info.modified_unix_seconds = modified_unix_seconds;
     info.storage_class = storage_class;
   }
+  // A listing still says that it is archived, as one of S3 does.
+  void Restore(const std::string& key) {
+    const std::unique_lock lock(mutex_);
+    objects_.at(key).restored = true;
+  }
   void Delete(const std::string& key) {
     const std::unique_lock lock(mutex_);
     objects_.erase(key);
@@ -78,7 +83,9 @@ class MemoryObjectStore final : public ObjectStore {
     if (error_) return tl::unexpected(*error_);
     const auto found = objects_.find(std::string(key));
     if (found == objects_.end()) return Fail(Errc::kNotFound, "HeadObject: HTTP 404");
-    return found->second.info;
+    ObjectInfo info = found->second.info;
+    if (found->second.restored) info.storage_class = StorageClass::kReadable;
+    return info;
   }
 
   Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
@@ -142,6 +149,7 @@ class MemoryObjectStore final : public ObjectStore {
   struct Object {
     ObjectInfo info;
     std::string body;
+    bool restored = false;
   };
 
   static constexpr char kAfterEmptyPage = '\0';  // in a token
