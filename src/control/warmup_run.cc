@@ -149,7 +149,8 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
   object->listed = listed;
   ++seen_count_;
   seen_bytes_ += object->size_bytes();
-  if (means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
+  if (info.storage_class != StorageClass::kLink &&
+      means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
     OnArrived(*object);
   } else {
     Bring(object);
@@ -158,7 +159,7 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
 
 void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
   if (object->info.storage_class != StorageClass::kReadable) {
-    // A listing of S3 does not say what was restored.
+    // A listing of S3 does not say what was restored, and no listing what a link leads to.
     if (const Result<> asked = AskAnew(*object); !asked)
       return OnAskedInVain(object, asked.error());
     if (object->info.storage_class != StorageClass::kReadable)

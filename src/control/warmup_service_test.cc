@@ -189,6 +189,15 @@ TEST_F(WarmupServiceTest, AnObjectThatWasRestoredIsLoadedThoughTheListingSaysArc
   ExpectCached({"d/1", "d/2"});
 }
 
+TEST_F(WarmupServiceTest, OfALinkTheBytesOfItsTargetAreLoaded) {
+  Put("target", 100);
+  bodies_["d/link"] = bodies_["target"];
+  bucket_.memory().Link("d/link", "target");
+  Start();
+  ExpectAllCompleted(Run("d"), 1, 100);
+  ExpectCached({"d/link"});
+}
+
 TEST_F(WarmupServiceTest, AnObjectThatChangesMeanwhileIsLoadedAsItIsNow) {
   Put("d/1", 1000);
   Put("d/2", 1000);
