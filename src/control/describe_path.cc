@@ -31,6 +31,8 @@ std::string_view NameOf(StorageClass storage_class) {
       return "Cold Archive: restore it before reading";
     case StorageClass::kDeepColdArchive:
       return "Deep Cold Archive: restore it before reading";
+    case StorageClass::kLink:
+      return "a link";
   }
   return "unknown";
 }

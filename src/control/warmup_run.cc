@@ -149,7 +149,8 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
   object->listed = listed;
   ++seen_count_;
   seen_bytes_ += object->size_bytes();
-  if (means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
+  if (info.storage_class != StorageClass::kLink &&
+      means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
     OnArrived(*object);
   } else {
     Bring(object);
@@ -157,8 +158,13 @@ void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
 }
 
 void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
-  if (object->info.storage_class != StorageClass::kReadable)
-    return CountFailed(*object, {Errc::kArchived, "it is archived, and must be restored first"});
+  if (object->info.storage_class != StorageClass::kReadable) {
+    // A listing of S3 does not say what was restored, and no listing what a link leads to.
+    if (const Result<> asked = AskAnew(*object); !asked)
+      return OnAskedInVain(object, asked.error());
+    if (object->info.storage_class != StorageClass::kReadable)
+      return CountFailed(*object, {Errc::kArchived, "it is archived, and must be restored first"});
+  }
   TakeBack(*object);
   const ObjectVersion& version = object->info.version;
   const auto look_until = [this] { return Deadline::After(means_.clock, kLookWait); };
@@ -315,21 +321,27 @@ void WarmupRun::OnArrived(Object& object) {
 
 // The next attempt is for the version there is now.
 void WarmupRun::OnChanged(const std::shared_ptr<Object>& object) {
-  Result<ObjectInfo> now = [&]() -> Result<ObjectInfo> {
-    const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
-    if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
-    return means_.store.Head(object->info.version.key, RequestDeadline());
-  }();
-  if (!now && now.error().code == Errc::kNotFound) return OnGone(*object);
-  if (!now) return OnFailed(object, now.error());
-  const uint64_t more_bytes = now->version.size_bytes - object->size_bytes();  // modulo 2^64
+  if (const Result<> asked = AskAnew(*object); !asked) return OnAskedInVain(object, asked.error());
+  OnFailed(object, {Errc::kBusy, "it changed again and again while it was loaded"});
+}
+
+Result<> WarmupRun::AskAnew(Object& object) {
+  const WarmupGate::Pass pass = means_.gate.Enter(0, [this] { return stopped(); });
+  if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
+  ASSIGN_OR_RETURN(ObjectInfo now, means_.store.Head(object.info.version.key, RequestDeadline()));
+  const uint64_t more_bytes = now.version.size_bytes - object.size_bytes();  // modulo 2^64
   seen_bytes_ += more_bytes;
   {
     const std::scoped_lock lock(mutex_);
     progress_.total_bytes += more_bytes;
   }
-  object->info = *std::move(now);
-  OnFailed(object, {Errc::kBusy, "it changed again and again while it was loaded"});
+  object.info = std::move(now);
+  return {};
+}
+
+void WarmupRun::OnAskedInVain(const std::shared_ptr<Object>& object, const Error& error) {
+  if (error.code == Errc::kNotFound) return OnGone(*object);
+  OnFailed(object, error);
 }
 
 void WarmupRun::TakeBack(Object& object) {

@@ -84,6 +84,9 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void Settle(const std::shared_ptr<Object>& object, Delivery::Arrival arrival);
   void OnArrived(Object& object);
   void OnChanged(const std::shared_ptr<Object>& object);
+  // The object becomes what the store says of its key now. The errors are Head's.
+  Result<> AskAnew(Object& object);
+  void OnAskedInVain(const std::shared_ptr<Object>& object, const Error& error);
   void OnGone(Object& object);
   void OnFailed(const std::shared_ptr<Object>& object, const Error& error);
   void CountFailed(Object& object, const Error& error);

@@ -179,6 +179,25 @@ TEST_F(WarmupServiceTest, AnArchivedObjectIsCountedAsFailedAndNotAskedFor) {
   ExpectCached({"d/1"});
 }
 
+TEST_F(WarmupServiceTest, AnObjectThatWasRestoredIsLoadedThoughTheListingSaysArchived) {
+  Put("d/1", 100);
+  bodies_["d/2"] = Bytes(200);
+  bucket_.memory().Put("d/2", bodies_["d/2"], StorageClass::kArchive);
+  bucket_.memory().Restore("d/2");
+  Start();
+  ExpectAllCompleted(Run("d"), 2, 300);
+  ExpectCached({"d/1", "d/2"});
+}
+
+TEST_F(WarmupServiceTest, OfALinkTheBytesOfItsTargetAreLoaded) {
+  Put("target", 100);
+  bodies_["d/link"] = bodies_["target"];
+  bucket_.memory().Link("d/link", "target");
+  Start();
+  ExpectAllCompleted(Run("d"), 1, 100);
+  ExpectCached({"d/link"});
+}
+
 TEST_F(WarmupServiceTest, AnObjectThatChangesMeanwhileIsLoadedAsItIsNow) {
   Put("d/1", 1000);
   Put("d/2", 1000);

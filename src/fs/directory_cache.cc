@@ -15,7 +15,9 @@ bool Agree(const std::optional<DirectoryListing::Found>& listed, const NameFact&
     case NameFact::Kind::kDirectory:
       return listed && listed->entry.is_directory;
     case NameFact::Kind::kFile:
-      return listed && !listed->entry.is_directory && LookAlike(listed->entry.object, fact.object);
+      return listed && !listed->entry.is_directory &&
+             (listed->entry.object.storage_class == StorageClass::kLink ||
+              LookAlike(listed->entry.object, fact.object));
   }
   return false;
 }

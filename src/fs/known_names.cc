@@ -52,7 +52,8 @@ std::optional<KnownNames::Known> KnownNames::FindJustSeen(const std::string& pre
                                                           std::string_view name) {
   std::optional<VerifiedNames::Verified> verified =
       verified_.TakeForLookup(prefix + std::string(name));
-  const std::optional<DirectoryListing::Found> listed = listings_.Find(prefix, name);
+  std::optional<DirectoryListing::Found> listed = listings_.Find(prefix, name);
+  if (listed && listed->entry.object.storage_class == StorageClass::kLink) listed.reset();
   const bool verified_is_newer = verified && (!listed || verified->as_of >= listed->as_of);
   if (verified_is_newer &&
       (listed || clock_.Now() - verified->as_of <= VerifiedNames::kCreditValidFor))

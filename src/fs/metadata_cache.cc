@@ -76,11 +76,13 @@ void MetadataCache::AddListed(const std::string& prefix, std::span<const ListedE
   Rows removed;
   const std::unique_lock lock(mutex_);
   if (clear_count != clear_count_) return;
-  for (const ListedEntry& entry : entries)
+  for (const ListedEntry& entry : entries) {
+    if (entry.object.storage_class == StorageClass::kLink) continue;
     Put(prefix + entry.name,
         {.kind = entry.is_directory ? NameFact::Kind::kDirectory : NameFact::Kind::kFile,
          .object = entry.object},
         removed);
+  }
 }
 
 void MetadataCache::Drop(const ObjectVersion& version) {

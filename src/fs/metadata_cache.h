@@ -52,7 +52,7 @@ class MetadataCache {
   // `clear_count` is what clear_count() was before the store was asked: what it said before
   // the last Clear is not kept. Answers whether it was kept.
   bool Add(std::string_view key, const NameFact& fact, uint64_t clear_count);
-  // The same of the entries of a directory.
+  // The same of the entries of a directory, but for links, of which a listing does not say enough.
   void AddListed(const std::string& prefix, std::span<const ListedEntry> entries,
                  uint64_t clear_count);
 

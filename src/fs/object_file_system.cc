@@ -34,6 +34,8 @@ std::string_view StorageClassName(StorageClass storage_class) {
       return "Cold Archive";
     case StorageClass::kDeepColdArchive:
       return "Deep Cold Archive";
+    case StorageClass::kLink:
+      return "a link";
   }
   return "an unknown class";
 }
@@ -204,6 +206,7 @@ class ObjectFileSystem final : public FileSystem {
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;
     const std::optional<DirectoryListing::Found> found = directory->listing->Find(entry.name);
     if (!found) return entry.entry.attributes.inode;
+    if (found->entry.object.storage_class == StorageClass::kLink) return 0;  // the store is asked
     names_.GaveListed(found->entry.object);
     return inodes_.ReferenceFile(found->entry.object)->id;
   }

@@ -29,6 +29,35 @@ TEST_F(ObjectFileSystemTest, ShowsFilesMarkersAndImpliedDirectories) {
   EXPECT_EQ(Walk("nothing").error().code, Errc::kNotFound);
 }
 
+TEST_F(ObjectFileSystemTest, ALinkHasTheSizeAndTheBytesOfItsTargetAlthoughItsListingSaysOtherwise) {
+  store_.Put("target", "12345");
+  store_.Link("d/link", "target");
+  for (const bool believes : {false, true}) {
+    Mount({.metadata_cache = believes});
+    EXPECT_THAT(*ListPath("d"), UnorderedElementsAre("link"));
+    EXPECT_EQ(Walk("d/link")->attributes.size_bytes, 5u) << believes;
+    EXPECT_EQ(*ReadPath("d/link"), "12345") << believes;
+  }
+}
+
+TEST_F(ObjectFileSystemTest, AListingGivesTheNameOfALinkAloneAndIsKept) {
+  store_.Put("target", "12345");
+  store_.Link("d/link", "target");
+  Mount();
+  const InodeId directory = Walk("d")->attributes.inode;
+  const HandleId handle = file_system_->OpenDirectory(directory).value();
+  const std::vector<DirectoryEntry> entries = *file_system_->ReadDirectory(handle, 2, 7, Soon());
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(file_system_->Remember(handle, entries[0]), 0u);
+  file_system_->ReadDirectory(handle, 3, 7, Soon());
+  file_system_->Release(handle);
+  ASSERT_TRUE(Walk("d/link"));
+  EXPECT_EQ(RequestsOf([&] {
+              file_system_->ReadDirectory(*file_system_->OpenDirectory(directory), 2, 7, Soon());
+            }),
+            0);
+}
+
 TEST_F(ObjectFileSystemTest, ShowsOnlyWhatIsBelowItsPrefix) {
   store_.Put("models/a/weights", "w");
   store_.Put("other", "o");

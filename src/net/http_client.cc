@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -180,19 +181,41 @@ std::string PlaceOf(const char* url, const char* default_port) {
   return part(CURLUPART_HOST) + " port " + (port.empty() ? default_port : port);
 }
 
-// libcurl names a proxy as it would the endpoint, and who reads that does not know the address.
-std::string ProxyHint(const std::string& origin, std::string_view reason) {
+// The variable that names the proxy of `origin`, and where that is. Empty: there is none.
+struct Proxy {
+  const char* variable = "";
+  std::string place{};
+};
+Proxy ProxyOf(const std::string& origin) {
   const bool secure = origin.starts_with("https:");
   for (const char* name : {secure ? "https_proxy" : "http_proxy", secure ? "HTTPS_PROXY" : "",
                            "all_proxy", "ALL_PROXY"}) {
     const char* const value = std::getenv(name);
-    if (value == nullptr || *value == '\0') continue;
-    const std::string proxy = PlaceOf(value, "1080");
-    const bool is_named = reason.find(" " + proxy) != std::string_view::npos;
-    const bool is_endpoint = PlaceOf(origin.c_str(), secure ? "443" : "80") == proxy;
-    return is_named && !is_endpoint ? fmt::format("; that is the proxy of {}", name) : "";
+    if (value != nullptr && *value != '\0') return {name, PlaceOf(value, "1080")};
   }
   return {};
+}
+
+// libcurl names a proxy as it would the endpoint, and who reads that does not know the address.
+std::string ProxyHint(const std::string& origin, std::string_view reason) {
+  const auto [variable, place] = ProxyOf(origin);
+  const bool is_named = !place.empty() && reason.find(" " + place) != std::string_view::npos;
+  const bool is_endpoint =
+      PlaceOf(origin.c_str(), origin.starts_with("https:") ? "443" : "80") == place;
+  return is_named && !is_endpoint ? fmt::format("; that is the proxy of {}", variable) : "";
+}
+
+// A proxy that will not let us through to `origin` says so to CONNECT. That is not asked again.
+std::optional<Error> RefusalOfProxy(CURL* handle, const std::string& origin) {
+  long status = 0;
+  curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (status < 400 || status >= 500 || status == 408 || status == 429) return std::nullopt;
+  const auto [variable, place] = ProxyOf(origin);
+  const char* const what =
+      status == 407 ? "asks for a user name and a password: http://USER:PASSWORD@HOST:PORT"
+                    : "refuses to connect us; no_proxy names hosts to reach without it";
+  return Error{Errc::kUnusable, fmt::format("{}: HTTP {} of the proxy of {}, {}, which {}", origin,
+                                            status, variable, place, what)};
 }
 
 // libcurl calls this about once a second while nothing comes, and more often else; an answer
@@ -302,6 +325,8 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
   if (answer.head_too_long())
     return Fail(Errc::kUnreachable, request.origin + ": the answer's head is too long");
   if (code != CURLE_OK) {
+    if (auto refused = RefusalOfProxy(handle, request.origin))
+      return tl::unexpected(*std::move(refused));
     const std::string_view said = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
     std::string hint = HintOf(handle, code, said);
     if (hint.empty() && options_.use_proxy) hint = ProxyHint(request.origin, said);

@@ -43,8 +43,8 @@ class HttpClient {
   //
   // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection,
   // no byte or no end in time; kUnreachable no answer, or one cut short or not HTTP; kUnusable
-  // the server's certificate does not verify, it speaks no TLS, or a header of the request, which
-  // may have come from there, holds a control byte.
+  // the server's certificate does not verify, it speaks no TLS, a proxy refuses, or a header of the
+  // request, which may have come from there, holds a control byte.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
 
  private:

@@ -67,6 +67,32 @@ TEST_F(HttpClientTest, AProxyThatIsDownIsCalledAProxy) {
   EXPECT_THAT(directly.error().detail, testing::Not(testing::HasSubstr("proxy")));
 }
 
+TEST_F(HttpClientTest, AProxyThatRefusesToConnectIsNamedAndSaysWhatItWants) {
+  const char* const before = std::getenv("no_proxy");
+  const std::string no_proxy = before == nullptr ? "" : before;
+  setenv("no_proxy", "", 1);
+  for (const auto& [status, code, words] :
+       {std::tuple{"407 Proxy Authentication Required", Errc::kUnusable,
+                   "asks for a user name and a password: http://USER:PASSWORD@HOST:PORT"},
+        {"403 Forbidden", Errc::kUnusable,
+         "refuses to connect us; no_proxy names hosts to reach without it"},
+        {"503 Busy", Errc::kUnreachable, ""}}) {
+    ScriptedHttpServer proxy([&, status = status](const auto&) { return Answer(status, "", ""); });
+    setenv("https_proxy", ("http://me:secret@" + proxy.authority()).c_str(), 1);
+    const Result<> sent =
+        Client()->Send({.origin = "https://store.example", .target = "/"}, kept_, Soon());
+    unsetenv("https_proxy");
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().code, code) << sent.error().detail;
+    if (code != Errc::kUnusable) continue;
+    const std::string port = proxy.authority().substr(proxy.authority().find(':') + 1);
+    EXPECT_EQ(sent.error().detail,
+              "https://store.example: HTTP " + std::string(status).substr(0, 3) +
+                  " of the proxy of https_proxy, 127.0.0.1 port " + port + ", which " + words);
+  }
+  setenv("no_proxy", no_proxy.c_str(), 1);
+}
+
 TEST_F(HttpClientTest, UsesTheProxyOfTheEnvironmentUnlessToldNotTo) {
   ScriptedHttpServer proxy([](const auto&) { return Answer("200 OK", "", "proxy"); });
   ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "server"); });

@@ -190,6 +190,7 @@ Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadl
     return tl::unexpected(FailureOf(call.operation, receiver.head().status, receiver.document()));
   }
   if (!sent) return Fail(sent.error().code, Describe(call.operation, sent.error().detail));
+  quiet_time_->Over();
   return {};
 }
 

@@ -21,9 +21,9 @@ namespace shoal {
 
 class HttpObjectStore final : public ObjectStore {
  public:
-  // kAwsV4 makes it speak S3, the others OSS. Tells `quiet_time` of each Retry-After, and
-  // `requests`, which may be null, of each request for an object. `requests` and `clock` outlive
-  // the store.
+  // kAwsV4 makes it speak S3, the others OSS. Tells `quiet_time` of each Retry-After and each
+  // success, and `requests`, which may be null, of each request for an object. `requests` and
+  // `clock` outlive the store.
   HttpObjectStore(BucketAddress address, SignatureScheme scheme,
                   std::shared_ptr<CredentialSource> credentials, std::unique_ptr<HttpClient> client,
                   std::shared_ptr<QuietTime> quiet_time, LastRequests* requests,

@@ -438,5 +438,17 @@ TEST_F(HttpObjectStoreTest, RetryAfterIsHeard) {
   EXPECT_LE(quiet_time_->Remaining(clock_), std::chrono::seconds(100));
 }
 
+TEST_F(HttpObjectStoreTest, WhatTheStoreServesEndsTheTimeThatItAskedFor) {
+  int count = 0;
+  Serve([&](const auto&) {
+    if (++count == 1) return Answer("503 Slow", "Retry-After: 100\r\n", "");
+    return Answer("206 Partial Content", "ETag: \"e\"\r\nContent-Range: bytes 2-5/10\r\n", "2345");
+  });
+  EXPECT_EQ(Get({2, 4}).error().code, Errc::kBusy);
+  EXPECT_GT(quiet_time_->Remaining(clock_), Duration::zero());
+  EXPECT_TRUE(Get({2, 4}));
+  EXPECT_EQ(quiet_time_->Remaining(clock_), Duration::zero());
+}
+
 }  // namespace
 }  // namespace shoal

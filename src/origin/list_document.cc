@@ -52,11 +52,13 @@ class PageReader {
       return Wrong("its keys are out of order");
     if (!query_.from && !query_.after.empty() && key <= query_.after)
       return Wrong("a key is not after the one asked to begin after");
+    const bool is_link = node.child_value("Type") == std::string_view("Symlink");
     page_.objects.push_back(
         {.version = {.key = std::move(key), .etag = std::move(etag), .size_bytes = *size_bytes},
          .modified_unix_seconds = *modified,
-         .storage_class =
-             ParseStorageClass(node.child_value("StorageClass"), node.child_value("RestoreInfo"))});
+         .storage_class = is_link ? StorageClass::kLink
+                                  : ParseStorageClass(node.child_value("StorageClass"),
+                                                      node.child_value("RestoreInfo"))});
     return {};
   }
 

@@ -40,6 +40,16 @@ void ExpectSame(const std::vector<ObjectInfo>& got, const std::vector<ObjectInfo
   }
 }
 
+TEST(ListDocument, LinksAreToldApart) {
+  std::string link = Object("link", "0");
+  link.replace(link.find("Normal"), 6, "Symlink");
+  const auto page = ParseListDocument(Document(link), {}, TokenText::kAsItIs);
+  ASSERT_TRUE(page) << page.error().detail;
+  ObjectInfo expected = Info("link", 0);
+  expected.storage_class = StorageClass::kLink;
+  ExpectSame(page->objects, {expected});
+}
+
 Error WrongList(const std::string& text, const ListQuery& query = {}) {
   const auto page = ParseListDocument(text, query, TokenText::kAsItIs);
   return page ? Error{Errc::kInvalid, "was accepted"} : page.error();

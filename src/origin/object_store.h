@@ -25,8 +25,10 @@
 
 namespace shoal {
 
-// Objects of any class but kReadable are listed, and cannot be read until restored.
-enum class StorageClass : uint8_t { kReadable, kArchive, kColdArchive, kDeepColdArchive };
+// Objects of an archive class are listed, and cannot be read until restored. kLink is for listings
+// alone: a link of OSS is listed with a size and an ETag of its own and read with those of its
+// target, which Head tells.
+enum class StorageClass : uint8_t { kReadable, kArchive, kColdArchive, kDeepColdArchive, kLink };
 
 struct ObjectInfo {
   ObjectVersion version{};

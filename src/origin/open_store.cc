@@ -1,12 +1,12 @@
 #include "origin/open_store.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <random>
 #include <string>
 #include <utility>
 
-#include "net/http_client.h"
 #include "origin/bucket_address.h"
 #include "origin/credentials.h"
 #include "origin/http_object_store.h"
@@ -15,6 +15,8 @@
 
 namespace shoal {
 namespace {
+
+constexpr std::chrono::seconds kStallTimeoutMin{10};
 
 Result<SignatureScheme> SchemeOf(const OriginOptions& options) {
   if (options.signature_version != "v4" && options.signature_version != "v1")
@@ -53,6 +55,18 @@ Result<std::unique_ptr<CredentialSource>> OpenCredentials(const OriginOptions& o
                                   options.files_may_be_missing);
 }
 
+HttpClientOptions ConnectionOptionsOf(const OriginOptions& options) {
+  const std::chrono::seconds deadline(static_cast<int64_t>(options.request_deadline_seconds));
+  return {.connection_count_max = options.connection_count_max,
+          .connect_timeout =
+              std::chrono::seconds(static_cast<int64_t>(options.connect_timeout_seconds)),
+          // Who gives a slow store more time means each attempt; two more fit in.
+          .stall_timeout = std::max(kStallTimeoutMin, deadline / 3),
+          .ca_file = options.ca_file,
+          .ca_file_may_be_missing = options.files_may_be_missing,
+          .verify_certificate = options.verify_certificate};
+}
+
 Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
                                                std::shared_ptr<CredentialSource> credentials,
                                                const Clock& clock, const StoreMeans& means) {
@@ -64,15 +78,9 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
     if (value < 1 || value > 10'000)
       return Fail(Errc::kInvalid, std::string(name) + ": not from 1 to 10000");
   }
-  ASSIGN_OR_RETURN(auto client,
-                   HttpClient::Create({.connection_count_max = options.connection_count_max,
-                                       .connect_timeout = std::chrono::seconds(
-                                           static_cast<int64_t>(options.connect_timeout_seconds)),
-                                       .ca_file = options.ca_file,
-                                       .ca_file_may_be_missing = options.files_may_be_missing,
-                                       .verify_certificate = options.verify_certificate,
-                                       .stop = means.stop},
-                                      clock));
+  HttpClientOptions connections = ConnectionOptionsOf(options);
+  connections.stop = means.stop;
+  ASSIGN_OR_RETURN(auto client, HttpClient::Create(connections, clock));
   auto quiet_time = std::make_shared<QuietTime>();
   auto bucket =
       std::make_unique<HttpObjectStore>(std::move(address), scheme, std::move(credentials),

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/http_client.h"
 #include "origin/credentials.h"
 #include "origin/last_requests.h"
 #include "origin/object_store.h"
@@ -24,6 +25,9 @@ struct StoreMeans {
   // Once asked for, calls under way and new ones fail with kInterrupted within a second or so.
   std::stop_token stop{};
 };
+
+// How its connections are made and waited for.
+[[nodiscard]] HttpClientOptions ConnectionOptionsOf(const OriginOptions& options);
 
 // The bucket that `options` name, with retries. Makes no request. `clock` outlives the store.
 // Thread-safe. kInvalid for options that make no sense together.

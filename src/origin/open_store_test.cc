@@ -74,6 +74,15 @@ TEST_F(OpenStoreTest, AskedToStopItEndsTheCallThatIsUnderWayAndMakesNoOther) {
   }
 }
 
+TEST_F(OpenStoreTest, ALongerDeadlineIsALongerWaitForEachAttempt) {
+  for (const auto& [deadline_seconds, stall_seconds] :
+       {std::pair{1, 10}, {30, 10}, {120, 40}, {10'000, 3'333}}) {
+    options_.request_deadline_seconds = static_cast<uint64_t>(deadline_seconds);
+    EXPECT_EQ(ConnectionOptionsOf(options_).stall_timeout, std::chrono::seconds(stall_seconds))
+        << deadline_seconds;
+  }
+}
+
 TEST_F(OpenStoreTest, ACertificateThatDoesNotVerifyIsNotTriedAgain) {
   TestAuthority authority;
   const auto issued = authority.Issue("IP:127.0.0.1", /*expires_in_seconds=*/-60);

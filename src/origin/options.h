@@ -51,7 +51,8 @@ inline constexpr auto kOriginOptions = std::tuple{
     Option{"connect_timeout", &OriginOptions::connect_timeout_seconds, Unit::kSeconds,
            "Longest wait for a connection"},
     Option{"request_deadline", &OriginOptions::request_deadline_seconds, Unit::kSeconds,
-           "Longest wait for one answer, retries included"},
+           "Longest wait for one answer, retries included; an attempt that brings nothing for a "
+           "third of it, and for 10 s at least, is given up"},
     Option{"max_connections", &OriginOptions::connection_count_max, Unit::kCount,
            "Most connections to the endpoint at one time"},
 };

@@ -41,6 +41,17 @@ class MemoryObjectStore final : public ObjectStore {
     info.modified_unix_seconds = modified_unix_seconds;
     info.storage_class = storage_class;
   }
+  // As OSS has them: a listing shows the link, all else its target. REQUIRES: the target is there.
+  void Link(const std::string& key, const std::string& target) {
+    Put(key, "", StorageClass::kLink);
+    const std::unique_lock lock(mutex_);
+    objects_.at(key).target = target;
+  }
+  // A listing still says that it is archived, as one of S3 does.
+  void Restore(const std::string& key) {
+    const std::unique_lock lock(mutex_);
+    objects_.at(key).restored = true;
+  }
   void Delete(const std::string& key) {
     const std::unique_lock lock(mutex_);
     objects_.erase(key);
@@ -76,9 +87,12 @@ class MemoryObjectStore final : public ObjectStore {
     const std::unique_lock lock(mutex_);
     ++calls_.head;
     if (error_) return tl::unexpected(*error_);
-    const auto found = objects_.find(std::string(key));
-    if (found == objects_.end()) return Fail(Errc::kNotFound, "HeadObject: HTTP 404");
-    return found->second.info;
+    const Object* const found = Find(std::string(key));
+    if (found == nullptr) return Fail(Errc::kNotFound, "HeadObject: HTTP 404");
+    ObjectInfo info = found->info;
+    info.version.key = key;
+    if (found->restored) info.storage_class = StorageClass::kReadable;
+    return info;
   }
 
   Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
@@ -87,10 +101,11 @@ class MemoryObjectStore final : public ObjectStore {
       const std::unique_lock lock(mutex_);
       ++calls_.get;
       if (error_) return tl::unexpected(*error_);
-      const auto found = objects_.find(version.key);
-      if (found == objects_.end()) return Fail(Errc::kNotFound, "GetObject: HTTP 404");
-      if (found->second.info.version != version) return Fail(Errc::kChanged, "GetObject: HTTP 412");
-      body = found->second.body.substr(range.offset, range.length);
+      const Object* const found = Find(version.key);
+      if (found == nullptr) return Fail(Errc::kNotFound, "GetObject: HTTP 404");
+      if (found->info.version.etag != version.etag)
+        return Fail(Errc::kChanged, "GetObject: HTTP 412");
+      body = found->body.substr(range.offset, range.length);
     }
     if (!sink.Append(std::as_bytes(std::span(body)))) return Fail(Errc::kInterrupted, "GetObject");
     return {};
@@ -142,7 +157,16 @@ class MemoryObjectStore final : public ObjectStore {
   struct Object {
     ObjectInfo info;
     std::string body;
+    bool restored = false;
+    std::string target{};  // of a link
   };
+
+  // Past a link. Null if it is not there. REQUIRES: mutex_ held.
+  const Object* Find(const std::string& key) const {
+    const auto found = objects_.find(key);
+    if (found == objects_.end()) return nullptr;
+    return found->second.target.empty() ? &found->second : Find(found->second.target);
+  }
 
   static constexpr char kAfterEmptyPage = '\0';  // in a token
 
