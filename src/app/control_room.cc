@@ -17,6 +17,7 @@
 #include "control/node_reporter.h"
 #include "control/runtime_directory.h"
 #include "control/warmup_service.h"
+#include "net/public_key_pin.h"
 
 namespace shoal {
 namespace {
@@ -36,9 +37,12 @@ std::string WarmupStateFile(const MountPlan& plan) {
          EscapeMountPoint(plan.mount_point) / (name + ".warmup");
 }
 
-AdminAddress AddressOf(const AdminServer& server, const AdminOptions& options) {
-  return {
-      .url = server.url(), .token_file = options.token_file, .ca_file = options.certificate_file};
+Result<AdminAddress> AddressOf(const AdminServer& server, const AdminOptions& options) {
+  AdminAddress address{.url = server.url(), .token_file = options.token_file, .public_key_pin = {}};
+  if (!options.certificate_file.empty()) {
+    ASSIGN_OR_RETURN(address.public_key_pin, PublicKeyPinOf(options.certificate_file));
+  }
+  return address;
 }
 
 }  // namespace
@@ -115,7 +119,7 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                                return UpdateLive(mount_point, wanted);
                                              },
                                          .clock = clock}));
-  parts->address = AddressOf(*parts->server, options.admin);
+  ASSIGN_OR_RETURN(parts->address, AddressOf(*parts->server, options.admin));
   Result<> written;
   if (has_its_path) {
     auto hold = HoldAdminPort(plan.mount_point);

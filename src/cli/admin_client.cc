@@ -87,7 +87,8 @@ Result<AdminClient> AdminClient::Open(const std::string& mount_point, const Cloc
   ASSIGN_OR_RETURN(std::string token, ReadToken(address.token_file));
   ASSIGN_OR_RETURN(auto client, HttpClient::Create({.connection_count_max = 1,
                                                     .stall_timeout = kWaitMax,
-                                                    .ca_file = address.ca_file,
+                                                    // It may be for any name but this address.
+                                                    .public_key_pin = address.public_key_pin,
                                                     // The token is for this machine alone.
                                                     .use_proxy = false},
                                                    clock));

@@ -122,8 +122,9 @@ Result<FileDescriptor> HoldAdminPort(std::string_view mount_point) {
 
 Result<> WriteAdminAddress(std::string_view mount_point, const AdminAddress& address) {
   const std::string file = AdminFile(mount_point);
-  const nlohmann::ordered_json json = {
-      {"url", address.url}, {"token_file", address.token_file}, {"ca_file", address.ca_file}};
+  const nlohmann::ordered_json json = {{"url", address.url},
+                                       {"token_file", address.token_file},
+                                       {"public_key_pin", address.public_key_pin}};
   return ReplaceFile(file, json.dump(-1, ' ', /*ensure_ascii=*/false,
                                      nlohmann::ordered_json::error_handler_t::replace) +
                                "\n");
@@ -147,7 +148,7 @@ Result<AdminAddress> ReadAdminAddress(std::string_view mount_point) {
                ? json[name].get<std::string>()
                : std::string();
   };
-  AdminAddress address{member("url"), member("token_file"), member("ca_file")};
+  AdminAddress address{member("url"), member("token_file"), member("public_key_pin")};
   if (address.url.empty()) return Fail(Errc::kInvalid, file + " is damaged: remount");
   return address;
 }

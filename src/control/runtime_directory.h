@@ -26,9 +26,9 @@ FileDescriptor HoldRuntimeDirectory();
 
 // How the admin port of a mount is reached.
 struct AdminAddress {
-  std::string url;         // "http://127.0.0.1:17871"
-  std::string token_file;  // of the bearer token; empty for none
-  std::string ca_file;     // PEM that its certificate is checked against; empty for http
+  std::string url;             // "http://127.0.0.1:17871"
+  std::string token_file;      // of the bearer token; empty for none
+  std::string public_key_pin;  // of its certificate (net/public_key_pin.h); empty for http
 
   friend bool operator==(const AdminAddress&, const AdminAddress&) = default;
 };

@@ -139,6 +139,7 @@ Errc CodeOf(CURLcode code, std::string_view reason) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
     case CURLE_URL_MALFORMAT:
       return Errc::kUnusable;
     default:
@@ -244,8 +245,11 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
   curl_easy_setopt(
       handle, CURLOPT_LOW_SPEED_TIME,
       static_cast<long>(std::chrono::ceil<std::chrono::seconds>(options.stall_timeout).count()));
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, options.verify_certificate ? 1L : 0L);
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options.verify_certificate ? 2L : 0L);
+  const bool verify = options.verify_certificate && options.public_key_pin.empty();
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+  if (!options.public_key_pin.empty())
+    curl_easy_setopt(handle, CURLOPT_PINNEDPUBLICKEY, options.public_key_pin.c_str());
   if (!options.use_proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (!options.ca_file.empty()) {
     curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());

@@ -23,6 +23,8 @@ struct HttpClientOptions {
   std::string ca_file{};                // PEM; empty: the system's authorities
   bool ca_file_may_be_missing = false;  // calls fail with kUnusable while it is
   bool verify_certificate = true;
+  // Of public_key_pin.h: who has this key is the server, and its certificate is not looked at.
+  std::string public_key_pin{};
   bool use_proxy = true;   // one that the environment names
   std::stop_token stop{};  // once asked for, calls end within a second or so
 };
@@ -43,8 +45,9 @@ class HttpClient {
   //
   // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection,
   // no byte or no end in time; kUnreachable no answer, or one cut short or not HTTP; kUnusable
-  // the server's certificate does not verify, it speaks no TLS, a proxy refuses, or a header of the
-  // request, which may have come from there, holds a control byte.
+  // the server's certificate does not verify, or has another key than the pin, it speaks no TLS, a
+  // proxy refuses, or a header of the request, which may have come from there, holds a control
+  // byte.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
 
  private:

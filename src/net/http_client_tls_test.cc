@@ -14,6 +14,7 @@
 
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/public_key_pin.h"
 #include "testing/temporary_directory.h"
 #include "testing/test_authority.h"
 
@@ -115,6 +116,26 @@ TEST_F(HttpClientTlsTest, AnAuthorityThatIsNotKnownIsRefused) {
   TestAuthority stranger("a stranger");
   Serve(stranger.Issue("IP:127.0.0.1"));
   ExpectRefused("unable to get local issuer certificate");
+}
+
+TEST_F(HttpClientTlsTest, WhoHasTheKeyThatIsPinnedIsTheServerWhateverItsCertificateSays) {
+  const auto issued = authority_.Issue("DNS:elsewhere.example", /*expires_in_seconds=*/-60);
+  const auto other = authority_.Issue("IP:127.0.0.1");
+  Serve(issued);
+  const Result<> sent = Send({.public_key_pin = PublicKeyPinOf(issued.certificate_file).value()});
+  EXPECT_TRUE(sent) << sent.error().detail;
+  EXPECT_EQ(call_count_, 1);
+  const Result<> refused = Send({.ca_file = authority_.file(),
+                                 .public_key_pin = PublicKeyPinOf(other.certificate_file).value()});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kUnusable) << refused.error().detail;
+  EXPECT_EQ(call_count_, 1) << "nothing is sent to who does not have it";
+}
+
+TEST_F(HttpClientTlsTest, AFileWithoutACertificateHasNoPin) {
+  const auto issued = authority_.Issue("IP:127.0.0.1");
+  for (const std::string& file : {issued.key_file, std::string("/nonexistent")})
+    EXPECT_EQ(PublicKeyPinOf(file).error(), (Error{Errc::kInvalid, file + ": has no certificate"}));
 }
 
 // OpenSSL reports the signature that does not fit, and libcurl no certificate's trouble: it is

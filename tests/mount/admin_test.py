@@ -212,6 +212,22 @@ class AdminTest(MountTest):
         bearer = {"Authorization": "Bearer the-first-token-0123", "Host": "any.name.example"}
         self.assertEqual(self.ask("/v1/tier", headers=bearer)[0], 200)
 
+    def test_commands_on_this_machine_do_without_its_name_in_the_certificate(self):
+        origin = self.origin()
+        origin.put("file", pattern(1000))
+        folder = origin.root
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key", "-out",
+                        "server.pem", "-subj", "/CN=node7.example", "-days", "1"],
+                       check=True, capture_output=True, cwd=folder)
+        mount = self.mount(origin, f"g_server_Port={free_port()}",
+                           f"admin_cert_file={folder}/server.pem",
+                           f"admin_key_file={folder}/server.key")
+        result = subprocess.run([SHOAL, "stat", mount / "file"], capture_output=True, text=True,
+                                timeout=WAIT_SECONDS)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("1000 bytes", result.stdout)
+
     def test_with_certificates_only_those_who_have_one_are_served(self):
         origin = self.origin()
         self.port = free_port()
