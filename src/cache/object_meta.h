@@ -18,9 +18,6 @@ namespace shoal {
 
 inline constexpr uint32_t kCacheFormatVersion = 1;
 
-// Larger than any store lets an object be, so that no size in a file or an answer makes this
-// process ask for memory without end.
-inline constexpr uint64_t kObjectBytesMax = uint64_t{1} << 46;
 inline constexpr uint32_t kPageBytesMin = 4096;
 inline constexpr uint32_t kPageBytesMax = 1 << 20;
 

@@ -55,7 +55,9 @@ void WarmupSaver::Flush() {
   if (!loaded_) return;
   const uint64_t wanted = ++wanted_;
   wanted_changed_.notify_all();
-  attempted_changed_.wait_for(lock, kFlushWait, [&] { return attempted_ >= wanted; });
+  if (hangs_) return;
+  if (!attempted_changed_.wait_for(lock, kFlushWait, [&] { return attempted_ >= wanted; }))
+    hangs_ = true;
 }
 
 void WarmupSaver::Loop() {
@@ -73,6 +75,7 @@ void WarmupSaver::Loop() {
     Save();
     lock.lock();
     attempted_ = attempt;
+    hangs_ = false;
     attempted_changed_.notify_all();
     if (is_last) return;
   }

@@ -47,8 +47,8 @@ class WarmupSaver {
   // False: that takes longer. It goes on.
   [[nodiscard]] bool AwaitLoaded(Duration wait);
 
-  // Until what had changed before the call is on the disk, or could not be saved; but not for
-  // a disk that hangs, and not before all was loaded.
+  // Until what had changed before the call is on the disk, or could not be saved; but for a disk
+  // that hangs some seconds once, and not before all was loaded.
   void Flush();
 
  private:
@@ -73,6 +73,7 @@ class WarmupSaver {
   uint64_t wanted_ = 0;  // saves, counted
   uint64_t attempted_ = 0;
   bool loaded_ = false;
+  bool hangs_ = false;  // one waited in vain, and nothing was saved since
   bool stopping_ = false;
 
   std::thread thread_;  // last: it uses the rest

@@ -125,10 +125,14 @@ Result<> WarmupStore::Open() {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  // A link on the way there is whose who chose the directory; the file is to be none.
+  const std::filesystem::path real =
+      error ? directory : std::filesystem::canonical(directory, error);
   if (error) return Fail(Errc::kUnreachable, directory.string() + ": " + error.message());
+  const std::string file = real / std::filesystem::path(file_).filename();
   sqlite3* opened = nullptr;
   const int status =
-      sqlite3_open_v2(file_.c_str(), &opened,
+      sqlite3_open_v2(file.c_str(), &opened,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                           SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE,
                       nullptr);

@@ -150,6 +150,20 @@ TEST_F(WarmupStoreTest, ADirectoryThatIsNotThereIsMadeForItsOwnerAlone) {
   EXPECT_EQ(fs::status(later).permissions(), fs::perms::owner_all);
 }
 
+TEST_F(WarmupStoreTest, ADirectoryMayBeALinkAndTheFileMayNot) {
+  fs::create_directory(directory_.path() / "elsewhere");
+  fs::create_directory_symlink(directory_.path() / "elsewhere", directory_.path() / "link");
+  const std::string file = directory_.path() / "link" / "tasks.db";
+  {
+    WarmupStore store(file);
+    ASSERT_TRUE(store.Load());
+    ASSERT_TRUE(store.Save(std::vector{Task(1)}, {}));
+  }
+  EXPECT_TRUE(fs::exists(directory_.path() / "elsewhere/tasks.db"));
+  fs::create_symlink(directory_.path() / "elsewhere/tasks.db", File());
+  EXPECT_FALSE(WarmupStore(File()).Save(std::vector{Task(1)}, {}));
+}
+
 TEST_F(WarmupStoreTest, ADirectoryThatCannotBeMadeIsAnErrorUntilItCan) {
   const fs::path later = directory_.path() / "later";
   std::ofstream(later) << "a file";

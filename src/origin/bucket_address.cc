@@ -26,26 +26,42 @@ bool IsAddressOrLocalhost(std::string_view host) {
   return host.starts_with('[') || host == "localhost" || IsIpV4Address(std::string(host));
 }
 
-// "oss-cn-hangzhou-internal.aliyuncs.com" -> "cn-hangzhou"
+// "oss-cn-hangzhou-internal.aliyuncs.com", "vpc100-oss-cn-hangzhou.aliyuncs.com",
+// "cn-hangzhou.oss.aliyuncs.com" -> "cn-hangzhou"
 std::string OssRegion(std::string_view host) {
   constexpr std::string_view kPrefix = "oss-";
   constexpr std::string_view kInternal = "-internal";
-  std::string_view label = host.substr(0, host.find('.'));
+  constexpr std::string_view kDefault = "cn-hangzhou";
+  if (!host.ends_with(".aliyuncs.com")) return std::string(kDefault);
+  const size_t dot = host.find('.');
+  std::string_view label = host.substr(0, dot);
   if (label.ends_with(kInternal)) label.remove_suffix(kInternal.size());
+  if (host.substr(dot + 1).starts_with("oss.")) return std::string(label);
+  const size_t prefix = label.find(kPrefix);
   // The names for acceleration stand for every region.
-  if (!host.ends_with(".aliyuncs.com") || !label.starts_with(kPrefix) ||
-      label.starts_with("oss-accelerate"))
-    return "cn-hangzhou";
-  return std::string(label.substr(kPrefix.size()));
+  if (prefix == std::string_view::npos || label.substr(prefix).starts_with("oss-accelerate"))
+    return std::string(kDefault);
+  return std::string(label.substr(prefix + kPrefix.size()));
 }
 
-// "s3.eu-west-1.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com" -> "eu-west-1"
+// "s3.eu-west-1.amazonaws.com", "s3-fips.dualstack.eu-west-1.amazonaws.com",
+// "s3-eu-west-1.amazonaws.com", "vpce-1a2b.s3.eu-west-1.vpce.amazonaws.com" -> "eu-west-1"
 std::string S3Region(std::string_view host) {
+  constexpr std::string_view kOldPrefix = "s3-";
+  constexpr std::string_view kDefault = "us-east-1";
   const size_t domain = host.find(".amazonaws.com");
-  if (domain == std::string_view::npos || !host.starts_with("s3.")) return "us-east-1";
-  const std::string_view labels = host.substr(0, domain);
-  const size_t dot = labels.rfind('.');
-  return dot == std::string_view::npos ? "us-east-1" : std::string(labels.substr(dot + 1));
+  if (domain == std::string_view::npos) return std::string(kDefault);
+  bool is_next = false;
+  for (std::string_view rest = host.substr(0, domain); !rest.empty();) {
+    const std::string_view label = rest.substr(0, rest.find('.'));
+    rest.remove_prefix(std::min(rest.size(), label.size() + 1));
+    if (is_next && label != "dualstack") return std::string(label);
+    if (label == "s3" || label == "s3-fips")
+      is_next = true;
+    else if (label.starts_with(kOldPrefix) && label != "s3-accelerate")
+      return std::string(label.substr(kOldPrefix.size()));
+  }
+  return std::string(kDefault);
 }
 
 }  // namespace

@@ -65,6 +65,9 @@ std::string HintOf(const Operation& operation, Errc code, int status,
   if (status >= 300 && status < 400) return "redirects are not followed; check the endpoint";
   if (document.code == "NoSuchBucket") return "there is no such bucket";
   if (status == 407) return "the proxy asks for a user name and a password";
+  if (status == 400 && operation.kind == Operation::Kind::kHead)
+    return "an answer to HEAD has no reason; as a rule it is a token that has expired, another "
+           "region than the bucket's, or a clock that is wrong";
   if (code == Errc::kUnusable && IsOfNoStore(operation, document))
     return "not the answer of an object store, but of a proxy or another service";
   switch (code) {

@@ -113,6 +113,10 @@ TEST(ErrorDocument, AnAnswerThatIsOfNoStoreSaysNothingOfTheKeyOrTheRight) {
   EXPECT_EQ(FailureOf(kHead, 404, {.server = "s"}),
             (Error{Errc::kNotFound, "HeadObject 'k': HTTP 404"}));
   EXPECT_EQ(FailureOf(kHead, 403, {}).code, Errc::kDenied);
+  EXPECT_EQ(
+      FailureOf(kHead, 400, {}).detail,
+      "HeadObject 'k': HTTP 400: an answer to HEAD has no reason; as a rule it is a token that "
+      "has expired, another region than the bucket's, or a clock that is wrong");
 }
 
 TEST(ErrorDocument, CredentialTroubleIsToldApart) {

@@ -82,7 +82,8 @@ Result<ObjectInfo> InfoOf(std::string_view key, const HttpHead& head) {
   const auto modified = ParseHttpDate(std::string(Header(head, "last-modified")));
   const std::string_view etag = Header(head, "etag");
   if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
-  if (!size_bytes || *size_bytes > INT64_MAX) return Wrong("no Content-Length");
+  if (!size_bytes || *size_bytes > kObjectBytesMax)
+    return Wrong("its Content-Length is no size of an object");
   if (etag.empty()) return Wrong("no ETag");
   if (!modified) return Wrong("no Last-Modified");
   return ObjectInfo{

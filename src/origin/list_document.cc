@@ -45,7 +45,8 @@ class PageReader {
     const auto size_bytes = ParseNumber(node.child_value("Size"));
     const auto modified = ParseIsoTime(node.child_value("LastModified"));
     std::string etag = node.child_value("ETag");
-    if (!size_bytes || *size_bytes > INT64_MAX) return Wrong("an object's Size is not a size");
+    if (!size_bytes || *size_bytes > kObjectBytesMax)
+      return Wrong("an object's Size is not a size");
     if (!modified) return Wrong("an object's LastModified is not a time");
     if (etag.empty()) return Wrong("an object has no ETag");
     if (!page_.objects.empty() && key <= page_.objects.back().version.key)

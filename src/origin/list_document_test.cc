@@ -112,6 +112,8 @@ TEST(ListDocument, AMangledDocumentIsRefusedWithItsReason) {
   EXPECT_EQ(WrongList(Document(Object(""))), refused("a key is missing or badly encoded"));
   EXPECT_EQ(WrongList(Document(Object("a%2"))), refused("a key is missing or badly encoded"));
   EXPECT_EQ(WrongList(Document(Object("a", "-1"))), refused("an object's Size is not a size"));
+  EXPECT_EQ(WrongList(Document(Object("a", std::to_string(kObjectBytesMax + 1)))),
+            refused("an object's Size is not a size"));
   EXPECT_EQ(WrongList(Document(Object("a", "9223372036854775808"))),
             refused("an object's Size is not a size"));
   EXPECT_EQ(WrongList(Document(Object("b") + Object("a"))), refused("its keys are out of order"));
