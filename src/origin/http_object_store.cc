@@ -35,6 +35,18 @@ auto Wrong(std::string what) {
   return Fail(Errc::kUnreachable, std::move(what));
 }
 
+// What the store's own support asks for; nothing if there was no answer.
+std::string AnswerOf(const HttpHead& head) {
+  if (head.status == 0) return "";
+  const std::string_view id = VendorHeader(head, "request-id");
+  return fmt::format(" (HTTP {}{}{})", head.status, id.empty() ? "" : ", request ",
+                     log::Printable(id));
+}
+
+auto WrongAnswer(const Operation& operation, const HttpHead& head, std::string_view what) {
+  return Wrong(Describe(operation, fmt::format("answered wrongly: {}{}", what, AnswerOf(head))));
+}
+
 // Passes on `size_bytes` and no more.
 class ExactSink final : public ByteSink {
  public:
@@ -64,8 +76,8 @@ Result<> CheckRange(const HttpHead& head, const ObjectVersion& version, ByteRang
     return Wrong("Content-Length " + std::string(length) + " for " + std::to_string(range.length) +
                  " bytes");
   const bool is_whole = range == ByteRange{0, version.size_bytes} && !length.empty();
-  if (head.status == 200 && !is_whole) return Wrong("HTTP 200 to a request for a range");
-  if (head.status != 200 && head.status != 206) return Wrong("HTTP " + std::to_string(head.status));
+  if (head.status == 200 && !is_whole) return Wrong("the whole object for a range");
+  if (head.status != 200 && head.status != 206) return Wrong("an unexpected status");
   const auto sent = ParseContentRange(Header(head, "content-range"));
   if (head.status == 206 &&
       (!sent || sent->first != range.offset || sent->last != range.end() - 1 ||
@@ -81,7 +93,7 @@ Result<ObjectInfo> InfoOf(std::string_view key, const HttpHead& head) {
   const auto size_bytes = ParseNumber(Header(head, "content-length"));
   const auto modified = ParseHttpDate(std::string(Header(head, "last-modified")));
   const std::string_view etag = Header(head, "etag");
-  if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+  if (head.status != 200) return Wrong("an unexpected status");
   if (!size_bytes || *size_bytes > kObjectBytesMax)
     return Wrong("its Content-Length is no size of an object");
   if (etag.empty()) return Wrong("no ETag");
@@ -185,28 +197,28 @@ Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadl
   const auto sent = client_->Send(request, receiver, deadline);
   head = receiver.head();
   if (!receiver.wrong().empty())
-    return Wrong(Describe(call.operation, "answered wrongly: " + log::Printable(receiver.wrong())));
+    return WrongAnswer(call.operation, head, log::Printable(receiver.wrong()));
   if (receiver.failed()) {  // whether or not its document came whole
     HearRetryAfter(receiver.head());
     return tl::unexpected(FailureOf(call.operation, receiver.head().status, receiver.document()));
   }
-  if (!sent) return Fail(sent.error().code, Describe(call.operation, sent.error().detail));
+  if (!sent)
+    return Fail(sent.error().code, Describe(call.operation, sent.error().detail + AnswerOf(head)));
   quiet_time_->Over();
   return {};
 }
 
 Result<> HttpObjectStore::ExchangeDocument(const Call& call, DocumentSink& document,
-                                           Deadline deadline) {
-  HttpHead answered;
+                                           Deadline deadline, HttpHead& answered) {
   Result<> outcome = Exchange(
       call,
       [&](const HttpHead& head) -> Result<ByteSink*> {
-        if (head.status != 200) return Wrong("HTTP " + std::to_string(head.status));
+        if (head.status != 200) return Wrong("an unexpected status");
         return &document;
       },
       deadline, answered);
   if (!outcome && document.too_long())
-    return Wrong(Describe(call.operation, "answered wrongly: a document too long"));
+    return WrongAnswer(call.operation, answered, "a document too long");
   return outcome;
 }
 
@@ -276,9 +288,9 @@ Result<> HttpObjectStore::Get(const ObjectVersion& version, ByteRange range, Byt
       },
       deadline, answered);
   if (exact.overflowed())
-    outcome = Wrong(Describe(call.operation, "answered wrongly: too many bytes"));
+    outcome = WrongAnswer(call.operation, answered, "too many bytes");
   else if (outcome && exact.missing_bytes() > 0)
-    outcome = Wrong(Describe(call.operation, "answered wrongly: too few bytes"));
+    outcome = WrongAnswer(call.operation, answered, "too few bytes");
   Note(call, answered, outcome);
   return outcome;
 }
@@ -296,10 +308,11 @@ Result<ListPage> HttpObjectStore::List(const ListQuery& query, Deadline deadline
   if (query.from) call.query.emplace_back("continuation-token", *query.from);
   if (!query.from && !query.after.empty()) call.query.emplace_back("start-after", query.after);
   DocumentSink document(kListDocumentBytesMax);
-  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
+  HttpHead answered;
+  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline, answered));
   auto page = ParseListDocument(document.text(), query,
                                 oss_ ? TokenText::kEncodedLikeKeys : TokenText::kAsItIs);
-  if (!page) return Wrong(Describe(call.operation, "answered wrongly: " + page.error().detail));
+  if (!page) return WrongAnswer(call.operation, answered, page.error().detail);
   return page;
 }
 
@@ -311,9 +324,10 @@ Result<BucketUsage> HttpObjectStore::Usage(Deadline deadline) {
                                 .kind = Operation::Kind::kBucket},
                   .query = {{"stat", ""}}};
   DocumentSink document(kErrorDocumentBytesMax);
-  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline));
+  HttpHead answered;
+  RETURN_IF_ERROR(ExchangeDocument(call, document, deadline, answered));
   auto usage = ParseStatDocument(document.text());
-  if (!usage) return Wrong(Describe(call.operation, "answered wrongly: " + usage.error().detail));
+  if (!usage) return WrongAnswer(call.operation, answered, usage.error().detail);
   return usage;
 }
 

@@ -44,7 +44,8 @@ class HttpObjectStore final : public ObjectStore {
   // `head`: of the answer, if one came.
   Result<> Exchange(const Call& call, const Accept& accept, Deadline deadline, HttpHead& head);
   // For an answer that is a document, or an error.
-  Result<> ExchangeDocument(const Call& call, DocumentSink& document, Deadline deadline);
+  Result<> ExchangeDocument(const Call& call, DocumentSink& document, Deadline deadline,
+                            HttpHead& answered);
   void HearRetryAfter(const HttpHead& head);
   void Note(const Call& call, const HttpHead& head, const Result<>& outcome);
 

@@ -1,5 +1,6 @@
 #include "origin/http_object_store.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -162,7 +163,7 @@ TEST_F(HttpObjectStoreTest, HeadReadsTheErrorDocumentThatOssPutsInAHeader) {
 TEST_F(HttpObjectStoreTest, HeadRefusesAnAnswerWithoutAnETag) {
   Serve([](const auto&) { return Answer("200 OK", kDated, ""); });
   EXPECT_EQ(store_->Head("k", Soon()).error(),
-            (Error{Errc::kUnreachable, "HeadObject 'k': answered wrongly: no ETag"}));
+            (Error{Errc::kUnreachable, "HeadObject 'k': answered wrongly: no ETag (HTTP 200)"}));
 }
 
 TEST_F(HttpObjectStoreTest, GetAsksForARangeOfOneVersion) {
@@ -187,7 +188,7 @@ TEST_F(HttpObjectStoreTest, GetOfAWholeObjectMayBeAnsweredWith200) {
 TEST_F(HttpObjectStoreTest, GetTakesAChunkedBodyOfTheRightLength) {
   const std::string head =
       "HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\nETag: \"e\"\r\n"
-      "Content-Range: bytes 2-5/10\r\n\r\n";
+      "Content-Range: bytes 2-5/10\r\nx-oss-request-id: 5C3D\r\n\r\n";
   Serve([&](const auto&) {
     return ScriptedReply{.bytes = head + "1\r\n2\r\n3\r\n345\r\n0\r\n\r\n"};
   });
@@ -196,19 +197,23 @@ TEST_F(HttpObjectStoreTest, GetTakesAChunkedBodyOfTheRightLength) {
 
   Serve([&](const auto&) { return ScriptedReply{.bytes = head + "2\r\n23\r\n0\r\n\r\n"}; });
   EXPECT_EQ(Get({2, 4}).error(),
-            (Error{Errc::kUnreachable, "GetObject 'k': answered wrongly: too few bytes"}));
+            (Error{Errc::kUnreachable,
+                   "GetObject 'k': answered wrongly: too few bytes (HTTP 206, request 5C3D)"}));
   Serve([&](const auto&) { return ScriptedReply{.bytes = head + "5\r\n23456\r\n0\r\n\r\n"}; });
   EXPECT_EQ(Get({2, 4}).error(),
-            (Error{Errc::kUnreachable, "GetObject 'k': answered wrongly: too many bytes"}));
+            (Error{Errc::kUnreachable,
+                   "GetObject 'k': answered wrongly: too many bytes (HTTP 206, request 5C3D)"}));
 }
 
 TEST_F(HttpObjectStoreTest, GetBelievesNoAnswerToAnotherQuestion) {
-  const auto wrong = [](const std::string& what) {
-    return Error{Errc::kUnreachable, "GetObject 'k': answered wrongly: " + what};
+  const auto wrong = [](const std::string& what, int status = 206) {
+    return Error{Errc::kUnreachable,
+                 fmt::format("GetObject 'k': answered wrongly: {} (HTTP {})", what, status)};
   };
-  EXPECT_EQ(WrongGet(Answer("200 OK", "", "0123456789")), wrong("Content-Length 10 for 4 bytes"));
-  EXPECT_EQ(WrongGet(Answer("200 OK", "", "2345")), wrong("HTTP 200 to a request for a range"));
-  EXPECT_EQ(WrongGet(Answer("204 No Content", "", "")), wrong("Content-Length 0 for 4 bytes"));
+  EXPECT_EQ(WrongGet(Answer("200 OK", "", "0123456789")),
+            wrong("Content-Length 10 for 4 bytes", 200));
+  EXPECT_EQ(WrongGet(Answer("200 OK", "", "2345")), wrong("the whole object for a range", 200));
+  EXPECT_EQ(WrongGet(Answer("204 No Content", "", "")), wrong("Content-Length 0 for 4 bytes", 204));
   EXPECT_EQ(WrongGet(Partial("bytes 3-6/10", "3456")),
             wrong("Content-Range 'bytes 3-6/10' for 4 bytes at 2"));
   EXPECT_EQ(WrongGet(Partial("bytes 1-5/10", "2345")),
@@ -223,7 +228,7 @@ TEST_F(HttpObjectStoreTest, GetBelievesNoAnswerToAnotherQuestion) {
   EXPECT_EQ(WrongGet(Answer("206 Partial Content", "Content-Range: bytes 2-5/10\r\n", "2345")),
             wrong("no ETag"));
   Serve([](const auto&) { return Answer("200 OK", "", "0123456789"); });
-  EXPECT_EQ(Get({0, 10}).error(), wrong("no ETag"));
+  EXPECT_EQ(Get({0, 10}).error(), wrong("no ETag", 200));
   EXPECT_EQ(sink_.kept, "");
 }
 
@@ -248,6 +253,7 @@ TEST_F(HttpObjectStoreTest, GetCutShortFailsHavingSentAPrefix) {
   EXPECT_EQ(outcome.error().code, Errc::kUnreachable);
   EXPECT_TRUE(outcome.error().detail.starts_with("GetObject 'k': " + server_->origin() + ": "))
       << outcome.error().detail;
+  EXPECT_TRUE(outcome.error().detail.ends_with(" (HTTP 206)")) << outcome.error().detail;
   EXPECT_EQ(sink_.kept, "23");
 }
 
