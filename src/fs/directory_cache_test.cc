@@ -224,7 +224,7 @@ TEST_F(DirectoryCacheTest, LookingUpTheEntriesOfAKeptListingJustOpenedCostsNoReq
   };
   EXPECT_EQ(RequestsOf(look_up_all), 0);
   clock_.Advance(std::chrono::seconds(6));
-  EXPECT_EQ(RequestsOf(look_up_all), 2000) << "a HEAD and a LIST each";
+  EXPECT_EQ(RequestsOf(look_up_all), 1000) << "a HEAD each";
 }
 
 TEST_F(DirectoryCacheTest, WhatIsCountedGoesBackToNothing) {

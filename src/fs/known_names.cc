@@ -62,6 +62,13 @@ std::optional<KnownNames::Known> KnownNames::FindJustSeen(const std::string& pre
   return Known{FactOf(listed->entry), ListedValidFor(prefix, listed->entry)};
 }
 
+bool KnownNames::ListsFile(const std::string& prefix, std::string_view name) {
+  const std::shared_ptr<DirectoryListing> listing = directories_.Find(prefix);
+  if (!listing) return false;
+  const std::optional<DirectoryListing::Found> found = listing->Find(name);
+  return found && !found->entry.is_directory;
+}
+
 bool KnownNames::MayOpen(const ObjectInfo& object) {
   // A restore changes the class of an object and not its version: the store is asked.
   if (object.storage_class != StorageClass::kReadable) return false;

@@ -40,6 +40,8 @@ class KnownNames {
 
   // For a look-up. Empty: the store has to be asked.
   std::optional<Known> Find(const std::string& prefix, std::string_view name);
+  // Whether the kept listing has it as a file: then no directory is known to hide it.
+  [[nodiscard]] bool ListsFile(const std::string& prefix, std::string_view name);
   // Whether the newest version is taken to be this one, so that it opens without asking.
   bool MayOpen(const ObjectInfo& object);
   // How long the kernel may trust an entry that a listing gives it.

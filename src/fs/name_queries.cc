@@ -45,6 +45,12 @@ Result<NameFact> NameQueries::Ask(const std::string& key, Deadline deadline) {
   return file;
 }
 
+Result<NameFact> NameQueries::AskForKnownFile(const std::string& key, Deadline deadline) {
+  Result<NameFact> answer = AskForFile(key, deadline);
+  if (answer && answer->kind == NameFact::Kind::kMissing) return Ask(key, deadline);
+  return answer;
+}
+
 Result<NameFact> NameQueries::AskForFile(const std::string& key, Deadline deadline) {
   Result<ObjectInfo> object = store_.Head(key, deadline);
   if (object) return NameFact{.kind = NameFact::Kind::kFile, .object = *std::move(object)};

@@ -45,10 +45,13 @@ class NameQueries {
 
   // One HEAD and one LIST at once: "a/b/" hides "a/b", so one answer alone is not enough.
   Result<NameFact> Ask(const std::string& key, Deadline deadline);
-  // One HEAD; kMissing: there is no such file.
-  Result<NameFact> AskForFile(const std::string& key, Deadline deadline);
+  // One HEAD, for what was a file; both if it is none. A 404 to HEAD has no body that could say
+  // whose it is, and there may be a directory now.
+  Result<NameFact> AskForKnownFile(const std::string& key, Deadline deadline);
 
  private:
+  // kMissing: there is no such file.
+  Result<NameFact> AskForFile(const std::string& key, Deadline deadline);
   Result<bool> HasAnythingBelow(const std::string& prefix, Deadline deadline);
 
   ObjectStore& store_;

@@ -87,7 +87,9 @@ class ObjectFileSystem final : public FileSystem {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> directory, FindDirectory(parent));
     const uint64_t clear_count = names_.metadata_clear_count();
     const std::string key = directory->prefix + std::string(name);
-    const Result<NameFact> answer = queries_.Ask(key, deadline);
+    const Result<NameFact> answer = names_.ListsFile(directory->prefix, name)
+                                        ? queries_.AskForKnownFile(key, deadline)
+                                        : queries_.Ask(key, deadline);
     failed_lookups_.Note(key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     const Duration valid_for = names_.AddLookedUp(directory->prefix, name, fact, clear_count);
@@ -348,10 +350,7 @@ class ObjectFileSystem final : public FileSystem {
     if (std::optional<Error> failed = failed_opens_.Find(opening.version.key))
       return tl::unexpected(*std::move(failed));
     const uint64_t clear_count = names_.metadata_clear_count();
-    Result<NameFact> answer = queries_.AskForFile(opening.version.key, deadline);
-    // A 404 to HEAD has no body that could say whose it is. And there may be a directory now.
-    if (answer && answer->kind == NameFact::Kind::kMissing)
-      answer = queries_.Ask(opening.version.key, deadline);
+    const Result<NameFact> answer = queries_.AskForKnownFile(opening.version.key, deadline);
     failed_opens_.Note(opening.version.key, answer);
     ASSIGN_OR_RETURN(const NameFact fact, answer);
     names_.AddAskedToOpen(opening, fact, clear_count);

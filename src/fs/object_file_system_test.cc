@@ -428,6 +428,26 @@ TEST_F(ObjectFileSystemTest, AListingThatFailedInTheMiddleGoesOnWhereItStopped) 
   EXPECT_EQ(names.size(), 102u);
 }
 
+// The kept listing says that no directory is in its place.
+TEST_F(ObjectFileSystemTest, AListedFileOpensWithOneHeadHoweverLongAgoItWasListed) {
+  store_.Put("d/file", "bytes");
+  store_.Put("d/gone", "bytes");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const InodeId directory = Walk("d")->attributes.inode;
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_EQ(RequestsOf([&] {
+              const Result<Entry> file = file_system_->Lookup(directory, "file", Soon());
+              ASSERT_TRUE(file);
+              EXPECT_TRUE(file_system_->Open(file->attributes.inode, Soon()));
+            }),
+            1);
+  store_.Delete("d/gone");
+  store_.Put("d/gone/below", "bytes");
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_TRUE(file_system_->Lookup(directory, "gone", Soon())->attributes.is_directory);
+}
+
 TEST_F(ObjectFileSystemTest, ADirectoryReadFromItsStartAgainShowsWhatOpeningItWould) {
   store_.Put("d/a", "x");
   Mount({.directory_cache = false});
