@@ -24,6 +24,8 @@ constexpr Duration kStallMax = std::chrono::milliseconds(250);
 // none does.
 constexpr Duration kFillWaitMax = std::chrono::milliseconds(100);
 constexpr Duration kBehindFor = std::chrono::seconds(5);
+// A medium that takes so long for one piece hangs.
+constexpr Duration kWriteMax = std::chrono::seconds(10);
 // More are checked as they are read.
 constexpr size_t kToCheckMax = 256;
 // So many reads that are stuck at once are no chance.
@@ -171,6 +173,11 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     Write(*use, *shared);
     return;
   }
+  if (write_began_ && clock_.Now() - *write_began_ >= kWriteMax) {
+    lock.unlock();
+    metrics_.dropped_bytes.Add(shared->size_bytes);
+    return health_.OnFailure("it does not take what is written");
+  }
   const auto has_room = [&] {
     return queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max;
   };
@@ -218,10 +225,15 @@ void CacheVolume::Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chun
   // Who opens the object meanwhile has to find the same one, with what is pending.
   auto writing = std::make_shared<Use>(*this, use.object());
   writer_->Run([this, writing, chunk = std::move(chunk)]() mutable {
+    {
+      const std::scoped_lock begin_lock(mutex_);
+      write_began_ = clock_.Now();
+    }
     Write(**writing, *chunk);
     (*writing)->DropPending(*chunk);
     writing.reset();
     const std::scoped_lock done_lock(mutex_);
+    write_began_.reset();
     queued_bytes_ -= chunk->size_bytes;
     queue_moved_.notify_all();
     if (queued_bytes_ <= options_.queued_bytes_max / kPatientWakeShare) queue_sank_.notify_all();

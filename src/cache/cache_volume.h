@@ -186,6 +186,7 @@ class CacheVolume {
                std::unique_lock<std::mutex> lock);
   Presence PresenceOf(const CachedObject& object) const;
   void LoadNow(CachedObject& object);
+  bool StaysMapped(const ObjectDigest& name);
   void BecomeAbsent(CachedObject& object);
   void NoteVerified(const CachedObject& object);
   void RemoveFromIndex(const ObjectDigest& name);
@@ -267,9 +268,11 @@ class CacheVolume {
   uint64_t capacity_change_count_ = 0;
   bool stopping_ = false;
   Instant full_until_{};
+  std::optional<Instant> write_began_;  // of the one under way
   Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue
 
   std::atomic<uint32_t> stalled_count_{0};
+  std::atomic<bool> was_full_{false};  // said, and nothing was written since
 
   // Syncs of the medium, by number: the last that began, the last that went well, and the last
   // to begin before something was written. What was there at the start counts as written.

@@ -1,7 +1,9 @@
 // What is read from a volume, and how it is known to be right.
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -12,6 +14,8 @@ namespace {
 
 constexpr size_t kTableEntriesAtOnce = 8192;
 constexpr uint64_t kCheckBytesAtOnce = kMiB;
+constexpr int kMappedLooks = 20;
+constexpr Duration kMappedLooksEvery = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -52,6 +56,9 @@ void CacheVolume::LoadNow(CachedObject& object) {
   const bool ours = meta->identity == object.identity && meta->size_bytes == object.size_bytes &&
                     meta->page_bytes == object.page_bytes;
   if (!ours) {  // of another page size, or of another object with the same digest
+    stored->reset();
+    // Who has it open has its blocks: it stays counted until it can be evicted, and its name taken.
+    if (StaysMapped(object.name)) return object.SetState(CachedObject::State::kGone);
     if (const Result<> removed = storage_->Remove(object.name); !removed)
       return OnFailure(removed.error());
     return BecomeAbsent(object);
@@ -68,6 +75,15 @@ void CacheVolume::LoadNow(CachedObject& object) {
   // Only now: who finds it here asks at once which pages are.
   object.BecomeHere(CachedObject::State::kUnknown);
   (void)storage_->MarkUsed(object.name);  // for the order after a restart, no more
+}
+
+// The scrub has a file open for a moment as well.
+bool CacheVolume::StaysMapped(const ObjectDigest& name) {
+  for (int i = 0; i < kMappedLooks; ++i) {
+    if (!storage_->IsMapped(name)) return false;
+    std::this_thread::sleep_for(kMappedLooksEvery);
+  }
+  return true;
 }
 
 void CacheVolume::BecomeAbsent(CachedObject& object) {
@@ -275,6 +291,9 @@ void CacheVolume::OnBadSpot(CachedObject& object, const Error& error) {
 void CacheVolume::OnFailure(const Error& error) {
   if (error.code == Errc::kNoSpace) {
     const std::scoped_lock lock(mutex_);
+    if (!was_full_.exchange(true))
+      log::Warn("the cache at {} takes nothing more until there is room: {}", storage_->name(),
+                error.detail);
     full_until_ = clock_.Now() + std::chrono::seconds(1);
     return;
   }

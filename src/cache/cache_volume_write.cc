@@ -50,6 +50,7 @@ void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
     const Result<> written = WritePages(object, page, bytes);
     if (written) {
       metrics_.filled_bytes.Add(run.length);
+      was_full_ = false;
     } else {
       metrics_.dropped_bytes.Add(run.length);
       // The object's own trouble is none of the medium. Files that cannot be made because their

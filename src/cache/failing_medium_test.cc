@@ -38,6 +38,22 @@ TEST_F(FailingMediumTest, AFrozenDiskHoldsNoReaderUpAndIsUsedAgainWhenItThaws) {
   EXPECT_EQ(origin_.fetch_count(), 24);
 }
 
+TEST_F(FailingMediumTest, ADiskThatTakesNothingThatIsWrittenIsNotUsedUntilItDoes) {
+  Mount();
+  Trouble().Freeze();
+  ASSERT_TRUE(Reads(Object(kMiB, "first"), {0, kMiB}));
+  Trouble().WaitUntilStuck(1);
+  clock_.Advance(std::chrono::seconds(5));
+  ASSERT_TRUE(Reads(Object(kMiB, "second"), {0, kMiB}));
+  EXPECT_TRUE(Volume().usable()) << "it may be slow";
+  clock_.Advance(std::chrono::seconds(11));
+  ASSERT_TRUE(Reads(Object(kMiB, "third"), {0, kMiB}));
+  EXPECT_FALSE(Volume().usable());
+  Trouble().Thaw();
+  clock_.Advance(std::chrono::minutes(2));
+  while (!Volume().usable()) std::this_thread::yield();
+}
+
 // It was opened meanwhile, as one that is not here, and gets other files: holes but for a page.
 TEST_F(FailingMediumTest, AVictimThatCouldNotGoVouchesForNoOtherFilesOfItsName) {
   Mount();
@@ -275,7 +291,9 @@ TEST_F(FailingMediumTest, WhatAnEarlierProcessLeftIsComparedWithTheMediumAndNotW
       };
       Mount();
       EXPECT_TRUE(Reads(object, {0, size_bytes}));
-      EXPECT_EQ(tier_->Open(object)->Whole({}), nullptr);
+      // Where the scrub was first, this is what the read before has brought in its place.
+      const auto whole = tier_->Open(object)->Whole({});
+      EXPECT_TRUE(whole == nullptr || Volume().metrics().put_aside.Value() == 1);
       Trouble().LetGoOfPages();
       EXPECT_TRUE(Eventually([&] {
         EXPECT_TRUE(Reads(object, {0, size_bytes}));

@@ -1,5 +1,6 @@
 #include "cache/tier.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "cache/cache_directory.h"
 #include "testing/adjustable_clock.h"
 #include "testing/collecting_sink.h"
@@ -274,6 +276,32 @@ TEST_F(TierTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
   Volume().WaitUntilWithinCapacity();
   EXPECT_LE(UsedOnDisk(), 8 * kMiB);
   EXPECT_GE(Volume().usage().object_count, 6) << "what still fits stays";
+}
+
+// Of another page size they are of no use, and cannot go: the kernel may have them open.
+TEST_F(TierTest, FilesOfAnotherPageSizeThatAreOpenCountUntilTheyAreClosed) {
+  Mount(32 * kMiB);
+  for (int i = 0; i < 4; ++i) Keep(Object(7 * kMiB, "old" + std::to_string(i)));
+  std::vector<FileDescriptor> open;
+  for (const fs::path& path : Files(".data"))
+    open.emplace_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(open.size(), 4u);
+  Mount(32 * kMiB, 1, 64 * kKiB);
+  for (int i = 0; i < 4; ++i) Keep(Object(7 * kMiB, "old" + std::to_string(i)));
+  for (int i = 0; i < 4; ++i) Keep(Object(7 * kMiB, "new" + std::to_string(i)));
+  uint64_t nameless_bytes = 0;
+  for (const FileDescriptor& file : open) {
+    struct stat status {};
+    ASSERT_EQ(fstat(file.get(), &status), 0);
+    if (status.st_nlink == 0) nameless_bytes += static_cast<uint64_t>(status.st_blocks) * 512;
+  }
+  EXPECT_LE(UsedOnDisk() + nameless_bytes, 32 * kMiB);
+  open.clear();
+  for (int i = 0; i < 4; ++i) Keep(Object(7 * kMiB, "new" + std::to_string(i)));
+  const size_t before = origin_.fetch_count();
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(Reads(Object(7 * kMiB, "new" + std::to_string(i)), {0, 7 * kMiB}));
+  EXPECT_EQ(origin_.fetch_count(), before) << "they have the room now";
 }
 
 // It is written while what is too much is being removed: in that room and no other.

@@ -17,7 +17,7 @@ import unittest
 
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
                      wait_until, wait_until_cached)
-from harness import SHOAL, WAIT_SECONDS, mounted, pattern, sha256
+from harness import SHOAL, WAIT_SECONDS, mounted, needs_passthrough, pattern, sha256
 from surviving import end_every_worker
 
 
@@ -480,6 +480,24 @@ os.kill(os.getpid(), signal.SIGKILL)
         self.assertIn("Input/output error", mount.log())
         self.mend(image, sound)
         wait_until(lambda: self.reads_without_a_get(origin, mount, written))
+
+    @needs_passthrough
+    def test_a_disk_that_fails_under_an_open_file_fails_its_reads_until_nobody_has_it_open(self):
+        origin = self.origin()
+        body = pattern(8 * MIB)
+        origin.put("file", body)
+        disk, image = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk))
+        self.assertEqual((mount / "file").read_bytes(), body)
+        wait_until_cached(8 * MIB, disk)
+        subprocess.run(["sync", "-f", disk], check=True)
+        with open(mount / "file", "rb", buffering=0) as file:
+            data = next(disk.glob("shoal-cache/*/*.data"))
+            with open(data, "rb") as cached:
+                drop_pages(cached.fileno())
+            os.truncate(image, 0)
+            self.assert_errno(errno.EIO, os.pread, file.fileno(), MIB, 4 * MIB)
+        self.assertEqual((mount / "file").read_bytes(), body)
 
     @staticmethod
     def mend(image, sound):
