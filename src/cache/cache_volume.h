@@ -269,7 +269,7 @@ class CacheVolume {
   bool stopping_ = false;
   Instant full_until_{};
   std::optional<Instant> write_began_;  // of the one under way
-  Instant behind_until_{};  // the medium does not keep up: nobody waits for its queue
+  Instant behind_until_{};              // the medium does not keep up: nobody waits for its queue
 
   std::atomic<uint32_t> stalled_count_{0};
   std::atomic<bool> was_full_{false};  // said, and nothing was written since
