@@ -19,7 +19,7 @@ from caching import (MIB, CacheTest, cache_options, cached_bytes, files_of, sha2
                      wait_until)
 from harness import SHOAL, needs_survival, pattern, sha256
 
-KILLS = int(os.environ.get("SHOAL_CRASH_KILLS", 30))
+KILLS = int(os.environ.get("SHOAL_CRASH_KILLS", 100))
 READERS = 4
 
 
