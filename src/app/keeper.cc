@@ -176,14 +176,16 @@ class Keeper {
           status = Reply(TakeQuestion(files_.listening_fd()));
           break;
         case Event::kMessage:
-          // Nobody asked it to here: it was sent SIGUSR2, and answers no more.
-          if (events_.message().kind != Kind::kHolding) break;
-          log::Error("the worker of {} was sent SIGUSR2, and is replaced", plan_.mount_point);
-          status = Recover();
+          is_held_ = events_.message().kind == Kind::kHolding;
           break;
         default:
           break;
       }
+      if (status) return *status;
+      // Nobody asked it to: it was sent SIGUSR2. Of rings it answers no more.
+      if (!std::exchange(is_held_, false) || !memory_->uses_rings()) continue;
+      log::Error("the worker of {} was sent SIGUSR2, and is replaced", plan_.mount_point);
+      status = Recover();
       if (status) return *status;
     }
     files_.StopListening();  // nobody who asks now is answered
@@ -219,7 +221,10 @@ class Keeper {
   // A worker has died. The exit status, if none comes after it.
   std::optional<int> Recover() {
     is_stuck_ = false;
+    is_held_ = false;
     worker_.reset();
+    // It may be too old for the options, or for what is handed over: then it is every other's turn.
+    bool this_program_failed = false;
     while (true) {
       if (events_.stop_asked() || IsUnmounted()) return End();
       if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
@@ -235,7 +240,8 @@ class Keeper {
       if (events_.stop_asked()) continue;
       SecureFiles();
       WorkerOrder order = OrderFor(files_.state_path(), /*attaches=*/true, /*recovers=*/true);
-      if (recovery_.recent_death_count() > kUpgradeTryCount) order.binary = kThisProgram;
+      if (recovery_.recent_death_count() > kUpgradeTryCount && !this_program_failed)
+        order.binary = kThisProgram;
       auto worker = WorkerProcess::Start(order);
       const Result<> attached =
           worker ? Attach(*std::move(worker), files_.state_path(), recovery_.deadline(limit))
@@ -245,6 +251,7 @@ class Keeper {
                   order.binary == kThisProgram ? ", of the program that mounted it" : "");
         return std::nullopt;
       }
+      this_program_failed = order.binary == kThisProgram;
       if (!events_.stop_asked()) log::Error("{}", attached.error().detail);
     }
   }
@@ -377,6 +384,7 @@ class Keeper {
         case Event::kMessage: {
           const WorkerMessage& said = events_.message();
           if (said.kind == kind) return {};
+          if (said.kind == Kind::kHolding && kind == Kind::kChanged) is_held_ = true;
           if (said.kind == Kind::kCannotChange) return Fail(Errc::kUnsupported, said.text);
           if (said.kind == Kind::kFailed) {
             exit_status_ = said.exit_status;
@@ -454,6 +462,7 @@ class Keeper {
   std::string device_;  // "MAJOR:MINOR" of the mount; empty if that could not be found out
   bool mounted_ = false;
   bool is_stuck_ = false;    // the worker, when it was last looked at
+  bool is_held_ = false;     // the worker said so, and was not asked to
   bool is_hurried_ = false;  // by a second signal to stop
   // Since it was last seen that the worker is well: one that ended since may not have done it.
   bool forget_asked_ = false;

@@ -14,7 +14,7 @@ namespace {
 
 const MountState kState{.source = "data:/",
                         .subtype = "shoal",
-                        .mount_point = "/keeper-files-test",
+                        .mount_point = "/keeper-files-test-" + std::to_string(getpid()),
                         .options = {},
                         .log_level = {},
                         .binary = {},

@@ -10,7 +10,10 @@ namespace shoal {
 Result<Duration> Recovery::AfterDeath(Instant now, std::optional<Instant> serving_since,
                                       Duration limit) {
   while (!deaths_.empty() && now - deaths_.front() >= std::chrono::minutes(1)) deaths_.pop_front();
-  if (serving_since) deaths_.push_back(now);
+  if (serving_since) {
+    deaths_.push_back(now);
+    ++served_death_count_;
+  }
   if (deaths_.size() > kDeathsAMinuteMax)
     return Fail(Errc::kBusy, fmt::format("{} workers died within a minute", deaths_.size()));
   if (serving_since && now - *serving_since >= kServedForGood) death_count_ = 0;

@@ -30,10 +30,16 @@ class Recovery {
 
   // One that served was ended on purpose: that is no death, and what was before says nothing of
   // the next one.
-  void AfterPlannedEnd() { death_count_ = 0; }
+  void AfterPlannedEnd() {
+    death_count_ = 0;
+    served_death_count_ = 0;
+  }
 
-  // Since one served for good or, if that is more, in the last minute of those that had served.
-  [[nodiscard]] size_t recent_death_count() const { return std::max(death_count_, deaths_.size()); }
+  // Deaths since one served for good, or those in the last minute of workers that had served,
+  // whichever are more; since the last planned end.
+  [[nodiscard]] size_t recent_death_count() const {
+    return std::max(death_count_, std::min(served_death_count_, deaths_.size()));
+  }
 
   // When the one that is started has to serve.
   [[nodiscard]] Deadline deadline(Duration limit) const { return {first_death_ + limit}; }
@@ -41,7 +47,8 @@ class Recovery {
  private:
   size_t death_count_ = 0;  // since one served for good
   Instant first_death_{};
-  std::deque<Instant> deaths_;  // in the last minute, of workers that had served
+  std::deque<Instant> deaths_;     // in the last minute, of workers that had served
+  size_t served_death_count_ = 0;  // of those, since the last planned end and longer ago as well
 };
 
 }  // namespace shoal

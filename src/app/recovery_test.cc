@@ -67,6 +67,12 @@ TEST(Recovery, DeathsAreRecentUntilOneServesForGoodAndForAMinuteIfTheyHadServed)
   EXPECT_EQ(recovery.recent_death_count(), 2u);
   std::ignore = recovery.AfterDeath(kStart + 70s, kStart + 11s, 60s);
   EXPECT_EQ(recovery.recent_death_count(), 1u);
+  std::ignore = recovery.AfterDeath(kStart + 75s, kStart + 71s, 60s);
+  EXPECT_EQ(recovery.recent_death_count(), 2u);
+  recovery.AfterPlannedEnd();
+  EXPECT_EQ(recovery.recent_death_count(), 0u) << "of another program";
+  std::ignore = recovery.AfterDeath(kStart + 80s, kStart + 76s, 60s);
+  EXPECT_EQ(recovery.recent_death_count(), 1u);
 }
 
 TEST(Recovery, TheLimitCountsFromTheFirstDeath) {

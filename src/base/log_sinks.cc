@@ -1,5 +1,6 @@
 #include "base/log_sinks.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/sinks/base_sink.h>
@@ -24,7 +25,7 @@ namespace {
 
 constexpr int kWaitMaxMs = 100;
 
-class PatientSink : public spdlog::sinks::base_sink<std::mutex> {
+class BoundedSink : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   // False: there is no room, and nobody made any within `wait_ms`. What fails in another way is
   // nobody's to mend, and counts as written.
@@ -56,19 +57,31 @@ bool HasRoom(int fd, int wait_ms) {
   return poll(&room, 1, wait_ms) != 0;
 }
 
-class StderrSink final : public PatientSink {
+class StderrSink final : public BoundedSink {
+ public:
+  // A terminal may have room for a byte, and no more. An open file of our own can be told not to
+  // wait, without a word to those who share the other.
+  StderrSink()
+      : terminal_(isatty(STDERR_FILENO)
+                      ? open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+                      : -1) {}
+
+ private:
   bool Write(spdlog::level::level_enum /*level*/, std::string_view line, int wait_ms) override {
     while (!line.empty()) {
-      if (!HasRoom(STDERR_FILENO, wait_ms)) return false;
+      const int fd = terminal_.valid() ? terminal_.get() : STDERR_FILENO;
+      if (!HasRoom(fd, wait_ms)) return false;
       // A pipe that has room has it for so much.
-      const ssize_t written =
-          write(STDERR_FILENO, line.data(), std::min<size_t>(line.size(), PIPE_BUF));
+      const ssize_t written = write(fd, line.data(), std::min<size_t>(line.size(), PIPE_BUF));
       if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && errno == EAGAIN) return false;
       if (written <= 0) return true;
       line.remove_prefix(static_cast<size_t>(written));
     }
     return true;
   }
+
+  const FileDescriptor terminal_;
 };
 
 int PriorityOf(spdlog::level::level_enum level) {
@@ -86,7 +99,7 @@ int PriorityOf(spdlog::level::level_enum level) {
 }
 
 // Not by syslog(3), which waits for as long as it takes.
-class SyslogSink final : public PatientSink {
+class SyslogSink final : public BoundedSink {
   bool Write(spdlog::level::level_enum level, std::string_view line, int wait_ms) override {
     const std::time_t now = std::time(nullptr);
     std::tm local{};
@@ -106,18 +119,27 @@ class SyslogSink final : public PatientSink {
   }
 
   bool Send(const std::string& message) const {
-    return send(end_.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+    // In a stream a NUL ends each.
+    const size_t size = message.size() + (is_stream_ ? 1 : 0);
+    return send(end_.get(), message.c_str(), size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
   }
 
   void Connect() {
-    FileDescriptor end(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const sockaddr_un address{.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
-    if (end.valid() &&
-        connect(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
-      end_ = std::move(end);
+    for (const int kind : {SOCK_DGRAM, SOCK_STREAM}) {
+      FileDescriptor end(socket(AF_UNIX, kind | SOCK_CLOEXEC, 0));
+      if (end.valid() &&
+          connect(end.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+        end_ = std::move(end);
+        is_stream_ = kind == SOCK_STREAM;
+        return;
+      }
+      if (errno != EPROTOTYPE) return;
+    }
   }
 
   FileDescriptor end_;
+  bool is_stream_ = false;
 };
 
 }  // namespace

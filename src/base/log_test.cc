@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <regex>
 #include <string>
 
@@ -74,6 +75,29 @@ TEST(LogToStandardError, WhereNobodyReadsNobodyWaitsAndWhatIsLostIsSaid) {
   close(ends[0]);
   EXPECT_NE(said.find("lines of the log are missing here"), std::string::npos) << said;
   EXPECT_TRUE(said.ends_with("the last\n")) << said;
+}
+
+// Of a terminal that says that it has room a byte may be all.
+TEST(LogToStandardError, NobodyWaitsForATerminalThatNobodyReadsEither) {
+  const int ours = posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(ours, 0);
+  ASSERT_EQ(grantpt(ours) | unlockpt(ours), 0);
+  const int theirs = open(ptsname(ours), O_RDWR | O_NOCTTY);
+  ASSERT_GE(theirs, 0);
+  const pid_t writer = fork();
+  if (writer == 0) {
+    alarm(30);
+    dup2(theirs, STDERR_FILENO);
+    if (!log::Start(log::Target::kStderr, "info")) _exit(1);
+    const std::string line(100, 'x');
+    for (int i = 0; i < 1000; ++i) log::Info("{} {}", i, line);
+    _exit(0);
+  }
+  int status = 1;
+  waitpid(writer, &status, 0);
+  EXPECT_EQ(status, 0);
+  close(theirs);
+  close(ours);
 }
 
 // A receiver of this process alone, at /dev/log.

@@ -164,8 +164,10 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
   std::unique_lock lock(mutex_);
   if (!writer_) {
-    // Most begin empty. What another process left takes longer to count than a reader should wait.
-    if (!changed_.wait_for(lock, kFillWaitMax, [this] { return scanned_; })) {
+    // Most begin empty. What another process left takes longer to count than readers should wait.
+    if (!scanned_ && (clock_.Now() < behind_until_ ||
+                      !changed_.wait_for(lock, kFillWaitMax, [this] { return scanned_; }))) {
+      behind_until_ = clock_.Now() + kBehindFor;
       metrics_.dropped_bytes.Add(shared->size_bytes);
       return;
     }

@@ -248,7 +248,7 @@ class CacheVolume {
   VolumeMetrics metrics_;
 
   std::mutex mutex_;                     // guards what follows
-  std::condition_variable changed_;      // what tests wait for
+  std::condition_variable changed_;      // for tests, and for who waits for the count
   std::condition_variable queue_moved_;  // for who fills
   std::condition_variable queue_sank_;   // for who fills patiently
   std::condition_variable work_came_;    // for the upkeep
@@ -264,7 +264,8 @@ class CacheVolume {
   uint64_t queued_bytes_ = 0;         // waiting to be written
   size_t write_count_ = 0;
   bool scanned_ = false;
-  bool may_be_over_ = false;  // its capacity, since that became smaller
+  bool may_be_over_ =
+      false;  // its capacity: that became smaller, or what there is was just counted
   uint64_t capacity_change_count_ = 0;
   bool stopping_ = false;
   Instant full_until_{};

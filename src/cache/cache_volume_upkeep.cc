@@ -28,6 +28,7 @@ void CacheVolume::Maintain() {
   pthread_setname_np(pthread_self(), "cache-upkeep");
   // The first readers come now; the count can wait.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  bool rests = false;  // what is too much is in use, or not ours: other things have their turn
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!scanned_ && health_.usable()) {
@@ -60,7 +61,7 @@ void CacheVolume::Maintain() {
       if (!object->distrusted) CheckAll(*object, Pace::kUpkeep);
       object.reset();
       lock.lock();
-    } else if (scanned_ && may_be_over_ && health_.usable()) {
+    } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
       const uint64_t change_count = capacity_change_count_;
       lock.unlock();
       const bool fits = Reserve(0);
@@ -68,7 +69,7 @@ void CacheVolume::Maintain() {
       // It may have become smaller again meanwhile.
       may_be_over_ = !fits || change_count != capacity_change_count_;
       changed_.notify_all();
-      if (!fits) work_came_.wait_for(lock, kTrialLooksEvery);  // some of it is in use
+      rests = !fits;
     } else if (health_.TrialIsDue()) {
       lock.unlock();
       Try();
@@ -87,6 +88,7 @@ void CacheVolume::Maintain() {
       }
     } else {
       work_came_.wait_for(lock, kTrialLooksEvery);
+      rests = false;
     }
   }
 }

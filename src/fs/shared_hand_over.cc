@@ -19,6 +19,8 @@ constexpr uint64_t kMagic = 0x3152564F4C414F48;  // "HOALOVR1"
 constexpr uint32_t kVersion = 1;
 constexpr uint64_t kHeaderBytes = 4096;
 constexpr uint64_t kAreaBytesMin = 4096;
+// One in so many bytes of an area.
+constexpr uint64_t kWorthMoving = 8;
 // Moving costs little below this, and an area's memory is as little.
 constexpr uint64_t kMoveAtBytesMin = kMiB;
 // Longer than any key.
@@ -179,8 +181,11 @@ HandOver::Token SharedHandOver::Keep(const HandOverRecord& record) {
   if (record.text.size() > kTextBytesMax || record.more_text.size() > kTextBytesMax) return kNone;
   const uint64_t length = Aligned(sizeof(Record) + record.text.size() + record.more_text.size());
   const MutexLock lock(mutex_);
-  // In vain, at each Keep, if all of it is in use.
-  if (end_ + length > move_at_bytes_ && live_bytes_ + length <= area_bytes_) MoveToOtherArea();
+  // Near the end of the area only for what is worth copying all of it.
+  const bool is_worth_it = end_ <= kMoveAtBytesMin || move_at_bytes_ < area_bytes_ ||
+                           end_ - live_bytes_ >= area_bytes_ / kWorthMoving;
+  if (end_ + length > move_at_bytes_ && live_bytes_ + length <= area_bytes_ && is_worth_it)
+    MoveToOtherArea();
   if (end_ + length > area_bytes_) {
     if (!said_full_)
       log::Warn(
