@@ -60,7 +60,8 @@ Result<> KeeperFiles::WriteNext(const std::string& json, bool is_rollback) {
 }
 
 void KeeperFiles::TakeNext() {
-  // Here, and not by who asked, who may be killed meanwhile and ask for a rollback again.
+  // The keeper does this, and not the command: one that is killed after the answer would leave the
+  // update as what the next rollback goes back to.
   const std::string previous_path = directory_ + "/state.previous.json";
   unlink(previous_path.c_str());
   // At no moment there is no state.json.

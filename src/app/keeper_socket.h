@@ -5,7 +5,7 @@
 //   restart   with the state as it is
 //   replace   with this state, by another process
 //   change    with this state, by the process that serves: only for options that can change live
-//   replace-back, change-back    the same, and there is no update to take back then
+//   replace-back, change-back    the same, but what is served now is not kept as the state before
 //
 // The state comes with the question, and not in a file, so that whatever becomes of who asked,
 // each question is answered by its own.

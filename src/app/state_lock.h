@@ -16,7 +16,8 @@ namespace shoal {
 
 class StateLock {
  public:
-  // More than a command may have it whose keeper takes each step's time.
+  // Longer than a command takes whose keeper uses up each step's time, with the default
+  // recovery_limit.
   static constexpr Duration kWaitMax = std::chrono::seconds(150);
 
   // Of a mount's state directory. kBusy, naming the process: another has it still after `wait`;

@@ -198,9 +198,12 @@ class CacheVolume {
   CacheChunk MakeChunk(uint64_t offset, uint64_t size_bytes);
   bool Check(CachedObject& object, uint64_t first_page, std::span<const std::byte> bytes,
              bool from_medium);
-  // False: it is not what it should be, or it was cut short. What the upkeep compares for others
-  // keeps it from nothing that is due meanwhile; the scrub is slow besides.
-  enum class Pace : uint8_t { kForReader, kUpkeep, kScrub };
+  enum class Pace : uint8_t {
+    kForReader,  // as fast as it goes
+    kUpkeep,     // and does what is due between the pieces
+    kScrub,      // the same, at kScrubBytesPerSecond
+  };
+  // False: it is not what it should be, or it was cut short.
   bool CheckAll(CachedObject& object, Pace pace);
   void PutAside(CachedObject& object, const std::string& why);
 

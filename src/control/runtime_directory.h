@@ -19,9 +19,9 @@ std::string StateDirectory(std::string_view mount_point);
 // Makes it.
 Result<> MakeStateDirectory(const std::string& directory);
 
-// What comes and goes there is another's to leave alone while this is open: a mount may end as the
-// next one at its path begins. Waits for others, for a second at most: one that was stopped keeps
-// no mount from coming or going.
+// While this is open no other keeper adds or removes files of mounts there: a mount may end as the
+// next one at its path begins. Best effort: after a second of waiting for others, or where there is
+// no lock file, the caller goes on without.
 FileDescriptor HoldRuntimeDirectory();
 
 // How the admin port of a mount is reached.
