@@ -267,8 +267,8 @@ class CacheVolume {
   uint64_t queued_bytes_ = 0;         // waiting to be written
   size_t write_count_ = 0;
   bool scanned_ = false;
-  bool may_be_over_ =
-      false;  // its capacity: that became smaller, or what there is was just counted
+  // Its capacity: that became smaller, or what there is was just counted.
+  bool may_be_over_ = false;
   uint64_t capacity_change_count_ = 0;
   bool stopping_ = false;
   Instant full_until_{};

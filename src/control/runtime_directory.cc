@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
@@ -15,10 +14,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
-#include <thread>
 #include <tuple>
 
-#include "base/clock.h"
+#include "base/file_lock.h"
 #include "base/log.h"
 #include "base/option_list.h"
 #include "base/read_text.h"
@@ -31,7 +29,6 @@ namespace {
 
 constexpr std::string_view kStateRoot = "/run/shoal";
 constexpr std::chrono::seconds kHeldMax{1};
-constexpr std::chrono::milliseconds kLookAgainAfter{1};
 
 std::string AdminFile(std::string_view mount_point) {
   return StateDirectory(mount_point) + "/admin.json";
@@ -101,10 +98,8 @@ FileDescriptor HoldRuntimeDirectory() {
   // No mount's: EscapeMountPoint begins no name with a dot.
   const std::string path = fmt::format("{}/.lock", kStateRoot);
   FileDescriptor file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  const SystemClock clock;
-  const Deadline deadline = Deadline::After(clock, kHeldMax);
-  while (file.valid() && flock(file.get(), LOCK_EX | LOCK_NB) != 0 && !deadline.Passed(clock))
-    std::this_thread::sleep_for(kLookAgainAfter);
+  if (file.valid() && !LockWithin(file.get(), kHeldMax))
+    log::Warn("{} is held by somebody who does not let go of it", path);
   return file;
 }
 

@@ -28,7 +28,7 @@ namespace shoal {
 struct FileSystemOptions {
   std::string prefix{};           // from SOURCE: "" or "a/b/"; not an option of its own
   uint64_t key_bytes_max = 1023;  // of the store; nor is this an option
-  bool opens_go_unasked = false;  // the kernel reads of files that it opened by itself; nor this
+  bool opens_go_unasked = false;  // reads come of files that no open named; set by who mounts
   uint64_t name_valid_seconds = 1;
   bool metadata_cache = false;
   bool directory_cache = true;

@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "fuse/mount_table.h"
-
 namespace shoal {
 namespace {
 
@@ -41,9 +39,7 @@ std::string HeldBy(const std::string& folder, const std::string& device) {
 
 }  // namespace
 
-std::string PathInto(const std::string& mount_point, const std::string& device) {
-  const auto mounts = MountsAt(mount_point);
-  if (mounts && !mounts->empty() && mounts->back().device == device) return mount_point;
+std::string PathHeldIn(const std::string& device) {
   std::string held;
   FindIn("/proc", [&](const std::string& process) {
     if (std::isdigit(static_cast<unsigned char>(process[sizeof("/proc/") - 1])) != 0)

@@ -6,10 +6,9 @@
 
 namespace shoal {
 
-// A path of something in the file system `device` ("MAJOR:MINOR"): `mount_point` if it is mounted
-// there, else a file or directory that some process has open or stands in, as /proc has it. Empty:
-// nobody that can be seen uses it. Asks the file system nothing; looking at what others have open
-// may wait for a network file system that does not answer.
-std::string PathInto(const std::string& mount_point, const std::string& device);
+// A file or directory in the file system `device` ("MAJOR:MINOR") that some process has open or
+// stands in, as /proc has it. Empty: nobody that can be seen uses it. Asks the file system nothing;
+// looking at what others have open may wait for a network file system that does not answer.
+std::string PathHeldIn(const std::string& device);
 
 }  // namespace shoal

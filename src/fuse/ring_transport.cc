@@ -55,8 +55,8 @@ Result<uint32_t> CountPossibleCpus() {
 // more.
 Result<pid_t> KickQueues(size_t cpu_count, const std::string& mount_point,
                          const std::string& device) {
-  // Found before, as a rule: memory that is taken between fork(2) and its end waits for no lock of
-  // glibc's, but for one of a sanitizer's.
+  // Before the fork, as a rule: glibc's allocator may be used after it, a sanitizer's may then wait
+  // for ever.
   const auto mounts = MountsAt(mount_point);
   const bool is_there = mounts && !mounts->empty() && mounts->back().device == device;
   std::string path = is_there ? mount_point : std::string();
@@ -65,7 +65,7 @@ Result<pid_t> KickQueues(size_t cpu_count, const std::string& mount_point,
     close_range(0, ~0U, 0);
     // In a namespace of their own they do not keep the mount from being unmounted meanwhile.
     if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-    if (path.empty()) path = PathInto(mount_point, device);
+    if (path.empty()) path = PathHeldIn(device);
     if (path.empty()) _exit(0);
     for (size_t i = 0; i < cpu_count; ++i) {
       pid_t child = fork();
