@@ -78,6 +78,16 @@ TEST(MemoryPlan, WhatFitsIsLeftAlone) {
   EXPECT_LE(MemoryNeededBytes(options), 2048 * kMiB);
 }
 
+TEST(MemoryPlan, AQuarterOfWhatIsLeftIsForTheIndex) {
+  MountOptions options = WithCache(1000, 4'000'000);
+  ASSERT_TRUE(FitIntoMemory({16'000 * kMiB, "the machine"}, options));
+  const uint64_t rest_mib = 16'000 - MemoryNeededBytes(options) / kMiB;
+  EXPECT_EQ(options.cache.index_mib_max, 1 + 2 * 4000 + rest_mib / 4);
+  options = WithCache(0, 100);
+  ASSERT_TRUE(FitIntoMemory({100 * kMiB, "the control group /job"}, options));
+  EXPECT_EQ(options.cache.index_mib_max, 0) << "nothing is left";
+}
+
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({464 * kMiB, "the machine"}, options));
@@ -168,7 +178,7 @@ TEST(MemoryPlan, WhatCannotBeMadeSmallerIsNamed) {
   for (int i = 0; i < 30; ++i) many.cache.disk_directories += fmt::format(":/{}/", i);
   EXPECT_EQ(WhyNot(many, 200),
             "g_tier_DadiDiskCachePath: 256 MiB for what waits to be written to 32 directories do "
-            "not fit: the machine allows 200 MiB, and the rest of the daemon needs 58 at least");
+            "not fit: the machine allows 200 MiB, and the rest of the daemon needs 64 at least");
   EXPECT_EQ(WhyNot({}, 40),
             "read_memory_mb: the daemon needs 48 MiB at least, and the machine allows 40");
 }

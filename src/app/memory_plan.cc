@@ -22,8 +22,8 @@ constexpr uint64_t kConnectionKib = 512;
 constexpr uint64_t kCollectedKib = 1024;
 constexpr uint64_t kConnectionsMin = 8;
 constexpr uint64_t kKibOfMib = kMiB / kKiB;
-// EFC states a thousandth of the capacity for the index; ours needs less.
-constexpr uint64_t kIndexShare = 1000;
+// Of what is left of the limit: what the index may take beyond its least.
+constexpr uint64_t kIndexShareOfRest = 4;
 constexpr uint64_t kMetadataCacheMib = 256;
 constexpr uint64_t kRingsMib =
     40;  // what stays in their entries: answers, and the first pages of each
@@ -39,6 +39,11 @@ uint64_t DirectoryCount(const CacheOptions& cache) {
 
 uint64_t MemoryMib(const CacheOptions& cache) {
   return cache.enabled ? cache.memory_capacity_mib : 0;
+}
+
+uint64_t IndexMibMin(const CacheOptions& cache) {
+  const uint64_t of_memory = MemoryMib(cache) > 0 ? IndexBytesMin(MemoryMib(cache) * kMiB) : 0;
+  return (of_memory + DirectoryCount(cache) * IndexBytesMin(cache.disk_capacity_mib * kMiB)) / kMiB;
 }
 
 bool HasCache(const CacheOptions& cache) {
@@ -80,14 +85,13 @@ struct Fixed {
 std::vector<Fixed> FixedOf(const MountOptions& options) {
   const CacheOptions& cache = options.cache;
   const uint64_t directories = DirectoryCount(cache);
-  return {{"g_tier_DadiMemCacheCapacityMB", MemoryMib(cache), ""},
-          {"g_tier_DadiDiskCacheCapacityMB",
-           (MemoryMib(cache) + directories * cache.disk_capacity_mib) / kIndexShare,
-           " for the index of what is cached"},
-          {"g_tier_DadiDiskCachePath", directories * kWriteQueueMibMin,
-           fmt::format(" for what waits to be written to {} directories", directories)},
-          {"g_metadata_CacheEnable", options.file_system.metadata_cache ? kMetadataCacheMib : 0,
-           " for the names"}};
+  return {
+      {"g_tier_DadiMemCacheCapacityMB", MemoryMib(cache), ""},
+      {"g_tier_DadiDiskCacheCapacityMB", IndexMibMin(cache), " for the index of what is cached"},
+      {"g_tier_DadiDiskCachePath", directories * kWriteQueueMibMin,
+       fmt::format(" for what waits to be written to {} directories", directories)},
+      {"g_metadata_CacheEnable", options.file_system.metadata_cache ? kMetadataCacheMib : 0,
+       " for the names"}};
 }
 
 uint64_t NeededMib(const MountOptions& options) {
@@ -115,13 +119,7 @@ Error DoesNotFit(const MemoryLimit& limit, const MountOptions& options, uint64_t
                       needed_mib - largest.mib)};
 }
 
-}  // namespace
-
-uint64_t MemoryNeededBytes(const MountOptions& options) {
-  return NeededMib(options) * kMiB;
-}
-
-Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
+Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
   const uint64_t limit_mib = limit.bytes / kMiB;
   const uint64_t needed_mib = NeededMib(options);
   if (needed_mib <= limit_mib) return {};
@@ -171,6 +169,21 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
   if (excess_kib <= (kProgramMib - kProgramMibMin) * kKibOfMib) return {};
   return tl::unexpected(
       DoesNotFit(limit, options, NeededMib(options) - (kProgramMib - kProgramMibMin)));
+}
+
+}  // namespace
+
+uint64_t MemoryNeededBytes(const MountOptions& options) {
+  return NeededMib(options) * kMiB;
+}
+
+Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
+  RETURN_IF_ERROR(MakeFit(limit, options));
+  const uint64_t limit_mib = limit.bytes / kMiB;
+  const uint64_t needed_mib = NeededMib(options);
+  const uint64_t rest_mib = limit_mib > needed_mib ? limit_mib - needed_mib : 0;
+  options.cache.index_mib_max = IndexMibMin(options.cache) + rest_mib / kIndexShareOfRest;
+  return {};
 }
 
 }  // namespace shoal

@@ -9,13 +9,14 @@
 
 namespace shoal {
 
-// The most memory that the options let the daemon use, the memory cache included. A formula,
-// which docs/operations.md repeats.
+// The most memory that the options let the daemon use, the memory cache included, and of the index
+// of what is cached what it may always take. A formula, which docs/operations.md repeats.
 uint64_t MemoryNeededBytes(const MountOptions& options);
 
 // Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may
 // wait to be written to the disk cache, then the kept listings; then the rings go, then
-// connections, those of warm-up first. kInvalid, naming the option that asks for most: not even
+// connections, those of warm-up first. Where it leaves more, a quarter of that is for the index,
+// which needs it where objects are small. kInvalid, naming the option that asks for most: not even
 // all of that is enough.
 Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options);
 

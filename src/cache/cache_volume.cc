@@ -378,6 +378,7 @@ CacheVolume::Usage CacheVolume::usage() {
       index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
   return {.used_bytes = blocks * kCacheBlockBytes,
           .object_count = index_.object_count(),
+          .object_count_max = ObjectCountMax(),
           .index_bytes = index_.memory_bytes() + storage_->memory_bytes(),
           .scanned = scanned_};
 }

@@ -2,7 +2,8 @@
 // says what is there, and makes room.
 //
 //   - What it holds never takes more than its capacity, counted in blocks of the medium,
-//     directories included; nor does it take the last of the medium's free room.
+//     directories included; nor does it take the last of the medium's free room. Of objects so
+//     small that to know them takes too much memory, it holds fewer.
 //   - Bytes are given out only if this process wrote them or has compared them with their
 //     checksum. What does not compare is put aside, and is a miss.
 //   - No caller waits for a medium that hangs, is full or fails: reads give up in time, and
@@ -45,6 +46,9 @@ struct VolumeOptions {
   uint64_t free_bytes_min = 1024 * kMiB;
   // A whole file is given out for objects of this size and more.
   uint64_t whole_bytes_min = 0;
+  // Memory for what is known of its objects, as many as there may be; at the least a thousandth
+  // of its capacity.
+  uint64_t index_bytes_max = ~uint64_t{0};
   // What waits for a medium that is slow; beyond, it is dropped.
   uint64_t queued_bytes_max = 64 * kMiB;
   // Whether the medium may make its caller wait. Memory does not: it is read and written on
@@ -154,6 +158,7 @@ class CacheVolume {
   struct Usage {
     uint64_t used_bytes;  // of the medium, what is promised to writers included
     uint64_t object_count;
+    uint64_t object_count_max;
     uint64_t index_bytes;  // of memory
     bool scanned;          // what was there when it began is counted
   };
@@ -215,11 +220,17 @@ class CacheVolume {
   Result<> MakeFiles(CachedObject& object);
   static Result<> WriteChecksums(CachedObject& object, uint64_t first_page,
                                  std::span<const uint64_t> checksums);
-  bool Reserve(uint64_t block_count);
+  [[nodiscard]] uint64_t ObjectCountMax() const;
+  bool Reserve(uint64_t block_count, bool is_new);
   [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const;
   bool Evict(std::vector<Victim> victims);
-  bool ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing, uint64_t own_block_count,
-                     std::vector<Victim>& victims);
+  // What a write asks others to give way for.
+  struct Wanted {
+    uint64_t block_count;
+    uint64_t object_count;  // new ones
+    uint64_t free_bytes;    // that the medium does not have
+  };
+  bool ChooseVictims(const Wanted& wanted, uint64_t own_block_count, std::vector<Victim>& victims);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
   void OnBadSpot(CachedObject& object, const Error& error);
@@ -277,6 +288,7 @@ class CacheVolume {
 
   std::atomic<uint32_t> stalled_count_{0};
   std::atomic<bool> was_full_{false};  // said, and nothing was written since
+  std::atomic<bool> said_many_objects_{false};
 
   // Syncs of the medium, by number: the last that began, the last that went well, and the last
   // to begin before something was written. What was there at the start counts as written.

@@ -64,7 +64,7 @@ void CacheVolume::Maintain() {
     } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
       const uint64_t change_count = capacity_change_count_;
       lock.unlock();
-      const bool fits = Reserve(0);
+      const bool fits = Reserve(0, false);
       lock.lock();
       // It may have become smaller again meanwhile.
       may_be_over_ = !fits || change_count != capacity_change_count_;
@@ -146,7 +146,7 @@ void CacheVolume::DoWhatIsDue() {
     if (!RoomIsDue()) return;
   }
   next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
-  Reserve(0);  // others may have filled the medium
+  Reserve(0, false);  // others may have filled the medium
 }
 
 // Compares what an earlier process left with its checksums. False: it was cut short.

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
+#include "cache/options.h"
 
 namespace shoal {
 namespace {
@@ -13,6 +14,9 @@ constexpr uint64_t kOverheadBlocks = 4;
 constexpr uint64_t kNewFilesBlocks = 4;
 // The index names victims a few at a time; those it may not give are passed over.
 constexpr int kVictimAttemptsMax = 16;
+// The memory of one object at most: 28 bytes in CacheIndex, 6 to find it and 3 to remember it
+// when it was evicted; and on a shelf 25 in a table that is 7/16 full when it has just grown.
+constexpr uint64_t kIndexBytesOfObject = 96;
 // How often others are chosen in place of victims that turn out to be mapped.
 constexpr int kEvictionRoundsMax = 8;
 // How long a write waits for what others are removing.
@@ -73,7 +77,7 @@ Result<> CacheVolume::WritePages(CachedObject& object, uint64_t first_page,
   const bool is_new = object.state() == kAbsent;
   const uint64_t block_count =
       BlocksFor(bytes.size()) + kOverheadBlocks + (is_new ? kNewFilesBlocks : 0);
-  if (!Reserve(block_count)) return Fail(Errc::kBusy, "no room");
+  if (!Reserve(block_count, is_new)) return Fail(Errc::kBusy, "no room");
 
   std::vector<uint64_t> checksums(PageCount(bytes.size(), object.page_bytes));
   for (uint64_t i = 0; i < checksums.size(); ++i) {
@@ -131,9 +135,16 @@ uint64_t CacheVolume::BytesToKeep(uint64_t size_bytes, uint32_t page_bytes) {
          kCacheBlockBytes;
 }
 
+// As many as the memory for them is enough for; a few that come at the same moment are not
+// counted against it.
+uint64_t CacheVolume::ObjectCountMax() const {
+  const uint64_t bytes = std::max(options_.index_bytes_max, IndexBytesMin(capacity_bytes_));
+  return std::min<uint64_t>(bytes / kIndexBytesOfObject, CacheIndex::kObjectsMax);
+}
+
 // Takes room, which others give way for. False: they do not, as they are in use, or the
 // medium is full of what is not ours.
-bool CacheVolume::Reserve(uint64_t block_count) {
+bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
   for (int round = 0; round < kEvictionRoundsMax; ++round) {
     const Result<CacheStorage::Room> room = storage_->GetRoom();
     if (!room) {
@@ -149,7 +160,10 @@ bool CacheVolume::Reserve(uint64_t block_count) {
     {
       const std::scoped_lock lock(mutex_);
       if (clock_.Now() < full_until_) return false;
-      granted = ChooseVictims(block_count, missing_bytes, room->own_block_count, victims);
+      granted = ChooseVictims({.block_count = block_count,
+                               .object_count = is_new ? uint64_t{1} : 0,
+                               .free_bytes = missing_bytes},
+                              room->own_block_count, victims);
       if (granted) reserved_block_count_ += block_count;
     }
     const bool all_went = Evict(std::move(victims));
@@ -200,20 +214,28 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
 }
 
 // REQUIRES: mutex_ held.
-bool CacheVolume::ChooseVictims(uint64_t block_count, uint64_t free_bytes_missing,
-                                uint64_t own_block_count, std::vector<Victim>& victims) {
+bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
+                                std::vector<Victim>& victims) {
   const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
+  const uint64_t object_count_max = ObjectCountMax();
   uint64_t chosen_block_count = 0;
   const auto in_use = [this](const ObjectDigest& name) {
     const auto found = objects_.find(name);
     return found != objects_.end() && found->second->user_count > 0;
   };
+  if (index_.object_count() + wanted.object_count > object_count_max &&
+      !said_many_objects_.exchange(true))
+    log::Warn(
+        "the cache at {} has {} objects, as many as there is memory to know: others give way to "
+        "new ones, though there may be room",
+        storage_->name(), index_.object_count());
   int attempts = 0;
   while (true) {
     // What leaves, for others as well, is as good as gone.
     const uint64_t staying = index_.total_blocks() + reserved_block_count_ + own_block_count;
-    if (staying + block_count <= limit &&
-        chosen_block_count * kCacheBlockBytes >= free_bytes_missing)
+    if (staying + wanted.block_count <= limit &&
+        index_.object_count() + wanted.object_count <= object_count_max &&
+        chosen_block_count * kCacheBlockBytes >= wanted.free_bytes)
       return true;
     const std::optional<ObjectDigest> victim = index_.Victim(in_use);
     if (!victim) {

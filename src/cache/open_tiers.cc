@@ -1,5 +1,6 @@
 #include "cache/open_tiers.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 #include <utility>
@@ -13,11 +14,20 @@
 namespace shoal {
 namespace {
 
+// A volume's part of the memory for the index, as it has of what is cached.
+uint64_t IndexBytesOf(const CacheOptions& options, uint64_t capacity_mib) {
+  const auto directories = SplitDirectoryList(options.disk_directories);
+  const uint64_t all_mib = options.memory_capacity_mib +
+                           (directories ? directories->size() : 0) * options.disk_capacity_mib;
+  return options.index_mib_max * kMiB / std::max(all_mib, capacity_mib) * capacity_mib;
+}
+
 VolumeOptions VolumeOf(const CacheOptions& options, uint64_t capacity_mib) {
   return {.capacity_bytes = capacity_mib * kMiB,
           .page_bytes = static_cast<uint32_t>(options.page_kib * kKiB),
           .free_bytes_min = options.free_mib_min * kMiB,
           .whole_bytes_min = options.whole_bytes_min,
+          .index_bytes_max = IndexBytesOf(options, capacity_mib),
           .queued_bytes_max = options.write_queue_mib * kMiB};
 }
 

@@ -1,6 +1,7 @@
-// The cache of one node, as its user describes it.
+// The cache of one node, as its user describes it, and the memory that it takes for that.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -21,7 +22,10 @@ struct CacheOptions {
   uint64_t fetch_rate_max = 3072 * kMiB;  // bytes a second
   // Not options of a mount.
   uint64_t write_queue_mib = 64;  // of each directory: what waits to be written
-  std::string bucket_identity;    // endpoint and bucket
+  // What is known of cached objects, of all of them together; at the least a thousandth of what
+  // they may take.
+  uint64_t index_mib_max = 0;
+  std::string bucket_identity;  // endpoint and bucket
   // Begins also without directories that are not to be had, as another mount's. Where the medium
   // is the reason it always does.
   bool directories_may_be_missing = false;
@@ -29,6 +33,11 @@ struct CacheOptions {
   // no look at ours: measured from 16 KiB to 1 MiB.
   uint64_t whole_bytes_min = 256 * kKiB;
 };
+
+// What the index of a cache may always take. EFC states as much.
+constexpr uint64_t IndexBytesMin(uint64_t capacity_bytes) {
+  return std::max(256 * kKiB, capacity_bytes / 1000);
+}
 
 inline constexpr auto kCacheOptions = std::tuple{
     Option{"g_tier_EnableClusterCache", &CacheOptions::enabled, Unit::kNone,

@@ -278,6 +278,37 @@ TEST_F(TierTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
   EXPECT_GE(Volume().usage().object_count, 6) << "what still fits stays";
 }
 
+// Else a cache full of tiny objects would take memory that nobody planned for.
+TEST_F(TierTest, TinyObjectsGiveWayWhenTheMemoryToKnowThemIsUsed) {
+  constexpr uint64_t kCapacity = 512 * kMiB;  // room for 65,000 of them
+  shelved_below_bytes_ = 256 * kKiB;
+  index_bytes_max_ = 2 * kMiB;
+  Mount(kCapacity);
+  const auto tiny = [](int i) { return Object(100, "key" + std::to_string(i)); };
+  for (int i = 0; i < 30'000; ++i) Keep(tiny(i));
+  const CacheVolume::Usage usage = Volume().usage();
+  EXPECT_LE(usage.object_count, usage.object_count_max);
+  EXPECT_GT(usage.object_count, usage.object_count_max * 9 / 10);
+  EXPECT_LE(usage.index_bytes, index_bytes_max_);
+  EXPECT_GT(usage.index_bytes, index_bytes_max_ / 2) << "what is planned for is used";
+  EXPECT_EQ(origin_.fetch_count(), 30'000);
+  EXPECT_TRUE(Reads(tiny(29'999), {0, 100}));
+  EXPECT_EQ(origin_.fetch_count(), 30'000) << "the newest is here";
+}
+
+TEST_F(TierTest, TinyObjectsThatMemoryIsNotPlannedForGoAtTheNextMount) {
+  constexpr uint64_t kCapacity = 512 * kMiB;
+  shelved_below_bytes_ = 256 * kKiB;
+  Mount(kCapacity);
+  for (int i = 0; i < 15'000; ++i) Keep(Object(100, "key" + std::to_string(i)));
+  EXPECT_EQ(Volume().usage().object_count, 15'000);
+  index_bytes_max_ = 0;  // but for what it always may take
+  Mount(kCapacity);
+  Volume().WaitUntilWithinCapacity();
+  EXPECT_EQ(Volume().usage().object_count, Volume().usage().object_count_max);
+  EXPECT_LT(Volume().usage().object_count_max, 15'000);
+}
+
 // Of another page size they are of no use, and cannot go: the kernel may have them open.
 TEST_F(TierTest, FilesOfAnotherPageSizeThatAreOpenCountUntilTheyAreClosed) {
   Mount(32 * kMiB);

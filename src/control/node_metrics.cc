@@ -18,6 +18,8 @@ void ReportVolumes(const NodeParts& parts, MetricReport& report) {
                     static_cast<double>(usage.used_bytes), labels);
     report.AddGauge("shoal_cache_objects", "Objects of which a cache has at least a page",
                     static_cast<double>(usage.object_count), labels);
+    report.AddGauge("shoal_cache_objects_max", "As many as memory is planned for",
+                    static_cast<double>(usage.object_count_max), labels);
     report.AddGauge("shoal_cache_index_bytes", "Memory that the index of a cache takes",
                     static_cast<double>(usage.index_bytes), labels);
     report.AddGauge("shoal_cache_working",

@@ -51,13 +51,15 @@ class DiskTierTest : public ::testing::Test {
     for (size_t i = 0; i < directory_count; ++i) {
       const fs::path path = outside_.path() / std::to_string(i);
       fs::create_directories(path);
-      auto storage = OpenCacheDirectory(path, {});
+      auto storage = OpenCacheDirectory(path, {.shelved_below_bytes = shelved_below_bytes_});
       ASSERT_TRUE(storage) << storage.error().detail;
       troubles_.push_back(std::make_shared<StorageTrouble>());
       if (make_trouble_) make_trouble_(*troubles_.back());
       volumes.push_back(std::make_unique<CacheVolume>(
-          VolumeOptions{
-              .capacity_bytes = capacity_bytes, .page_bytes = page_bytes, .free_bytes_min = 0},
+          VolumeOptions{.capacity_bytes = capacity_bytes,
+                        .page_bytes = page_bytes,
+                        .free_bytes_min = 0,
+                        .index_bytes_max = index_bytes_max_},
           std::make_unique<TroubledStorage>(*std::move(storage), troubles_.back()), clock_));
       volumes.back()->WaitUntilScanned();
     }
@@ -117,6 +119,8 @@ class DiskTierTest : public ::testing::Test {
     file.put(static_cast<char>(~byte));
   }
 
+  uint64_t shelved_below_bytes_ = CacheDirectoryOptions{}.shelved_below_bytes;
+  uint64_t index_bytes_max_ = ~uint64_t{0};
   TemporaryDirectory outside_;
   AdjustableClock clock_;
   MemoryRangeSource origin_;

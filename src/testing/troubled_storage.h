@@ -188,6 +188,7 @@ class TroubledStorage final : public CacheStorage {
     const std::function<bool()> answer = trouble_->TakeIsMapped();
     return answer ? answer() : real_->IsMapped(name);
   }
+  size_t memory_bytes() override { return real_->memory_bytes(); }
   Result<> Quarantine(const ObjectDigest& name) override {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->Quarantine(name);
