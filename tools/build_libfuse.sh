@@ -5,7 +5,7 @@
 #
 # Debian 12 and Ubuntu 24.04 ship 3.14, which does not know the messages of today's kernels;
 # and no distribution's own build lets a program feed messages to the decoder
-# (enable-custom-io, see docs/decisions/0002). The source package of a later suite is fetched
+# (enable-custom-io, see docs/decisions/0002). The source of a later suite is fetched
 # with apt's own client, from a source list and list cache under PREFIX, so the system's apt
 # configuration is never touched, and built statically. The mirror is the one this machine
 # already uses.
@@ -34,7 +34,7 @@ rm -rf "$prefix"
 mkdir -p "$prefix/apt/lists/partial" "$prefix/apt/cache/archives/partial" "$prefix/source"
 echo "deb-src [signed-by=$keyring] $mirror $suite main" > "$prefix/apt/sources.list"
 : > "$prefix/apt/status"
-# A mirror that is days behind is as good for a source package, whose signature is checked.
+# A mirror that is days behind is as good for a source, whose checksum is in the signed list.
 options="-o Dir::Etc::SourceList=$prefix/apt/sources.list -o Dir::Etc::SourceParts=/dev/null
   -o Dir::State::Lists=$prefix/apt/lists -o Dir::State::status=$prefix/apt/status
   -o Dir::Cache=$prefix/apt/cache -o APT::Sandbox::User=root
@@ -43,8 +43,8 @@ build() {
   # shellcheck disable=SC2086  # $options is a list of words
   apt-get $options update &&
     cd "$prefix/source" &&
-    apt-get $options source fuse3 &&
-    cd fuse3-*/ &&
+    apt-get $options source --tar-only fuse3 &&
+    tar -xf fuse3_*.orig.tar.* --strip-components 1 &&
     meson setup build --prefix "$prefix" --libdir lib --default-library static \
       --buildtype release -Dexamples=false -Dtests=false -Dutils=false -Denable-custom-io=true &&
     ninja -C build install
