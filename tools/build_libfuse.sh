@@ -45,8 +45,10 @@ build() {
     cd "$prefix/source" &&
     apt-get $options source --tar-only fuse3 &&
     tar -xf fuse3_*.orig.tar.* --strip-components 1 &&
+    custom_io=$(grep -o enable-custom-io meson_options.txt || true) &&  # before 3.18.3 always built
     meson setup build --prefix "$prefix" --libdir lib --default-library static \
-      --buildtype release -Dexamples=false -Dtests=false -Dutils=false -Denable-custom-io=true &&
+      --buildtype release -Dexamples=false -Dtests=false -Dutils=false \
+      ${custom_io:+"-D$custom_io=true"} &&
     ninja -C build install
 }
 build > "$prefix/log" 2>&1 || {
