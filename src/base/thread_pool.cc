@@ -19,17 +19,17 @@ ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness,
       thread_count_max_(thread_count_max),
       niceness_(niceness),
       idle_max_(idle_max) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::thread thread([this] { Loop(); });
   const std::thread::id id = thread.get_id();
   threads_.emplace(id, std::move(thread));
 }
 
 ThreadPool::~ThreadPool() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   stopping_ = true;
-  work_came_.notify_all();
-  thread_ended_.wait(lock, [this] { return threads_.empty(); });
+  work_came_.NotifyAll();
+  while (!threads_.empty()) thread_ended_.Wait(mutex_);
   JoinEnded();
 }
 
@@ -42,13 +42,13 @@ void ThreadPool::Run(Work work) {
   Result<> added;
   size_t thread_count = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     queue_.push_back(std::move(work));
     if (idle_count_ < queue_.size() && threads_.size() < thread_count_max_) {
       added = AddThread();
       if (added) return;
     }
-    work_came_.notify_one();
+    work_came_.NotifyOne();
     if (added || std::exchange(limit_was_said_, true)) return;
     thread_count = threads_.size();
   }
@@ -69,24 +69,24 @@ void ThreadPool::Loop() {
   cpus_.Apply();
   // Linux gives each thread a niceness of its own.
   if (niceness_ != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness_);
-  std::unique_lock lock(mutex_);
-  while (true) {
+  while (const Work work = NextWork()) work();  // what it holds is let go without the lock
+}
+
+ThreadPool::Work ThreadPool::NextWork() {
+  const MutexLock lock(mutex_);
+  do {
     ++idle_count_;
-    work_came_.wait_for(lock, idle_max_, [this] { return stopping_ || !queue_.empty(); });
+    const auto idle_until = std::chrono::steady_clock::now() + idle_max_;
+    while (!stopping_ && queue_.empty() && work_came_.WaitUntil(mutex_, idle_until)) continue;
     --idle_count_;
-    if (queue_.empty()) {
-      if (stopping_ || threads_.size() > 1) break;
-      continue;
-    }
+    if (queue_.empty()) continue;
     Work work = std::move(queue_.front());
     queue_.pop_front();
-    lock.unlock();
-    work();
-    work = nullptr;  // what it holds is let go before the lock is taken
-    lock.lock();
-  }
+    return work;
+  } while (!stopping_ && threads_.size() == 1);
   ended_.push_back(std::move(threads_.extract(std::this_thread::get_id()).mapped()));
-  thread_ended_.notify_all();
+  thread_ended_.NotifyAll();
+  return nullptr;
 }
 
 }  // namespace shoal

@@ -6,17 +6,16 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/cpu_mask.h"
+#include "base/mutex.h"
 #include "base/result.h"
 
 namespace shoal {
@@ -38,10 +37,11 @@ class ThreadPool {
   void Run(Work work);
 
  private:
-  // One more, under the lock. The error: there may be no more.
-  Result<> AddThread();
-  void JoinEnded();  // under the lock, which they need no more
+  // One more. The error: there may be no more.
+  Result<> AddThread() REQUIRES(mutex_);
+  void JoinEnded() REQUIRES(mutex_);  // they need it no more
   void Loop();
+  Work NextWork();  // null: the thread is to end
 
   const std::string name_;
   const size_t thread_count_max_;
@@ -49,17 +49,17 @@ class ThreadPool {
   const std::chrono::milliseconds idle_max_;
   const CpuMask cpus_;
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable work_came_;
-  std::condition_variable thread_ended_;
-  std::deque<Work> queue_;
-  std::map<std::thread::id, std::thread> threads_;
+  Mutex mutex_;
+  CondVar work_came_;
+  CondVar thread_ended_;
+  std::deque<Work> queue_ GUARDED_BY(mutex_);
+  std::map<std::thread::id, std::thread> threads_ GUARDED_BY(mutex_);
   // On their way out. They are joined before the pool is gone: one that were still about to end
   // would clean up after itself while the process does, on its way out, too.
-  std::vector<std::thread> ended_;
-  size_t idle_count_ = 0;
-  bool stopping_ = false;
-  bool limit_was_said_ = false;
+  std::vector<std::thread> ended_ GUARDED_BY(mutex_);
+  size_t idle_count_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool limit_was_said_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

@@ -17,7 +17,7 @@ BucketUsageCache::BucketUsageCache(ObjectStore& store, const Clock& clock, Durat
     : store_(store), clock_(clock), wait_max_(wait_max) {}
 
 Usage BucketUsageCache::Get() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return {.total_bytes = std::max(kNominalBytes, usage_.stored_bytes),
           .used_bytes = usage_.stored_bytes,
           .object_count_max = std::max(kNominalObjectCount, usage_.object_count),
@@ -25,7 +25,7 @@ Usage BucketUsageCache::Get() const {
 }
 
 bool BucketUsageCache::ClaimRefresh() {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (refreshing_ || clock_.Now() < next_refresh_) return false;
   refreshing_ = true;
   return true;
@@ -33,7 +33,7 @@ bool BucketUsageCache::ClaimRefresh() {
 
 void BucketUsageCache::Refresh() {
   const Result<BucketUsage> usage = store_.Usage(Deadline::After(clock_, wait_max_));
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   refreshing_ = false;
   next_refresh_ = clock_.Now() + kRefreshEvery;
   if (usage) {

@@ -2,9 +2,8 @@
 // never waits. Thread-safe.
 #pragma once
 
-#include <mutex>
-
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "fs/file_system.h"
 #include "origin/object_store.h"
 
@@ -28,11 +27,11 @@ class BucketUsageCache {
   const Clock& clock_;
   const Duration wait_max_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  BucketUsage usage_;
-  Instant next_refresh_{};
-  bool refreshing_ = false;
-  bool failure_reported_ = false;
+  mutable Mutex mutex_;
+  BucketUsage usage_ GUARDED_BY(mutex_);
+  Instant next_refresh_ GUARDED_BY(mutex_){};
+  bool refreshing_ GUARDED_BY(mutex_) = false;
+  bool failure_reported_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

@@ -26,7 +26,7 @@ bool Agree(const std::optional<DirectoryListing::Found>& listed, const NameFact&
 
 std::shared_ptr<DirectoryListing> DirectoryCache::Find(std::string_view prefix) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = by_prefix_.find(prefix);
   if (found == by_prefix_.end()) return nullptr;
   const Rows::iterator row = found->second;
@@ -44,7 +44,7 @@ void DirectoryCache::Keep(const std::shared_ptr<DirectoryListing>& listing) {
                 .entry_count = listing->entry_count(),
                 .size_bytes = listing->memory_bytes() + kRowBytes};
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (IsOld(*listing) || row.entry_count > limits_.entry_count_max ||
       row.size_bytes > limits_.size_bytes_max)
     return;
@@ -65,7 +65,7 @@ void DirectoryCache::Compare(std::string_view prefix, std::string_view name, con
   const std::shared_ptr<DirectoryListing> listing = Find(prefix);
   if (!listing || Agree(listing->Find(name), fact)) return;
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   listing->Disown();
   const auto found = by_prefix_.find(prefix);
   if (found != by_prefix_.end() && found->second->listing == listing)
@@ -80,14 +80,14 @@ void DirectoryCache::MakeRoom(uint64_t entry_count, uint64_t size_bytes, Rows& r
 
 void DirectoryCache::SetLimits(const DirectoryCacheLimits& limits) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   limits_ = limits;
   MakeRoom(0, 0, removed);
 }
 
 void DirectoryCache::Clear() {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++clear_count_;
   by_prefix_.clear();
   removed.swap(rows_);
@@ -96,17 +96,17 @@ void DirectoryCache::Clear() {
 }
 
 uint64_t DirectoryCache::clear_count() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return clear_count_;
 }
 
 uint64_t DirectoryCache::entry_count() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return entry_count_;
 }
 
 uint64_t DirectoryCache::size_bytes() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return size_bytes_;
 }
 

@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "fs/directory_listing.h"
 #include "fs/file_system.h"
 #include "fs/metadata_cache.h"
@@ -54,22 +54,23 @@ class DirectoryCache {
     uint64_t size_bytes;
   };
   using Rows = std::list<Row>;
-  // These three REQUIRE mutex_ held. Rows go to `removed`, to be freed after the lock.
-  void Remove(Rows::iterator row, Rows& removed);
-  void MakeRoom(uint64_t entry_count, uint64_t size_bytes, Rows& removed);
-  [[nodiscard]] bool IsOld(const DirectoryListing& listing) const {
+  // Rows go to `removed`, to be freed after the lock.
+  void Remove(Rows::iterator row, Rows& removed) REQUIRES(mutex_);
+  void MakeRoom(uint64_t entry_count, uint64_t size_bytes, Rows& removed) REQUIRES(mutex_);
+  [[nodiscard]] bool IsOld(const DirectoryListing& listing) const REQUIRES(mutex_) {
     return clock_.Now() - listing.begin().at >= limits_.kept_for;
   }
 
   const Clock& clock_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  DirectoryCacheLimits limits_;
-  Rows rows_;                                                       // used last first
-  std::unordered_map<std::string_view, Rows::iterator> by_prefix_;  // views of the listings'
-  uint64_t entry_count_ = 0;
-  uint64_t size_bytes_ = 0;
-  uint64_t clear_count_ = 0;
+  mutable Mutex mutex_;
+  DirectoryCacheLimits limits_ GUARDED_BY(mutex_);
+  Rows rows_ GUARDED_BY(mutex_);  // used last first
+  // Views of the listings' prefixes.
+  std::unordered_map<std::string_view, Rows::iterator> by_prefix_ GUARDED_BY(mutex_);
+  uint64_t entry_count_ GUARDED_BY(mutex_) = 0;
+  uint64_t size_bytes_ GUARDED_BY(mutex_) = 0;
+  uint64_t clear_count_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
 
 namespace shoal {
 namespace {
@@ -38,16 +39,17 @@ DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const C
 
 Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t count_max,
                                                         Deadline deadline) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   error_.reset();
   wanted_ = std::max(wanted_, index + 1);
   wanted_until_ = Deadline::After(clock_, page_wait_);
   FetchAhead();
   ++waiting_count_;
-  const bool came = page_came_.wait_until(
-      lock, deadline.at, [&] { return entries_.size() > index || complete_ || error_; });
+  const auto came = [&]()
+                        REQUIRES(mutex_) { return entries_.size() > index || complete_ || error_; };
+  while (!came() && page_came_.WaitUntil(mutex_, deadline.at)) continue;
   --waiting_count_;
-  if (!came) return Fail(Errc::kTimedOut, "listing '" + prefix_ + "'");
+  if (!came()) return Fail(Errc::kTimedOut, "listing '" + prefix_ + "'");
   if (entries_.size() <= index && error_) return tl::unexpected(*error_);
   std::vector<ListedEntry> out;
   const size_t end = std::min(entries_.size(), index + count_max);
@@ -59,7 +61,7 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
 }
 
 std::optional<DirectoryListing::Found> DirectoryListing::Find(std::string_view name) const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::optional<size_t> index = entries_.IndexOf(name);
   if (!index) return std::nullopt;
   const auto page = std::ranges::upper_bound(pages_, *index, {}, &Page::entry_end);
@@ -67,44 +69,44 @@ std::optional<DirectoryListing::Found> DirectoryListing::Find(std::string_view n
 }
 
 std::optional<size_t> DirectoryListing::IndexOf(std::string_view name) const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return entries_.IndexOf(name);
 }
 
 std::optional<ListedEntry> DirectoryListing::EntryAt(size_t index) const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (index >= entries_.size()) return std::nullopt;
   return entries_.At(index);
 }
 
 bool DirectoryListing::complete() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return complete_;
 }
 
 size_t DirectoryListing::entry_count() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return entries_.size();
 }
 
 size_t DirectoryListing::memory_bytes() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return sizeof(*this) + prefix_.capacity() + entries_.memory_bytes() +
          pages_.capacity() * sizeof(Page);
 }
 
 Instant DirectoryListing::last_page_came() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return pages_.empty() ? begin_.at : pages_.back().came;
 }
 
 uint64_t DirectoryListing::hidden_count() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return merger_.hidden_count();
 }
 
 std::string DirectoryListing::hidden_example() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return merger_.hidden_example();
 }
 
@@ -128,7 +130,7 @@ void DirectoryListing::FetchAhead() {
 Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
   Deadline deadline;
   {
-    const std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     deadline = wanted_until_;
   }
   if (deadline.Passed(clock_))
@@ -142,7 +144,7 @@ void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
   Result<ListPage> page = AskFor(fetch);
   const Instant now = clock_.Now();
 
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!page) {
     ranges_.Failed(fetch.range_id);
     error_ = page.error();
@@ -153,12 +155,12 @@ void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
     ++came_count_;
     came_duration_ += now - asked;
     // Pages that bring nothing are fetched while somebody waits for more, not for ever.
-    if (TakePages(lock) || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
+    if (TakePages() || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
   }
-  page_came_.notify_all();
+  page_came_.NotifyAll();
 }
 
-bool DirectoryListing::TakePages(std::unique_lock<std::mutex>& lock) {
+bool DirectoryListing::TakePages() {
   if (taking_) return false;  // who is at it will find these pages, too
   taking_ = true;
   bool brought_any = false;
@@ -166,9 +168,9 @@ bool DirectoryListing::TakePages(std::unique_lock<std::mutex>& lock) {
     const bool is_last = !arrived->page.next;
     const std::vector<ListedEntry> brought = merger_.Add(std::move(arrived->page));
     if (page_seen_ && !brought.empty()) {
-      lock.unlock();
+      mutex_.Unlock();
       page_seen_(brought);
-      lock.lock();
+      mutex_.Lock();
     }
     for (const ListedEntry& entry : brought) entries_.Add(entry);
     if (!brought.empty()) pages_.push_back({entries_.size(), arrived->came});
@@ -177,7 +179,7 @@ bool DirectoryListing::TakePages(std::unique_lock<std::mutex>& lock) {
       complete_ = true;
       entries_.ShrinkToFit();
     }
-    page_came_.notify_all();
+    page_came_.NotifyAll();
   }
   taking_ = false;
   return brought_any;

@@ -7,11 +7,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "fs/listing_merger.h"
@@ -89,13 +88,13 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
     Instant came;
   };
 
-  void FetchAhead();  // REQUIRES: mutex_ held
+  void FetchAhead() REQUIRES(mutex_);
   Result<ListPage> AskFor(const ListingRanges::Fetch& fetch);
   void FetchPage(const ListingRanges::Fetch& fetch);
   // Moves the pages whose turn it is to the entries; whether there were any entries in them.
-  // REQUIRES: `lock` held; gives it up while it calls page_seen_.
-  bool TakePages(std::unique_lock<std::mutex>& lock);
-  [[nodiscard]] bool MaySplit() const;  // REQUIRES: mutex_ held
+  // Gives up the lock while it calls page_seen_.
+  bool TakePages() REQUIRES(mutex_);
+  [[nodiscard]] bool MaySplit() const REQUIRES(mutex_);
 
   ObjectStore& store_;
   ThreadPool& pool_;
@@ -106,20 +105,21 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   const PageSeen page_seen_;
   std::atomic<bool> disowned_ = false;
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable page_came_;
-  ListingRanges ranges_;
-  ListingMerger merger_;
-  PackedEntries entries_;
-  std::vector<Page> pages_;     // those that brought entries, and the last
-  std::optional<Error> error_;  // of a page; until the next call of Read nothing is fetched
-  size_t wanted_ = 0;           // one past the furthest entry a reader took
-  Deadline wanted_until_{};     // of all pages that are asked for
-  size_t waiting_count_ = 0;    // of readers
-  size_t came_count_ = 0;       // of pages, and how long they took in all
-  Duration came_duration_{};
-  bool taking_ = false;  // a thread is in TakePages
-  bool complete_ = false;
+  mutable Mutex mutex_;
+  CondVar page_came_;
+  ListingRanges ranges_ GUARDED_BY(mutex_);
+  ListingMerger merger_ GUARDED_BY(mutex_);
+  PackedEntries entries_ GUARDED_BY(mutex_);
+  std::vector<Page> pages_ GUARDED_BY(mutex_);  // those that brought entries, and the last
+  // Of a page; until the next call of Read nothing is fetched.
+  std::optional<Error> error_ GUARDED_BY(mutex_);
+  size_t wanted_ GUARDED_BY(mutex_) = 0;         // one past the furthest entry a reader took
+  Deadline wanted_until_ GUARDED_BY(mutex_){};   // of all pages that are asked for
+  size_t waiting_count_ GUARDED_BY(mutex_) = 0;  // of readers
+  size_t came_count_ GUARDED_BY(mutex_) = 0;     // of pages, and how long they took in all
+  Duration came_duration_ GUARDED_BY(mutex_){};
+  bool taking_ GUARDED_BY(mutex_) = false;  // a thread is in TakePages
+  bool complete_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

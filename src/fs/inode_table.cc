@@ -35,6 +35,7 @@ Attributes Inode::attributes() const {
 
 InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over, HandsOver files)
     : hand_over_(hand_over), hands_over_all_files_(files == HandsOver::kAllFiles) {
+  const MutexLock lock(mutex_);
   RestoreDirectories(root_prefix);
   RestoreFiles();
   Inode root{
@@ -44,15 +45,15 @@ InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over, HandsOver f
 
 void InodeTable::RestoreDirectories(const std::string& root_prefix) {
   std::vector<HandOver::Token> useless;
-  hand_over_.VisitLeft(HandOverRecord::Kind::kDirectory, [&](HandOver::Token token,
-                                                             const HandOverRecord& left) {
+  const auto restore = [&](HandOver::Token token, const HandOverRecord& left) REQUIRES(mutex_) {
     const bool fits = left.number > kRootInode && left.count > 0 && left.text.ends_with('/') &&
                       left.text.starts_with(root_prefix) && !slots_.contains(left.number);
     if (!fits) return useless.push_back(token);
     Inode inode{
         .id = left.number, .is_directory = true, .prefix = std::string(left.text), .object = {}};
     slots_[left.number] = {std::make_shared<const Inode>(std::move(inode)), left.count, token};
-  });
+  };
+  hand_over_.VisitLeft(HandOverRecord::Kind::kDirectory, restore);
   for (const HandOver::Token token : useless) hand_over_.Drop(token);
 }
 
@@ -77,8 +78,7 @@ void InodeTable::RestoreFiles() {
       hand_over_.Drop(token);
       continue;
     }
-    RestoreFile(id, object);
-    slots_[id].token = token;
+    SlotOfFile(id, object).token = token;
     if (!hands_over_all_files_) looked_up_.emplace_back(id, token);
   }
 }
@@ -86,7 +86,7 @@ void InodeTable::RestoreFiles() {
 std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& object) {
   std::shared_ptr<const Inode> inode = ReferenceFile(object);
   if (hands_over_all_files_) return inode;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto slot = slots_.find(inode->id);
   if (slot == slots_.end() || slot->second.token != HandOver::kNone) return inode;
   slot->second.token = KeepFile(*slot->second.inode);
@@ -114,14 +114,18 @@ HandOver::Token InodeTable::KeepFile(const Inode& file) {
 }
 
 std::shared_ptr<const Inode> InodeTable::RestoreFile(InodeId id, const ObjectInfo& object) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
+  return SlotOfFile(id, object).inode;
+}
+
+InodeTable::Slot& InodeTable::SlotOfFile(InodeId id, const ObjectInfo& object) {
   Slot& slot = slots_[id];
   // How many references the kernel has nobody knows. It gives them back all at once.
   if (!slot.inode)
     slot = {std::make_shared<const Inode>(
                 Inode{.id = id, .is_directory = false, .prefix = {}, .object = object}),
             1, HandOver::kNone};
-  return slot.inode;
+  return slot;
 }
 
 InodeId InodeTable::NumberOf(const std::string& directory_prefix) {
@@ -144,7 +148,7 @@ std::shared_ptr<const Inode> InodeTable::ReferenceFile(const ObjectInfo& object)
 }
 
 std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
     Slot& slot = slots_[wanted.id];
     const bool is_new = !slot.inode;
@@ -171,14 +175,14 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
 }
 
 std::shared_ptr<const Inode> InodeTable::Find(InodeId id) const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto slot = slots_.find(id);
   return slot == slots_.end() ? nullptr : slot->second.inode;
 }
 
 void InodeTable::Forget(InodeId id, uint64_t count) {
   if (id == kRootInode) return;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto slot = slots_.find(id);
   if (slot == slots_.end()) return;
   slot->second.references -= std::min(count, slot->second.references);
@@ -189,7 +193,7 @@ void InodeTable::Forget(InodeId id, uint64_t count) {
 }
 
 size_t InodeTable::size() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return slots_.size();
 }
 

@@ -13,11 +13,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
+#include "base/mutex.h"
 #include "fs/file_system.h"
 #include "fs/hand_over.h"
 #include "origin/object_store.h"
@@ -77,15 +77,16 @@ class InodeTable {
   // More are not between their look-up and their open at one time.
   static constexpr size_t kLookedUpCountMax = 1024;
 
-  void RestoreDirectories(const std::string& root_prefix);
-  void RestoreFiles();
+  void RestoreDirectories(const std::string& root_prefix) REQUIRES(mutex_);
+  void RestoreFiles() REQUIRES(mutex_);
+  Slot& SlotOfFile(InodeId id, const ObjectInfo& object) REQUIRES(mutex_);
 
   HandOver& hand_over_;
   const bool hands_over_all_files_;
-  mutable std::mutex mutex_;
-  std::unordered_map<InodeId, Slot> slots_;  // guarded by mutex_, as what follows
+  mutable Mutex mutex_;
+  std::unordered_map<InodeId, Slot> slots_ GUARDED_BY(mutex_);
   // The last, unless all are handed over.
-  std::deque<std::pair<InodeId, HandOver::Token>> looked_up_;
+  std::deque<std::pair<InodeId, HandOver::Token>> looked_up_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

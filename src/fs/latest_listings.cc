@@ -15,7 +15,7 @@ constexpr size_t kListingsMax = 1024;
 void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing) {
   Sweep();
   std::shared_ptr<DirectoryListing> replaced;  // freed after the lock
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (rows_.size() >= kListingsMax) {
     rows_.erase(std::min_element(rows_.begin(), rows_.end(), [](const auto& a, const auto& b) {
       return a.second.opened < b.second.opened;
@@ -32,7 +32,7 @@ std::optional<DirectoryListing::Found> LatestListings::Find(const std::string& p
   Instant opened;
   const Instant now = clock_.Now();
   {
-    const std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto row = rows_.find(prefix);
     if (row == rows_.end()) return std::nullopt;
     listing = row->second.listing;
@@ -46,7 +46,7 @@ std::optional<DirectoryListing::Found> LatestListings::Find(const std::string& p
 void LatestListings::Sweep() {
   const Instant now = clock_.Now();
   std::vector<std::shared_ptr<DirectoryListing>> old;  // freed after the lock
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto row = rows_.begin(); row != rows_.end();) {
     const DirectoryListing& listing = *row->second.listing;
     const bool more_may_come = row->second.listing.use_count() > 1 && !listing.complete();
@@ -62,7 +62,7 @@ void LatestListings::Sweep() {
 
 void LatestListings::Clear() {
   decltype(rows_) cleared;  // freed after the lock
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   cleared.swap(rows_);
 }
 

@@ -4,12 +4,12 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "fs/directory_listing.h"
 
 namespace shoal {
@@ -39,8 +39,8 @@ class LatestListings {
   };
 
   const Clock& clock_;
-  std::mutex mutex_;
-  std::map<std::string, Row, std::less<>> rows_;  // by prefix; guarded by mutex_
+  Mutex mutex_;
+  std::map<std::string, Row, std::less<>> rows_ GUARDED_BY(mutex_);  // by prefix
 };
 
 }  // namespace shoal

@@ -33,7 +33,7 @@ size_t MetadataCache::Hash::operator()(std::string_view key) const {
 
 std::optional<NameFact> MetadataCache::Find(std::string_view key) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const Row* row = FindRow(key, removed);
   if (row == nullptr) return std::nullopt;
   NameFact fact{.kind = row->kind};
@@ -49,7 +49,7 @@ ObjectInfo MetadataCache::InfoOf(std::string_view key, const Row& row) {
 
 bool MetadataCache::HasFile(const ObjectInfo& object) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::string& key = object.version.key;
   const Row* row = FindRow(key, removed);
   return row != nullptr && row->kind == NameFact::Kind::kFile &&
@@ -58,14 +58,14 @@ bool MetadataCache::HasFile(const ObjectInfo& object) {
 
 bool MetadataCache::HasDirectory(std::string_view key) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const Row* row = FindRow(key, removed);
   return row != nullptr && row->kind == NameFact::Kind::kDirectory;
 }
 
 bool MetadataCache::Add(std::string_view key, const NameFact& fact, uint64_t clear_count) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (clear_count != clear_count_) return false;
   Put(key, fact, removed);
   return true;
@@ -74,7 +74,7 @@ bool MetadataCache::Add(std::string_view key, const NameFact& fact, uint64_t cle
 void MetadataCache::AddListed(const std::string& prefix, std::span<const ListedEntry> entries,
                               uint64_t clear_count) {
   Rows removed;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (clear_count != clear_count_) return;
   for (const ListedEntry& entry : entries) {
     if (entry.object.storage_class == StorageClass::kLink) continue;
@@ -88,33 +88,33 @@ void MetadataCache::AddListed(const std::string& prefix, std::span<const ListedE
 void MetadataCache::Drop(const ObjectVersion& version) {
   const std::optional<NameFact> known = Find(version.key);
   if (!known || known->kind != NameFact::Kind::kFile || known->object.version != version) return;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   // A newer fact that came in between goes as well: that costs a request, and no more.
   Extract(recent_, version.key);
   Extract(earlier_, version.key);
 }
 
 void MetadataCache::SetMissingValidFor(Duration missing_valid_for) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   missing_valid_for_ = missing_valid_for;
 }
 
 void MetadataCache::Clear() {
   Half recent;
   Half earlier;
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++clear_count_;
   std::swap(recent, recent_);
   std::swap(earlier, earlier_);
 }
 
 uint64_t MetadataCache::clear_count() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return clear_count_;
 }
 
 size_t MetadataCache::size_bytes() const {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return recent_.size_bytes + earlier_.size_bytes;
 }
 

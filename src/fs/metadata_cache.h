@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/object.h"
 #include "fs/listing_merger.h"
 #include "origin/object_store.h"
@@ -87,22 +87,22 @@ class MetadataCache {
     size_t size_bytes = 0;
   };
 
-  // All REQUIRE mutex_ held. Rows that go are left in `removed`, to be freed after the lock.
+  // Rows that go are left in `removed`, to be freed after the lock.
   static ObjectInfo InfoOf(std::string_view key, const Row& row);
-  Row* FindRow(std::string_view key, Rows& removed);
-  void Insert(Rows::node_type node, Rows& removed);
-  void Put(std::string_view key, const NameFact& fact, Rows& removed);
+  Row* FindRow(std::string_view key, Rows& removed) REQUIRES(mutex_);
+  void Insert(Rows::node_type node, Rows& removed) REQUIRES(mutex_);
+  void Put(std::string_view key, const NameFact& fact, Rows& removed) REQUIRES(mutex_);
   static Rows::node_type Extract(Half& half, std::string_view key);
   static size_t BytesOf(const std::string& key, const Row& row);
 
   const Clock& clock_;
   const size_t size_bytes_max_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  Duration missing_valid_for_;
-  Half recent_;
-  Half earlier_;  // no key is in both
-  uint64_t clear_count_ = 0;
+  mutable Mutex mutex_;
+  Duration missing_valid_for_ GUARDED_BY(mutex_);
+  Half recent_ GUARDED_BY(mutex_);
+  Half earlier_ GUARDED_BY(mutex_);  // no key is in both
+  uint64_t clear_count_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal

@@ -22,19 +22,19 @@ VerifiedNames::Row& VerifiedNames::Put(const ObjectInfo& object) {
 }
 
 void VerifiedNames::AddWithCredit(const ObjectInfo& object) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++Put(object).credits;
 }
 
 void VerifiedNames::AddReplaced(const ObjectInfo& object) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Row& row = Put(object);
   ++row.credits;
   row.keep_credit_once = true;
 }
 
 std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::string& key) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = rows_.find(key);
   if (found == rows_.end()) return std::nullopt;
   Row& row = found->second;
@@ -49,7 +49,7 @@ std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::s
 }
 
 bool VerifiedNames::SpendCredit(const ObjectVersion& version) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = rows_.find(version.key);
   if (found == rows_.end()) return false;
   Row& row = found->second;
@@ -62,13 +62,13 @@ bool VerifiedNames::SpendCredit(const ObjectVersion& version) {
 }
 
 void VerifiedNames::DropCredits(const std::string& key) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = rows_.find(key);
   if (found != rows_.end()) found->second.credits = 0;
 }
 
 void VerifiedNames::Clear() {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   rows_.clear();
 }
 

@@ -10,12 +10,12 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "origin/object_store.h"
 
 namespace shoal {
@@ -56,11 +56,11 @@ class VerifiedNames {
     uint32_t credits = 0;
     bool keep_credit_once = false;
   };
-  Row& Put(const ObjectInfo& object);  // REQUIRES: mutex_ held
+  Row& Put(const ObjectInfo& object) REQUIRES(mutex_);
 
   const Clock& clock_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Row> rows_;  // guarded by mutex_
+  Mutex mutex_;
+  std::unordered_map<std::string, Row> rows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

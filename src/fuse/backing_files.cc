@@ -61,7 +61,7 @@ void BackingFiles::TakeOver(std::span<const KeptHandle> handles) {
                        });
   std::set<int32_t> used;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const KeptHandle& kept : handles) {
       if (kept.is_directory) continue;
       const int32_t id = kept.note.backing_id;
@@ -86,14 +86,14 @@ void BackingFiles::CloseIdsNobodyNoted(const std::set<int32_t>& used) {
 
 int32_t BackingFiles::Open(InodeId inode, std::shared_ptr<const WholeFile> whole, bool direct) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const std::optional<Backing> open = modes_.Join(inode)) return open->id;
   }
   Backing wanted;
   if (started_ && whole && (!direct || IsInMemory(*whole))) wanted = Register(std::move(whole));
   int32_t id = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     id = modes_.JoinOrEnter(inode, wanted).id;
   }
   // Another open of the inode came first. Its file is not ours, even if it is the same one.
@@ -104,14 +104,14 @@ int32_t BackingFiles::Open(InodeId inode, std::shared_ptr<const WholeFile> whole
 void BackingFiles::Close(InodeId inode) {
   std::optional<Backing> left;  // let go of outside the lock
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     left = modes_.Leave(inode);
   }
   if (left && left->id != 0) Unregister(*left);
 }
 
 std::string BackingFiles::refusal() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return refusal_;
 }
 
@@ -124,7 +124,7 @@ Backing BackingFiles::Register(std::shared_ptr<const WholeFile> whole) {
                 {.kind = HandOverRecord::Kind::kBackingFile, .number = static_cast<uint64_t>(id)})};
   std::string reason = ReasonOf(errno);
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!refusal_.empty()) return {};
     refusal_ = reason;
   }

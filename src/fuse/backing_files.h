@@ -11,11 +11,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <span>
 #include <string>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fs/file_system.h"
 #include "fuse/open_modes.h"
@@ -60,9 +60,9 @@ class BackingFiles {
   bool started_ = false;  // constant after Start
   int32_t first_id_ = 0;  // the same: what the kernel gave out then
 
-  mutable std::mutex mutex_;  // guards what follows; never held in a call of the kernel
-  OpenModes modes_;
-  std::string refusal_;
+  mutable Mutex mutex_;  // never held in a call of the kernel
+  OpenModes modes_ GUARDED_BY(mutex_);
+  std::string refusal_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

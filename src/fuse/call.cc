@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/start_thread.h"
 #include "fuse/interrupt_reason.h"
 #include "fuse/kernel_abi.h"
@@ -29,9 +30,9 @@ bool Call::Claim() {
 
 ParkedCalls::~ParkedCalls() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
-    watch_changed_.notify_all();
+    watch_changed_.NotifyAll();
   }
   if (watcher_.joinable()) watcher_.join();
 }
@@ -42,7 +43,7 @@ void ParkedCalls::Park(const std::shared_ptr<Call>& call) {
   bool interrupted = (call->unique() & kUniqueResent) != 0 && call->caller_ != 0;
   Result<> watches;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto early = std::find(early_.begin(), early_.end(), unique);
     if (early != early_.end()) {
       interrupted = true;
@@ -62,7 +63,7 @@ void ParkedCalls::Interrupt(uint64_t unique) {
   unique &= ~kUniqueResent;
   std::shared_ptr<Call> call;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = calls_.find(unique);
     if (found != calls_.end()) {
       call = found->second;
@@ -94,7 +95,7 @@ void ParkedCalls::AnswerOrWatch(Call& call) {
   if (HasReason(call, /*or_gone=*/true)) return Answer(call);
   Result<> watches;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!calls_.contains(call.unique() & ~kUniqueResent)) return;  // answered meanwhile
     watches = WatchLocked(call);
   }
@@ -110,7 +111,7 @@ Result<> ParkedCalls::WatchLocked(const Call& call) {
     watcher_ = *std::move(watcher);
   }
   // Over rings most calls are answered long before they are looked at: they wake nobody.
-  if (std::exchange(watcher_rests_, false)) watch_changed_.notify_all();
+  if (std::exchange(watcher_rests_, false)) watch_changed_.NotifyAll();
   return {};
 }
 
@@ -121,17 +122,19 @@ void ParkedCalls::SayNoneWatches(const Error& error) {
 void ParkedCalls::Watch() {
   pthread_setname_np(pthread_self(), "fuse-interrupt");
   cpus_.Apply();
-  std::unique_lock lock(mutex_);
   while (true) {
-    watcher_rests_ = watched_.empty();
-    watch_changed_.wait(lock, [this] { return stopping_ || !watcher_rests_; });
-    if (watch_changed_.wait_for(lock, kWatchInterval, [this] { return stopping_; })) return;
-    std::vector<std::shared_ptr<Call>> watched = TakeLookLocked();
-    lock.unlock();
+    std::vector<std::shared_ptr<Call>> watched;  // let go outside the lock
+    {
+      const MutexLock lock(mutex_);
+      watcher_rests_ = watched_.empty();
+      while (!stopping_ && watcher_rests_) watch_changed_.Wait(mutex_);
+      const Instant look_at = Instant::clock::now() + kWatchInterval;
+      while (!stopping_ && watch_changed_.WaitUntil(mutex_, look_at)) continue;
+      if (stopping_) return;
+      watched = TakeLookLocked();
+    }
     for (const std::shared_ptr<Call>& call : watched)
       if (!call->claimed() && HasReason(*call, /*or_gone=*/false)) Answer(*call);
-    watched.clear();  // let go outside the lock
-    lock.lock();
   }
 }
 
@@ -145,7 +148,7 @@ std::vector<std::shared_ptr<Call>> ParkedCalls::TakeLookLocked() {
 
 void ParkedCalls::Remove(uint64_t unique) {
   std::shared_ptr<Call> last;  // let go outside the lock
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = calls_.find(unique & ~kUniqueResent);
   if (found == calls_.end()) return;
   last = std::move(found->second);

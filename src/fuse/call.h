@@ -2,17 +2,16 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "base/cpu_mask.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/decoder.h"
 #include "fuse/low_level.h"
@@ -91,26 +90,26 @@ class ParkedCalls {
   // Whether the thread is seen to have a reason; `or_gone`: or not to be there any more.
   static bool HasReason(const Call& call, bool or_gone);
   void AnswerOrWatch(Call& call);
-  // Under the lock. The error, once: there is no thread that watches, and may be none. The next
+  // The error, once: there is no thread that watches, and may be none. The next
   // call that is to be watched tries again, and for the others as well.
-  Result<> WatchLocked(const Call& call);
+  Result<> WatchLocked(const Call& call) REQUIRES(mutex_);
   static void SayNoneWatches(const Error& error);
   void Watch();
-  [[nodiscard]] std::vector<std::shared_ptr<Call>> TakeLookLocked();
+  [[nodiscard]] std::vector<std::shared_ptr<Call>> TakeLookLocked() REQUIRES(mutex_);
   void Remove(uint64_t unique);
 
   const CpuMask cpus_;  // of the thread that made this; the watcher is made by a pinned one
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable watch_changed_;
-  std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_;
+  Mutex mutex_;
+  CondVar watch_changed_;
+  std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_ GUARDED_BY(mutex_);
   // Of calls_: for no reason so far. True: since before the last look.
-  std::unordered_map<uint64_t, bool> watched_;
-  bool watcher_rests_ = true;
-  std::deque<uint64_t> early_;
+  std::unordered_map<uint64_t, bool> watched_ GUARDED_BY(mutex_);
+  bool watcher_rests_ GUARDED_BY(mutex_) = true;
+  std::deque<uint64_t> early_ GUARDED_BY(mutex_);
   std::thread watcher_;  // from the first that is watched
-  bool stopping_ = false;
-  bool limit_was_said_ = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool limit_was_said_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

@@ -105,12 +105,13 @@ Result<> DeviceTransport::Serve(const std::function<void()>& begun) {
   std::future<void> none_left = unanswered_->none_left.get_future();
   unanswered_.reset();
   none_left.wait();
+  const MutexLock lock(mutex_);
   return outcome_;
 }
 
 void DeviceTransport::End(Result<> why) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (outcome_) outcome_ = std::move(why);
   }
   stop_.Raise();

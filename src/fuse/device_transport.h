@@ -9,8 +9,8 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/stop_event.h"
 #include "fuse/transport.h"
@@ -47,8 +47,8 @@ class DeviceTransport {
   StopEvent& stop_;
   std::shared_ptr<Unanswered> unanswered_ = std::make_shared<Unanswered>();
 
-  std::mutex mutex_;
-  Result<> outcome_;  // guarded by mutex_
+  Mutex mutex_;
+  Result<> outcome_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

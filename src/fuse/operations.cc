@@ -47,7 +47,7 @@ Operations::Operations(FileSystem& file_system, const SessionOptions& options,
       waiters_("fuse-wait", options.waiter_count_max) {}
 
 void Operations::TakeOver(std::span<const KeptHandle> handles) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const KeptHandle& kept : handles) {
     handles_left_[kept.note.request] = kept;
     metrics_.HandleOpened(kept.is_directory);
@@ -58,7 +58,7 @@ void Operations::ReleaseUnanswered(uint64_t unique) {
   if (!(unique & kUniqueResent)) return;
   KeptHandle kept;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = handles_left_.find(unique & ~kUniqueResent);
     if (found == handles_left_.end()) return;
     kept = found->second;

@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "fs/file_system.h"
@@ -98,9 +98,9 @@ class Operations {
   const uint32_t request_bytes_max_;
   const Duration wait_max_;
   ParkedCalls parked_;
-  std::mutex mutex_;
-  // By the number of the request that opened them. Guarded by mutex_.
-  std::unordered_map<uint64_t, KeptHandle> handles_left_;
+  Mutex mutex_;
+  // By the number of the request that opened them.
+  std::unordered_map<uint64_t, KeptHandle> handles_left_ GUARDED_BY(mutex_);
   UnaskedOpens unasked_;
   ThreadPool waiters_;  // last: its threads use the rest
 };

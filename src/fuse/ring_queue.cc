@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "fuse/init_exchange.h"
 
 namespace shoal {
@@ -147,10 +148,10 @@ Result<> RingQueue::Serve(RequestSink& sink, StopEvent& stop, uint64_t open_file
   }
   stop.Raise();
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     ended_ = true;
   }
-  passed_.notify_all();
+  passed_.NotifyAll();
   return outcome_;
 }
 
@@ -210,7 +211,7 @@ void RingQueue::StayOnHold() {
     uint64_t asked = 0;
     bool is_asked_again = false;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       asked = holds_asked_;
     }
     // What the kernel meant for us it puts into our entries when this thread comes by. What is
@@ -219,17 +220,17 @@ void RingQueue::StayOnHold() {
     DropCompletions();
     if (stop_->raised()) break;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       holds_passed_ = asked;
       is_asked_again = holds_asked_ != asked;
       waiting_ = !is_asked_again;
     }
-    passed_.notify_all();
+    passed_.NotifyAll();
     if (!is_asked_again) Submit(/*waits=*/true);
   }
   // Others may still be about to write into our entries.
-  std::unique_lock lock(mutex_);
-  passed_.wait(lock, [&] { return answered_.size() == ours_count_; });
+  const MutexLock lock(mutex_);
+  while (answered_.size() != ours_count_) passed_.Wait(mutex_);
 }
 
 void RingQueue::DropCompletions() {
@@ -249,16 +250,16 @@ void RingQueue::DropCompletions() {
 }
 
 void RingQueue::MayEnd() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   may_end_ = true;
   WakeLocked();
 }
 
 void RingQueue::Hold() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const uint64_t this_one = ++holds_asked_;
   WakeLocked();
-  passed_.wait(lock, [&] { return holds_passed_ >= this_one || ended_; });
+  while (holds_passed_ < this_one && !ended_) passed_.Wait(mutex_);
 }
 
 io_uring_sqe& RingQueue::NextSqe() {
@@ -371,10 +372,10 @@ void RingQueue::Answered(RingEntry& entry) {
     return;
   }
   // All within the lock: once it is free, the queue may commit the entry, end, and be gone.
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   answered_.push_back(&entry);
   if (holds_asked_ == 0) return WakeLocked();
-  passed_.notify_all();
+  passed_.NotifyAll();
 }
 
 void RingQueue::WakeLocked() {
@@ -387,7 +388,7 @@ RingQueue::Course RingQueue::CommitAnswersOfOthers() {
   taken_.clear();
   Course course = Course::kServe;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (holds_asked_ > 0) return Course::kHold;
     if (may_end_) course = Course::kMayEnd;
     taken_.swap(answered_);

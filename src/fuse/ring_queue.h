@@ -22,18 +22,17 @@
 #include <liburing.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/cpu_mask.h"
 #include "base/file_descriptor.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/ring_entry.h"
 #include "fuse/ring_memory.h"
@@ -113,7 +112,7 @@ class RingQueue {
 
   // From any thread: the entry holds an answer.
   void Answered(RingEntry& entry);
-  void WakeLocked();
+  void WakeLocked() REQUIRES(mutex_);
 
   struct Committed {
     RingEntry* entry;
@@ -149,14 +148,15 @@ class RingQueue {
   // Shared with the threads that answer.
   int answers_fd_ = -1;  // an eventfd
   uint64_t answers_fd_value_ = 0;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable passed_;
-  std::vector<RingEntry*> answered_;
-  bool waiting_ = false;
-  uint64_t holds_asked_ = 0;   // how often
-  uint64_t holds_passed_ = 0;  // how many of them it has been to the kernel since
-  bool ended_ = false;
-  bool may_end_ = false;
+  Mutex mutex_;
+  CondVar passed_;
+  std::vector<RingEntry*> answered_ GUARDED_BY(mutex_);
+  bool waiting_ GUARDED_BY(mutex_) = false;
+  uint64_t holds_asked_ GUARDED_BY(mutex_) = 0;  // how often
+  uint64_t holds_passed_ GUARDED_BY(mutex_) =
+      0;  // how many of them it has been to the kernel since
+  bool ended_ GUARDED_BY(mutex_) = false;
+  bool may_end_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

@@ -3,6 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include "base/mutex.h"
+
 namespace shoal {
 
 CurlHandles::CurlHandles(size_t count_max, std::function<void(CURL*)> prepare)
@@ -27,15 +29,15 @@ CurlHandles::~CurlHandles() {
 Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline deadline) {
   CURL* handle = nullptr;
   {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     while (out_count_ == count_max_) {
       if (deadline.at == Instant::max()) {
-        came_back_.wait(lock);
+        came_back_.Wait(mutex_);
       } else if (deadline.Passed(clock)) {
         return Fail(Errc::kTimedOut,
                     "all " + std::to_string(count_max_) + " connections stayed in use");
       } else {
-        came_back_.wait_for(lock, deadline.Remaining(clock));
+        came_back_.WaitUntil(mutex_, Instant::clock::now() + deadline.Remaining(clock));
       }
     }
     ++out_count_;
@@ -55,11 +57,11 @@ Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline dea
 
 void CurlHandles::Release(CURL* handle) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     --out_count_;
     idle_.push_back(handle);
   }
-  came_back_.notify_one();
+  came_back_.NotifyOne();
 }
 
 void CurlHandles::LockShared(CURL*, curl_lock_data data, curl_lock_access, void* self) {

@@ -8,7 +8,6 @@
 #include <curl/curl.h>
 
 #include <array>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 
 namespace shoal {
@@ -53,10 +53,10 @@ class CurlHandles {
   std::array<std::mutex, CURL_LOCK_DATA_LAST> shared_mutexes_;  // libcurl takes them
   CURLSH* shared_ = nullptr;  // constant after construction; synchronized by those
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable came_back_;
-  std::vector<CURL*> idle_;
-  size_t out_count_ = 0;
+  Mutex mutex_;
+  CondVar came_back_;
+  std::vector<CURL*> idle_ GUARDED_BY(mutex_);
+  size_t out_count_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal
