@@ -22,6 +22,7 @@
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "cache/guarded_files.h"
 #include "cache/lock_holder.h"
 #include "cache/quarantine_folder.h"
@@ -246,16 +247,16 @@ class CacheDirectory final : public CacheStorage {
   // is frozen.
   Result<int> Folder(std::string_view hex, bool make) {
     const std::string prefix(hex.substr(0, 2));
-    FileDescriptor& slot = folders_[IndexOf(prefix)];
+    const size_t index = IndexOf(prefix);
     {
-      const std::scoped_lock lock(folders_mutex_);
-      if (slot.valid()) return slot.get();
+      const MutexLock lock(folders_mutex_);
+      if (folders_[index].valid()) return folders_[index].get();
     }
     ASSIGN_OR_RETURN(FileDescriptor opened,
                      OpenFolder(root_.get(), prefix.c_str(), name_ + "/" + prefix, make));
-    const std::scoped_lock lock(folders_mutex_);
-    if (!slot.valid()) slot = std::move(opened);
-    return slot.get();
+    const MutexLock lock(folders_mutex_);
+    if (!folders_[index].valid()) folders_[index] = std::move(opened);
+    return folders_[index].get();
   }
   static size_t IndexOf(std::string_view hex) {
     return static_cast<size_t>(std::stoul(std::string(hex.substr(0, 2)), nullptr, 16));
@@ -330,8 +331,9 @@ class CacheDirectory final : public CacheStorage {
   std::unique_ptr<QuarantineFolder> quarantine_;  // constant after Prepare
   std::atomic<uint64_t> medium_bytes_{0};         // in memory: what it was made for
 
-  std::mutex folders_mutex_;
-  std::array<FileDescriptor, kFolderCount> folders_;  // guarded by folders_mutex_; never closed
+  Mutex folders_mutex_;
+  // Never closed.
+  std::array<FileDescriptor, kFolderCount> folders_ GUARDED_BY(folders_mutex_);
   std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
 };
 

@@ -62,9 +62,9 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
 CacheVolume::~CacheVolume() {
   writer_.reset();
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
-    work_came_.notify_all();
+    work_came_.NotifyAll();
   }
   maintainer_.join();
   readers_.reset();
@@ -78,7 +78,7 @@ CacheVolume::Use CacheVolume::Open(const ObjectDigest& name, const std::string& 
 CacheVolume::Use CacheVolume::StartUse(const ObjectDigest& name, const std::string& identity,
                                        uint64_t size_bytes, bool counts) {
   std::shared_ptr<CachedObject> displaced;  // its files are closed after the lock
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::shared_ptr<CachedObject>& object = objects_[name];
   // Two objects of one digest: the newcomer has the name from now on.
   if (object == nullptr || object->identity != identity) {
@@ -99,7 +99,7 @@ CacheVolume::Use CacheVolume::StartUse(const ObjectDigest& name, const std::stri
 
 void CacheVolume::EndUse(std::shared_ptr<CachedObject> object) {
   std::shared_ptr<CachedObject> oldest;  // its files are closed after the lock
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (--object->user_count > 0) return;
   const auto known = objects_.find(object->name);
   if (known == objects_.end() || known->second != object) return;
@@ -123,36 +123,40 @@ bool CacheVolume::RunInTime(std::function<void()> work, Deadline deadline) {
   const Duration wait = std::min(kStallMax, deadline.Remaining(clock_));
   if (wait <= Duration::zero()) return false;
   struct Rendezvous {
-    std::mutex mutex;
-    std::condition_variable done_changed;
-    bool started = false;
-    bool done = false;
-    bool abandoned = false;
-    bool stuck = false;  // counted as such
+    Mutex mutex;
+    CondVar done_changed;
+    bool started GUARDED_BY(mutex) = false;
+    bool done GUARDED_BY(mutex) = false;
+    bool abandoned GUARDED_BY(mutex) = false;
+    bool stuck GUARDED_BY(mutex) = false;  // counted as such
   };
   const auto rendezvous = std::make_shared<Rendezvous>();
   readers_->Run([this, rendezvous, work = std::move(work)] {
     {
-      const std::scoped_lock lock(rendezvous->mutex);
+      const MutexLock lock(rendezvous->mutex);
       if (rendezvous->abandoned) return;  // while it stood in line
       rendezvous->started = true;
     }
     work();
-    const std::scoped_lock lock(rendezvous->mutex);
+    const MutexLock lock(rendezvous->mutex);
     rendezvous->done = true;
-    rendezvous->done_changed.notify_one();
+    rendezvous->done_changed.NotifyOne();
     if (rendezvous->stuck) --stalled_count_;
   });
-  std::unique_lock lock(rendezvous->mutex);
-  if (rendezvous->done_changed.wait_for(lock, wait, [&] { return rendezvous->done; })) return true;
-  rendezvous->abandoned = true;
-  metrics_.stalled_reads.Add();
-  // What only stood in line says that the medium is busy, not that it hangs.
-  rendezvous->stuck = rendezvous->started && wait == kStallMax;
-  if (rendezvous->stuck && ++stalled_count_ >= kStalledCountMax) {
-    lock.unlock();
-    health_.OnFailure("it does not answer");
+  bool hangs = false;
+  {
+    const MutexLock lock(rendezvous->mutex);
+    const auto until = std::chrono::steady_clock::now() + wait;
+    while (!rendezvous->done && rendezvous->done_changed.WaitUntil(rendezvous->mutex, until))
+      continue;
+    if (rendezvous->done) return true;
+    rendezvous->abandoned = true;
+    // What only stood in line says that the medium is busy, not that it hangs.
+    rendezvous->stuck = rendezvous->started && wait == kStallMax;
+    hangs = rendezvous->stuck && ++stalled_count_ >= kStalledCountMax;
   }
+  metrics_.stalled_reads.Add();
+  if (hangs) health_.OnFailure("it does not answer");
   return false;
 }
 
@@ -162,92 +166,101 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
     return;
   }
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
-  std::unique_lock lock(mutex_);
-  if (!writer_) {
-    // Most begin empty. What another process left takes longer to count than readers should wait.
-    if (!scanned_ && (clock_.Now() < behind_until_ ||
-                      !changed_.wait_for(lock, kFillWaitMax, [this] { return scanned_; }))) {
-      behind_until_ = clock_.Now() + kBehindFor;
-      metrics_.dropped_bytes.Add(shared->size_bytes);
-      return;
-    }
-    lock.unlock();
-    Write(*use, *shared);
-    return;
+  if (!writer_ && AwaitCount()) return Write(*use, *shared);
+  bool takes_it = false;
+  bool hangs = false;
+  if (writer_) {
+    const MutexLock lock(mutex_);
+    hangs = write_began_ && clock_.Now() - *write_began_ >= kWriteMax;
+    takes_it = !hangs && AwaitRoomFor(shared->size_bytes);
+    if (takes_it) CountQueued(*use, *shared);
   }
-  if (write_began_ && clock_.Now() - *write_began_ >= kWriteMax) {
-    lock.unlock();
-    metrics_.dropped_bytes.Add(shared->size_bytes);
-    return health_.OnFailure("it does not take what is written");
+  if (takes_it) return Enqueue(use, std::move(shared));
+  metrics_.dropped_bytes.Add(shared->size_bytes);
+  if (hangs) health_.OnFailure("it does not take what is written");
+}
+
+// Most begin empty. What another process left takes longer to count than readers should wait.
+bool CacheVolume::AwaitCount() {
+  const MutexLock lock(mutex_);
+  if (!scanned_ && clock_.Now() >= behind_until_) {
+    const auto until = std::chrono::steady_clock::now() + kFillWaitMax;
+    while (!scanned_ && changed_.WaitUntil(mutex_, until)) continue;
   }
-  const auto has_room = [&] {
-    return queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max;
-  };
-  // A link faster than the medium is held back a little, so that objects become whole; but
-  // not by one that hangs.
-  if (scanned_ && !has_room() && clock_.Now() >= behind_until_ &&
-      !queue_moved_.wait_for(lock, kFillWaitMax, has_room))
-    behind_until_ = clock_.Now() + kBehindFor;
-  if (!scanned_ || !has_room()) {
-    metrics_.dropped_bytes.Add(shared->size_bytes);
-    return;
+  if (!scanned_) behind_until_ = clock_.Now() + kBehindFor;
+  return scanned_;
+}
+
+bool CacheVolume::HasRoomFor(uint64_t queued_bytes) const {
+  return queued_bytes_ + queued_bytes <= options_.queued_bytes_max;
+}
+
+// A link faster than the medium is held back a little, so that objects become whole; but not by
+// one that hangs.
+bool CacheVolume::AwaitRoomFor(uint64_t queued_bytes) {
+  if (scanned_ && !HasRoomFor(queued_bytes) && clock_.Now() >= behind_until_) {
+    const auto until = std::chrono::steady_clock::now() + kFillWaitMax;
+    while (!HasRoomFor(queued_bytes) && queue_moved_.WaitUntil(mutex_, until)) continue;
+    if (!HasRoomFor(queued_bytes)) behind_until_ = clock_.Now() + kBehindFor;
   }
-  Enqueue(use, std::move(shared), std::move(lock));
+  return scanned_ && HasRoomFor(queued_bytes);
 }
 
 bool CacheVolume::FillPatiently(const Use& use, CacheChunk chunk, Deadline deadline) {
   auto shared = std::make_shared<const CacheChunk>(std::move(chunk));
-  std::unique_lock lock(mutex_);
-  const auto may_go = [&] {
-    return scanned_ &&
-           queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max / kPatientShare;
-  };
-  while (health_.usable() && !may_go() && !deadline.Passed(clock_))
-    queue_sank_.wait_for(lock, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
-  if (!health_.usable() || !may_go()) {
-    metrics_.dropped_bytes.Add(shared->size_bytes);
-    return false;
+  {
+    const MutexLock lock(mutex_);
+    const auto may_go = [&]() REQUIRES(mutex_) {
+      return scanned_ &&
+             queued_bytes_ + shared->size_bytes <= options_.queued_bytes_max / kPatientShare;
+    };
+    while (health_.usable() && !may_go() && !deadline.Passed(clock_))
+      queue_sank_.WaitFor(mutex_, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
+    if (!health_.usable() || !may_go()) {
+      metrics_.dropped_bytes.Add(shared->size_bytes);
+      return false;
+    }
+    if (writer_) CountQueued(*use, *shared);
   }
-  if (writer_) {
-    Enqueue(use, std::move(shared), std::move(lock));
-  } else {
-    lock.unlock();
+  if (writer_)
+    Enqueue(use, std::move(shared));
+  else
     Write(*use, *shared);
-  }
   return true;
 }
 
-void CacheVolume::Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk,
-                          std::unique_lock<std::mutex> lock) {
-  queued_bytes_ += chunk->size_bytes;
+void CacheVolume::CountQueued(CachedObject& object, const CacheChunk& chunk) {
+  queued_bytes_ += chunk.size_bytes;
   ++write_count_;
-  ++use->user_count;
-  lock.unlock();
+  ++object.user_count;
+}
+
+void CacheVolume::Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk) {
   use->AddPending(chunk);
   // Who opens the object meanwhile has to find the same one, with what is pending.
   auto writing = std::make_shared<Use>(*this, use.object());
   writer_->Run([this, writing, chunk = std::move(chunk)]() mutable {
     {
-      const std::scoped_lock begin_lock(mutex_);
+      const MutexLock begin_lock(mutex_);
       write_began_ = clock_.Now();
     }
     Write(**writing, *chunk);
     (*writing)->DropPending(*chunk);
     writing.reset();
-    const std::scoped_lock done_lock(mutex_);
+    const MutexLock done_lock(mutex_);
     write_began_.reset();
     queued_bytes_ -= chunk->size_bytes;
-    queue_moved_.notify_all();
-    if (queued_bytes_ <= options_.queued_bytes_max / kPatientWakeShare) queue_sank_.notify_all();
-    if (--write_count_ == 0) changed_.notify_all();
+    queue_moved_.NotifyAll();
+    if (queued_bytes_ <= options_.queued_bytes_max / kPatientWakeShare) queue_sank_.NotifyAll();
+    if (--write_count_ == 0) changed_.NotifyAll();
   });
 }
 
 bool CacheVolume::WaitUntilSettled(const Use& use, Deadline deadline) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (use->has_pending()) {
     if (deadline.Passed(clock_)) return false;
-    queue_moved_.wait_for(lock, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
+    queue_moved_.WaitFor(mutex_, std::min(kPatientLooksEvery, deadline.Remaining(clock_)));
   }
   return true;
 }
@@ -262,7 +275,7 @@ CacheVolume::Presence CacheVolume::Look(const ObjectDigest& name, const std::str
                                         uint64_t size_bytes, Deadline deadline) {
   if (!health_.usable()) return {};
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto known = objects_.find(name);
     if (known != objects_.end()) {
       if (known->second->identity != identity) return {};
@@ -279,7 +292,7 @@ CacheVolume::Presence CacheVolume::Look(const ObjectDigest& name, const std::str
 }
 
 void CacheVolume::Favour(const ObjectDigest& name) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   index_.Favour(name);
 }
 
@@ -290,7 +303,7 @@ uint64_t CacheVolume::RoomBytes(Deadline deadline) {
         if (const Result<CacheStorage::Room> got = storage_->GetRoom()) *room = *got;
       },
       deadline);
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!known || !*room || !scanned_) return capacity_bytes_;
   const uint64_t floor_bytes = std::min(options_.free_bytes_min, (*room)->total_bytes / 20);
   const uint64_t free_bytes =
@@ -327,7 +340,7 @@ bool CacheVolume::MayBeReadAlone(CachedObject& object) {
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::GiveOut(const Use& use) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (use->state() != CachedObject::State::kHere || use->distrusted) return nullptr;
   ++use->user_count;
   return std::make_shared<File>(*this, Use(*this, use.object()));
@@ -339,7 +352,7 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
   if (!health_.usable()) return nullptr;
   if (object.state() == CachedObject::State::kUnknown) return std::nullopt;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (object.state() != CachedObject::State::kHere || !object.complete() || object.distrusted)
       return nullptr;
     if (object.stored()->data_fd() < 0) return nullptr;
@@ -347,7 +360,7 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
       if (!object.to_be_checked && to_check_.size() < kToCheckMax) {
         object.to_be_checked = true;
         to_check_.push_back(use.object());
-        work_came_.notify_all();
+        work_came_.NotifyAll();
       }
       return nullptr;
     }
@@ -359,12 +372,12 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
 
 Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
   RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++capacity_change_count_;
   capacity_bytes_ = capacity_bytes;
   may_be_over_ = true;
   full_until_ = {};
-  work_came_.notify_all();
+  work_came_.NotifyAll();
   return {};
 }
 
@@ -373,7 +386,7 @@ CacheVolume::Usage CacheVolume::usage() {
   if (health_.usable())
     if (const Result<CacheStorage::Room> room = storage_->GetRoom())
       own_block_count = room->own_block_count;
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const uint64_t blocks =
       index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
   return {.used_bytes = blocks * kCacheBlockBytes,
@@ -384,18 +397,18 @@ CacheVolume::Usage CacheVolume::usage() {
 }
 
 void CacheVolume::WaitUntilScanned() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return scanned_; });
+  const MutexLock lock(mutex_);
+  while (!scanned_) changed_.Wait(mutex_);
 }
 
 void CacheVolume::WaitUntilWithinCapacity() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !may_be_over_; });
+  const MutexLock lock(mutex_);
+  while (may_be_over_) changed_.Wait(mutex_);
 }
 
 void CacheVolume::WaitUntilWritten() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return write_count_ == 0; });
+  const MutexLock lock(mutex_);
+  while (write_count_ > 0) changed_.Wait(mutex_);
 }
 
 }  // namespace shoal

@@ -14,13 +14,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -29,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "cache/cache_index.h"
 #include "cache/cache_storage.h"
@@ -186,15 +185,18 @@ class CacheVolume {
   Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
                bool counts);
   void EndUse(std::shared_ptr<CachedObject> object);
-  // REQUIRES: `lock` held; gives it up.
-  void Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk,
-               std::unique_lock<std::mutex> lock);
+  bool AwaitCount() EXCLUDES(mutex_);
+  [[nodiscard]] bool HasRoomFor(uint64_t queued_bytes) const REQUIRES(mutex_);
+  bool AwaitRoomFor(uint64_t queued_bytes) REQUIRES(mutex_);
+  // What is counted so is to be enqueued.
+  void CountQueued(CachedObject& object, const CacheChunk& chunk) REQUIRES(mutex_);
+  void Enqueue(const Use& use, std::shared_ptr<const CacheChunk> chunk) EXCLUDES(mutex_);
   Presence PresenceOf(const CachedObject& object) const;
   void LoadNow(CachedObject& object);
   bool StaysMapped(const ObjectDigest& name);
   void BecomeAbsent(CachedObject& object);
-  void NoteVerified(const CachedObject& object);
-  void RemoveFromIndex(const ObjectDigest& name);
+  void NoteVerified(const CachedObject& object) REQUIRES(mutex_);
+  void RemoveFromIndex(const ObjectDigest& name) REQUIRES(mutex_);
   static Result<ObjectMeta> ReadMeta(StoredObject& stored);
   void ReadTable(CachedObject& object);
   // False: `work` goes on, but nobody waits for it.
@@ -222,7 +224,7 @@ class CacheVolume {
                                  std::span<const uint64_t> checksums);
   [[nodiscard]] uint64_t ObjectCountMax() const;
   bool Reserve(uint64_t block_count, bool is_new);
-  [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const;
+  [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const REQUIRES(mutex_);
   bool Evict(std::vector<Victim> victims);
   // What a write asks others to give way for.
   struct Wanted {
@@ -230,7 +232,8 @@ class CacheVolume {
     uint64_t object_count;  // new ones
     uint64_t free_bytes;    // that the medium does not have
   };
-  bool ChooseVictims(const Wanted& wanted, uint64_t own_block_count, std::vector<Victim>& victims);
+  bool ChooseVictims(const Wanted& wanted, uint64_t own_block_count, std::vector<Victim>& victims)
+      REQUIRES(mutex_);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
   void OnBadSpot(CachedObject& object, const Error& error);
@@ -248,7 +251,7 @@ class CacheVolume {
   bool Scan();
   void SayIfTooLarge();
   bool Scrub();
-  bool RoomIsDue() const;
+  bool RoomIsDue() const REQUIRES(mutex_);
   void DoWhatIsDue();
   bool ScrubOne(const ObjectDigest& name);
   void Try();
@@ -261,30 +264,34 @@ class CacheVolume {
   VolumeHealth health_;
   VolumeMetrics metrics_;
 
-  std::mutex mutex_;                     // guards what follows
-  std::condition_variable changed_;      // for tests, and for who waits for the count
-  std::condition_variable queue_moved_;  // for who fills
-  std::condition_variable queue_sank_;   // for who fills patiently
-  std::condition_variable work_came_;    // for the upkeep
-  std::condition_variable left_;         // for who waits for what was evicted to be gone
-  CacheIndex index_;
-  std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_;  // used now or lately
-  std::map<uint64_t, std::shared_ptr<CachedObject>> idle_;         // of those, not used; by age
-  uint64_t idle_clock_ = 0;
-  std::deque<std::shared_ptr<CachedObject>> to_check_;  // each once
-  std::optional<ObjectDigest> scrubbed_;                // being compared, and not evicted since
-  uint64_t reserved_block_count_ = 0;
-  uint64_t leaving_block_count_ = 0;  // of what was evicted and is still on the medium
-  uint64_t queued_bytes_ = 0;         // waiting to be written
-  size_t write_count_ = 0;
-  bool scanned_ = false;
+  Mutex mutex_;
+  CondVar changed_;      // for tests, and for who waits for the count
+  CondVar queue_moved_;  // for who fills
+  CondVar queue_sank_;   // for who fills patiently
+  CondVar work_came_;    // for the upkeep
+  CondVar left_;         // for who waits for what was evicted to be gone
+  CacheIndex index_ GUARDED_BY(mutex_);
+  // Used now or lately; and of those the ones that are not used now, by age.
+  std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_ GUARDED_BY(mutex_);
+  std::map<uint64_t, std::shared_ptr<CachedObject>> idle_ GUARDED_BY(mutex_);
+  uint64_t idle_clock_ GUARDED_BY(mutex_) = 0;
+  std::deque<std::shared_ptr<CachedObject>> to_check_ GUARDED_BY(mutex_);  // each once
+  // Being compared, and not evicted since.
+  std::optional<ObjectDigest> scrubbed_ GUARDED_BY(mutex_);
+  uint64_t reserved_block_count_ GUARDED_BY(mutex_) = 0;
+  // Of what was evicted and is still on the medium.
+  uint64_t leaving_block_count_ GUARDED_BY(mutex_) = 0;
+  uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;  // waiting to be written
+  size_t write_count_ GUARDED_BY(mutex_) = 0;
+  bool scanned_ GUARDED_BY(mutex_) = false;
   // Its capacity: that became smaller, or what there is was just counted.
-  bool may_be_over_ = false;
-  uint64_t capacity_change_count_ = 0;
-  bool stopping_ = false;
-  Instant full_until_{};
-  std::optional<Instant> write_began_;  // of the one under way
-  Instant behind_until_{};              // the medium does not keep up: nobody waits for its queue
+  bool may_be_over_ GUARDED_BY(mutex_) = false;
+  uint64_t capacity_change_count_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  Instant full_until_ GUARDED_BY(mutex_){};
+  std::optional<Instant> write_began_ GUARDED_BY(mutex_);  // of the one under way
+  // The medium does not keep up: nobody waits for its queue.
+  Instant behind_until_ GUARDED_BY(mutex_){};
 
   std::atomic<uint32_t> stalled_count_{0};
   std::atomic<bool> was_full_{false};  // said, and nothing was written since
@@ -295,7 +302,7 @@ class CacheVolume {
   std::atomic<uint64_t> sync_begun_{1};
   std::atomic<uint64_t> sync_done_{0};
   std::atomic<uint64_t> written_in_sync_{1};
-  std::mutex confirm_mutex_;              // held while one is asked for what was lost
+  Mutex confirm_mutex_;                   // held while one is asked for what was lost
   std::atomic<bool> lost_writes_{false};  // ever
   std::atomic<bool> met_errors_{false};   // since it last worked
   // The kernel writes out what is older than that by itself, as a rule.

@@ -31,7 +31,7 @@ bool CacheVolume::Load(const Use& use, Deadline deadline) {
 }
 
 void CacheVolume::LoadNow(CachedObject& object) {
-  const std::scoped_lock lock(object.write_mutex);
+  const MutexLock lock(object.write_mutex);
   if (object.state() != CachedObject::State::kUnknown) return;
   Result<std::unique_ptr<StoredObject>> stored = storage_->Open(object.name);
   if (!stored) {
@@ -40,7 +40,7 @@ void CacheVolume::LoadNow(CachedObject& object) {
   }
   bool verified = false;
   {
-    const std::scoped_lock index_lock(mutex_);
+    const MutexLock index_lock(mutex_);
     verified = index_.IsVerified(object.name);
   }
   const bool waits = object.size_bytes <= kCheckedAtOpenBytesMax;
@@ -87,7 +87,7 @@ bool CacheVolume::StaysMapped(const ObjectDigest& name) {
 }
 
 void CacheVolume::BecomeAbsent(CachedObject& object) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (object.state() != CachedObject::State::kUnknown) return;
   RemoveFromIndex(object.name);
   object.SetState(CachedObject::State::kAbsent);
@@ -196,13 +196,13 @@ bool CacheVolume::Check(CachedObject& object, uint64_t first_page, std::span<con
   if (object.distrusted || !from_medium) return true;
   object.checked.Add(first_page, page_count);
   if (object.checked.full()) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     NoteVerified(object);
   }
   return true;
 }
 
-// REQUIRES: mutex_ held. By now the name may be another object's files.
+// By now the name may be another object's files.
 void CacheVolume::NoteVerified(const CachedObject& object) {
   const auto known = objects_.find(object.name);
   if (known != objects_.end() && known->second.get() == &object && !object.distrusted &&
@@ -210,7 +210,6 @@ void CacheVolume::NoteVerified(const CachedObject& object) {
     index_.SetVerified(object.name);
 }
 
-// REQUIRES: mutex_ held.
 void CacheVolume::RemoveFromIndex(const ObjectDigest& name) {
   index_.Remove(name);
   if (scrubbed_ == name) scrubbed_.reset();  // what is being compared is not there any more
@@ -220,7 +219,7 @@ bool CacheVolume::CheckAll(CachedObject& object, Pace pace) {
   const uint64_t pages_at_once = std::max<uint64_t>(kCheckBytesAtOnce / object.page_bytes, 1);
   for (uint64_t page = 0; page < object.page_count;) {
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (stopping_ || !health_.usable()) return false;
     }
     page = object.present.NextWith(page, object.page_count);
@@ -232,11 +231,12 @@ bool CacheVolume::CheckAll(CachedObject& object, Pace pace) {
       if (ReadChecked(object, range) == nullptr) return false;
       if (pace != Pace::kForReader) DoWhatIsDue();
       if (pace == Pace::kScrub) {
-        std::unique_lock lock(mutex_);
-        const auto pause =
+        const MutexLock lock(mutex_);
+        const auto until =
+            std::chrono::steady_clock::now() +
             std::chrono::nanoseconds(range.length * 1'000'000'000 / kScrubBytesPerSecond);
-        if (work_came_.wait_for(lock, pause, [this] { return stopping_ || !to_check_.empty(); }))
-          return false;
+        while (!stopping_ && to_check_.empty() && work_came_.WaitUntil(mutex_, until)) continue;
+        if (stopping_ || !to_check_.empty()) return false;
       }
     }
     page = end;
@@ -249,7 +249,7 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
   std::shared_ptr<CachedObject> kept;  // its files are closed after the lock
   uint32_t block_count = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (object.state() == CachedObject::State::kGone) return;
     object.SetState(CachedObject::State::kGone);
     object.distrusted = true;  // for who still uses it: nothing else will say so
@@ -277,7 +277,7 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
   metrics_.put_aside.Add();  // who sees it counted finds it there
   if (moved) return;
   OnFailure(moved.error());
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   index_.Put(object.name, block_count);  // it takes room as before, and will be found again
 }
 
@@ -290,7 +290,7 @@ void CacheVolume::OnBadSpot(CachedObject& object, const Error& error) {
 
 void CacheVolume::OnFailure(const Error& error) {
   if (error.code == Errc::kNoSpace) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!was_full_.exchange(true))
       log::Warn("the cache at {} takes nothing more until there is room: {}", storage_->name(),
                 error.detail);

@@ -37,7 +37,7 @@ bool CacheVolume::ConfirmWritten(CachedObject& object) {
   {
     // The kernel says it once for each descriptor: nobody may hear that all is well between that
     // and the end of belief.
-    const std::scoped_lock lock(confirm_mutex_);
+    const MutexLock lock(confirm_mutex_);
     if (object.distrusted) return false;
     confirmed = object.stored()->ConfirmWritten();
     if (confirmed) return true;
@@ -57,7 +57,7 @@ void CacheVolume::SayLost(const Error& error) {
 void CacheVolume::Distrust() {
   std::vector<std::shared_ptr<CachedObject>> kept;  // files are closed after the lock
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (scanned_) lost_writes_ = true;  // before, nothing was written
     index_.ForgetVerified();
     scrubbed_.reset();

@@ -29,25 +29,25 @@ void CacheVolume::Maintain() {
   // The first readers come now; the count can wait.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   bool rests = false;  // what is too much is in use, or not ours: other things have their turn
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (!stopping_) {
     if (!scanned_ && health_.usable()) {
-      lock.unlock();
+      mutex_.Unlock();
       const bool counted = Scan();
-      lock.lock();
+      mutex_.Lock();
       scanned_ = counted;
-      changed_.notify_all();
-      queue_sank_.notify_all();
-      if (!counted) work_came_.wait_for(lock, kTrialLooksEvery);
+      changed_.NotifyAll();
+      queue_sank_.NotifyAll();
+      if (!counted) work_came_.WaitFor(mutex_, kTrialLooksEvery);
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
       object->to_be_checked = false;
       const bool is_used = object->user_count > 0;
-      lock.unlock();  // also for the last one to go: its files are closed after the lock
+      mutex_.Unlock();  // also for the last one to go: its files are closed after the lock
       if (!is_used) {
         object.reset();
-        lock.lock();
+        mutex_.Lock();
         continue;
       }
       if (object->has_old_pages) {
@@ -60,34 +60,34 @@ void CacheVolume::Maintain() {
       }
       if (!object->distrusted) CheckAll(*object, Pace::kUpkeep);
       object.reset();
-      lock.lock();
+      mutex_.Lock();
     } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
       const uint64_t change_count = capacity_change_count_;
-      lock.unlock();
+      mutex_.Unlock();
       const bool fits = Reserve(0, false);
-      lock.lock();
+      mutex_.Lock();
       // It may have become smaller again meanwhile.
       may_be_over_ = !fits || change_count != capacity_change_count_;
-      changed_.notify_all();
+      changed_.NotifyAll();
       rests = !fits;
     } else if (health_.TrialIsDue()) {
-      lock.unlock();
+      mutex_.Unlock();
       Try();
-      lock.lock();
+      mutex_.Lock();
     } else if (SyncIsDue() || RoomIsDue()) {
-      lock.unlock();
+      mutex_.Unlock();
       DoWhatIsDue();
-      lock.lock();
+      mutex_.Lock();
     } else if (scanned_ && options_.may_wait && health_.usable() && clock_.Now() >= next_scrub_) {
-      lock.unlock();
+      mutex_.Unlock();
       const bool finished = Scrub();
-      lock.lock();
+      mutex_.Lock();
       if (finished) {  // else there was something else to do
         next_scrub_ = clock_.Now() + kScrubEvery;
         scrubs_again_ = true;
       }
     } else {
-      work_came_.wait_for(lock, kTrialLooksEvery);
+      work_came_.WaitFor(mutex_, kTrialLooksEvery);
       rests = false;
     }
   }
@@ -98,7 +98,7 @@ bool CacheVolume::Scan() {
   std::vector<CacheStorage::Found> found;
   const Result<> scanned = storage_->ScanAndClean([&](const CacheStorage::Found& object) {
     found.push_back(object);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     return !stopping_;
   });
   if (!scanned) {
@@ -108,7 +108,7 @@ bool CacheVolume::Scan() {
   std::ranges::sort(found, {}, &CacheStorage::Found::used_unix_seconds);
   uint64_t bytes = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const CacheStorage::Found& object : found) {
       index_.Put(object.name, static_cast<uint32_t>(object.block_count));
       bytes += object.block_count * kCacheBlockBytes;
@@ -118,7 +118,7 @@ bool CacheVolume::Scan() {
     log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
               bytes / kMiB);
   SayIfTooLarge();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   may_be_over_ = true;  // the capacity may be less than it was
   return true;
 }
@@ -126,7 +126,7 @@ bool CacheVolume::Scan() {
 void CacheVolume::SayIfTooLarge() {
   if (!options_.may_wait) return;
   const Result<CacheStorage::Room> room = storage_->GetRoom();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (room && room->total_bytes < capacity_bytes_)
     log::Warn(
         "the cache at {} may take {} MiB, and its file system has {}: it stops at what is free, "
@@ -142,7 +142,7 @@ bool CacheVolume::RoomIsDue() const {
 void CacheVolume::DoWhatIsDue() {
   if (SyncIsDue()) SyncNow();
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!RoomIsDue()) return;
   }
   next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
@@ -163,7 +163,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   DoWhatIsDue();
   bool verified = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stopping_ || !to_check_.empty() || !health_.usable()) return false;
     verified = index_.IsVerified(name);
     if (verified && !scrubs_again_) return true;
@@ -186,7 +186,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   object.distrusted = !asks_medium;
   ReadTable(object);
   if (!CheckAll(object, Pace::kScrub)) return object.state() == CachedObject::State::kGone;
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (object.checked.full() && scrubbed_ == name && index_.Contains(name)) index_.SetVerified(name);
   return true;
 }

@@ -43,7 +43,7 @@ Result<MetaHeader> HeaderOf(const CachedObject& object) {
 }  // namespace
 
 void CacheVolume::Write(CachedObject& object, const CacheChunk& chunk) {
-  const std::scoped_lock lock(object.write_mutex);
+  const MutexLock lock(object.write_mutex);
   const uint64_t first = chunk.offset / object.page_bytes;
   const uint64_t end = first + PageCount(chunk.size_bytes, object.page_bytes);
   for (uint64_t page = object.present.NextWithout(first, end); page < end;
@@ -158,7 +158,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     std::vector<Victim> victims;
     bool granted = false;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (clock_.Now() < full_until_) return false;
       granted = ChooseVictims({.block_count = block_count,
                                .object_count = is_new ? uint64_t{1} : 0,
@@ -168,19 +168,22 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     }
     const bool all_went = Evict(std::move(victims));
     if (!granted) return false;
-    std::unique_lock lock(mutex_);
-    const auto is_free = [&] { return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes; };
+    const MutexLock lock(mutex_);
+    const auto is_free = [&]() REQUIRES(mutex_) {
+      return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes;
+    };
     // What others are removing is theirs to remove; its room counts once it is gone.
-    const bool left = left_.wait_for(lock, kOthersLeaveWithin,
-                                     [&] { return leaving_block_count_ == 0 || is_free(); });
+    const auto until = std::chrono::steady_clock::now() + kOthersLeaveWithin;
+    const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
+    while (!left() && left_.WaitUntil(mutex_, until)) continue;
     if (all_went && is_free()) return true;
     reserved_block_count_ -= block_count;  // it was to be theirs
-    if (!left) return false;
+    if (!left()) return false;
   }
   return false;
 }
 
-// REQUIRES: mutex_ held. What leaves is on the medium until it is gone.
+// What leaves is on the medium until it is gone.
 uint64_t CacheVolume::BlocksUsed(const CacheStorage::Room& room) const {
   return index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
          room.own_block_count;
@@ -200,9 +203,9 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
     }
     if (went) metrics_.evicted_bytes.Add(victim.block_count * kCacheBlockBytes);
     all_went = all_went && went;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     leaving_block_count_ -= victim.block_count;
-    left_.notify_all();
+    left_.NotifyAll();
     // Somebody opened it meanwhile, and may have begun other files of its name.
     if (went || index_.Contains(victim.name)) continue;
     index_.Put(victim.name, victim.block_count);
@@ -213,13 +216,12 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
   return all_went;
 }
 
-// REQUIRES: mutex_ held.
 bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
                                 std::vector<Victim>& victims) {
   const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
   const uint64_t object_count_max = ObjectCountMax();
   uint64_t chosen_block_count = 0;
-  const auto in_use = [this](const ObjectDigest& name) {
+  const auto in_use = [this](const ObjectDigest& name) REQUIRES(mutex_) {
     const auto found = objects_.find(name);
     return found != objects_.end() && found->second->user_count > 0;
   };
@@ -262,7 +264,7 @@ void CacheVolume::Settle(CachedObject& object, uint64_t reserved_block_count) {
   const bool here = object.state() == CachedObject::State::kHere;
   const Result<uint64_t> block_count =
       here ? object.stored()->BlockCount() : Result<uint64_t>(uint64_t{0});
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   reserved_block_count_ -= reserved_block_count;
   const auto known = objects_.find(object.name);
   if (!here || !block_count || object.state() != CachedObject::State::kHere ||

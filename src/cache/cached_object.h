@@ -120,7 +120,7 @@ class CachedObject {
 
   // Held across I/O, on purpose: one thread at a time loads or writes an object's files, and
   // who reads does not take it.
-  std::mutex write_mutex;
+  Mutex write_mutex;
   bool has_header = true;  // guarded by write_mutex; of files that were made: once it is written
 
   // Guarded by the volume's lock.

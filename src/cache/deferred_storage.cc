@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace shoal {
 namespace {
@@ -43,19 +43,20 @@ class DeferredStorage::Opening {
 
   // Answers what was opened, if it was. One that is opened after this ends on the thread.
   std::unique_ptr<CacheStorage> Stop() {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
-    changed_.notify_all();
-    changed_.wait_for(lock, kPauseMin, [this] { return ended_; });
+    changed_.NotifyAll();
+    const auto until = std::chrono::steady_clock::now() + kPauseMin;
+    while (!ended_ && changed_.WaitUntil(mutex_, until)) continue;
     return std::move(storage_);
   }
 
   Result<> Await(const Patience& patience, Instant begun_at, const Clock& clock) {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     while (storage_ == nullptr) {
       const Duration left = begun_at + WorthWaiting(why_not_, patience) - clock.Now();
       if (left > Duration::zero()) {
-        changed_.wait_for(lock, left);
+        changed_.WaitFor(mutex_, left);
         continue;
       }
       if (why_not_ && IsHopeless(why_not_->code)) return tl::unexpected(*why_not_);
@@ -66,13 +67,13 @@ class DeferredStorage::Opening {
 
   Result<CacheStorage*> Opened() {
     if (CacheStorage* const storage = opened_.load(std::memory_order_acquire)) return storage;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     return Fail(Errc::kUnreachable, why_not_ ? why_not_->detail : "it does not answer");
   }
 
   // False: it is open, and has to be told itself.
   bool NoteCapacity(uint64_t capacity_bytes) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (storage_ != nullptr) return false;
     capacity_bytes_ = capacity_bytes;
     return true;
@@ -81,37 +82,38 @@ class DeferredStorage::Opening {
  private:
   void Run() {
     Duration pause = kPauseMin;
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     while (!stopping_ && storage_ == nullptr) {
-      lock.unlock();
+      mutex_.Unlock();
       Result<std::unique_ptr<CacheStorage>> opened = open_();
-      lock.lock();
+      mutex_.Lock();
       if (opened) {
         storage_ = *std::move(opened);
         if (capacity_bytes_) (void)storage_->Resize(*capacity_bytes_);
         opened_.store(storage_.get(), std::memory_order_release);
-        changed_.notify_all();
+        changed_.NotifyAll();
         break;
       }
       why_not_ = std::move(opened).error();
-      changed_.notify_all();
-      changed_.wait_for(lock, pause, [this] { return stopping_; });
+      changed_.NotifyAll();
+      const auto until = std::chrono::steady_clock::now() + pause;
+      while (!stopping_ && changed_.WaitUntil(mutex_, until)) continue;
       pause = std::min(2 * pause, kPauseMax);
     }
     ended_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   const Opener open_;
   std::atomic<CacheStorage*> opened_{nullptr};  // storage_, for who does not want the lock
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::unique_ptr<CacheStorage> storage_;
-  std::optional<Error> why_not_;  // of the last attempt that ended
-  std::optional<uint64_t> capacity_bytes_;
-  bool stopping_ = false;
-  bool ended_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  std::unique_ptr<CacheStorage> storage_ GUARDED_BY(mutex_);
+  std::optional<Error> why_not_ GUARDED_BY(mutex_);  // of the last attempt that ended
+  std::optional<uint64_t> capacity_bytes_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool ended_ GUARDED_BY(mutex_) = false;
 };
 
 DeferredStorage::DeferredStorage(std::string name, Opener open, const Clock& clock)

@@ -13,7 +13,7 @@ Instant PatientUntil(Deadline deadline, const Clock& clock) {
 // --- A flight
 
 FlightTable::Flight::~Flight() {
-  const std::scoped_lock lock(table_.mutex_);
+  const MutexLock lock(table_.mutex_);
   const uint64_t begin = state_->stored_until;
   const uint64_t end = state_->end;
   table_.flights_.erase(state_);
@@ -21,7 +21,7 @@ FlightTable::Flight::~Flight() {
 }
 
 void FlightTable::Flight::Shorten(uint64_t end) {
-  const std::scoped_lock lock(table_.mutex_);
+  const MutexLock lock(table_.mutex_);
   range_.length = end - range_.offset;
   const uint64_t before = state_->end;
   state_->end = std::max(table_.EndOfPages(end), state_->stored_until);
@@ -29,7 +29,7 @@ void FlightTable::Flight::Shorten(uint64_t end) {
 }
 
 void FlightTable::Flight::Arrived(Memory memory, uint64_t offset, uint64_t until) {
-  const std::scoped_lock lock(table_.mutex_);
+  const MutexLock lock(table_.mutex_);
   const uint64_t before = std::max(state_->arrived_until, offset);
   std::swap(state_->memory, memory);
   state_->memory_offset = offset;
@@ -39,14 +39,14 @@ void FlightTable::Flight::Arrived(Memory memory, uint64_t offset, uint64_t until
 }
 
 void FlightTable::Flight::Storing() {
-  const std::scoped_lock lock(table_.mutex_);
+  const MutexLock lock(table_.mutex_);
   state_->storing = true;
   state_->moved = table_.clock_.Now();
 }
 
 void FlightTable::Flight::Stored(uint64_t until) {
   Memory dropped;  // freed after the lock
-  const std::scoped_lock lock(table_.mutex_);
+  const MutexLock lock(table_.mutex_);
   dropped = std::move(state_->memory);
   state_->memory = nullptr;
   table_.Wake(state_->stored_until, until, Event::kLeft);
@@ -60,7 +60,7 @@ void FlightTable::Flight::Stored(uint64_t until) {
 
 std::unique_ptr<FlightTable::Flight> FlightTable::Claim(const Miss& miss) {
   const Instant now = clock_.Now();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (Bringing(miss, now) != nullptr) return nullptr;
   const uint64_t begin = miss.range.offset;
   uint64_t end = miss.range.end();
@@ -82,10 +82,10 @@ std::unique_ptr<FlightTable::Flight> FlightTable::Claim(const Miss& miss) {
 FlightTable::Part FlightTable::AwaitBytes(const Miss& miss) {
   const uint64_t offset = miss.range.offset;
   const Instant now = clock_.Now();
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const State* flight = Bringing(miss, now);
   if (flight != nullptr && !flight->HasInHand(offset)) {
-    Wait(miss, now, lock);
+    Wait(miss, now);
     flight = Bringing(miss, now);
   }
   if (flight == nullptr || !flight->HasInHand(offset)) return {};
@@ -96,8 +96,8 @@ FlightTable::Part FlightTable::AwaitBytes(const Miss& miss) {
 
 void FlightTable::AwaitStored(const Miss& miss) {
   const Instant now = clock_.Now();
-  std::unique_lock lock(mutex_);
-  if (Bringing(miss, now) != nullptr) Wait(miss, now, lock);
+  const MutexLock lock(mutex_);
+  if (Bringing(miss, now) != nullptr) Wait(miss, now);
 }
 
 uint64_t FlightTable::EndOfPages(uint64_t end) const {
@@ -127,12 +127,12 @@ const FlightTable::State* FlightTable::Bringing(const Miss& miss, Instant now) c
 }
 
 // Until something happened to the bytes at its beginning, or it is time to look.
-void FlightTable::Wait(const Miss& miss, Instant now, std::unique_lock<std::mutex>& lock) {
+void FlightTable::Wait(const Miss& miss, Instant now) {
   Waiter waiter{.miss = miss, .woken = {}};
   waiters_.push_back(&waiter);
   const Duration patience =
       miss.patient_until == Instant::max() ? Duration::max() : miss.patient_until - now;
-  waiter.woken.wait_for(lock, std::min(kWaitMax, patience));
+  waiter.woken.WaitFor(mutex_, std::min(kWaitMax, patience));
   std::erase(waiters_, &waiter);
 }
 
@@ -141,7 +141,7 @@ void FlightTable::Wake(uint64_t begin, uint64_t end, Event event) {
     const uint64_t offset = waiter->miss.range.offset;
     if (offset < begin || offset >= end) continue;
     if (event == Event::kArrived && waiter->miss.need == Miss::Need::kStored) continue;
-    waiter->woken.notify_one();
+    waiter->woken.NotifyOne();
   }
 }
 

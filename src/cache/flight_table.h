@@ -12,17 +12,16 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace shoal {
 
@@ -128,27 +127,26 @@ class FlightTable {
   };
   struct Waiter {
     const Miss& miss;
-    std::condition_variable woken;
+    CondVar woken;
   };
 
   [[nodiscard]] uint64_t EndOfPages(uint64_t end) const;
-  // REQUIRES, all of them: mutex_ held.
   static bool IsStalled(const State& flight, Miss::Need need, Instant now);
   // The flight that brings what is missed soonest; null: none that is worth waiting for.
-  const State* Bringing(const Miss& miss, Instant now) const;
-  void Wait(const Miss& miss, Instant now, std::unique_lock<std::mutex>& lock);
+  const State* Bringing(const Miss& miss, Instant now) const REQUIRES(mutex_);
+  void Wait(const Miss& miss, Instant now) REQUIRES(mutex_);
   // What happened to bytes: they arrived, or the flight has no more to do with them.
   enum class Event : uint8_t { kArrived, kLeft };
   // Those whom it concerns, who miss bytes of [begin, end).
-  void Wake(uint64_t begin, uint64_t end, Event event);
+  void Wake(uint64_t begin, uint64_t end, Event event) REQUIRES(mutex_);
 
   const uint64_t object_bytes_;
   const uint32_t page_bytes_;
   const Clock& clock_;
 
-  std::mutex mutex_;  // guards what follows
-  std::list<State> flights_;
-  std::vector<Waiter*> waiters_;  // each on the stack of a thread that waits
+  Mutex mutex_;
+  std::list<State> flights_ GUARDED_BY(mutex_);
+  std::vector<Waiter*> waiters_ GUARDED_BY(mutex_);  // each on the stack of a thread that waits
 };
 
 }  // namespace shoal

@@ -10,7 +10,7 @@ constexpr Duration kAskInterval = std::chrono::milliseconds(100);
 }  // namespace
 
 void TrafficLimit::SetRate(uint64_t rate) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   bucket_.SetRate(rate, clock_.Now());
   rate_ = rate;
   WakeNext();
@@ -20,7 +20,7 @@ TrafficLimit::Turn TrafficLimit::Await(Lane lane, uint64_t bytes, Deadline deadl
                                        const std::function<bool()>& wanted) {
   if (rate_ == 0) return Turn::kCame;
   Waiter self;
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Line& line = LineOf(lane);
   const auto place = line.insert(line.end(), &self);
   Turn turn = Turn::kCame;
@@ -33,12 +33,10 @@ TrafficLimit::Turn TrafficLimit::Await(Lane lane, uint64_t bytes, Deadline deadl
       break;
     }
     const Duration slice = std::min({wait, kAskInterval, deadline.Remaining(clock_)});
-    if (self.may_be_next.wait_for(lock, slice) == std::cv_status::no_timeout ||
-        slice < kAskInterval)
-      continue;
-    lock.unlock();
+    if (self.may_be_next.WaitFor(mutex_, slice) || slice < kAskInterval) continue;
+    mutex_.Unlock();
     const bool still_wanted = wanted();
-    lock.lock();
+    mutex_.Lock();
     if (!still_wanted) {
       turn = Turn::kUnwanted;
       break;
@@ -57,7 +55,7 @@ TrafficLimit::Waiter* TrafficLimit::Next() {
 }
 
 void TrafficLimit::WakeNext() {
-  if (Waiter* const next = Next()) next->may_be_next.notify_one();
+  if (Waiter* const next = Next()) next->may_be_next.NotifyOne();
 }
 
 }  // namespace shoal

@@ -4,13 +4,12 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
-#include <mutex>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "cache/traffic_bucket.h"
 
 namespace shoal {
@@ -34,22 +33,21 @@ class TrafficLimit {
 
  private:
   struct Waiter {
-    std::condition_variable may_be_next;
+    CondVar may_be_next;
   };
   using Line = std::list<Waiter*>;
 
-  // All REQUIRE mutex_ held.
-  Line& LineOf(Lane lane) { return lane == Lane::kDemand ? demand_ : warmup_; }
-  [[nodiscard]] Waiter* Next();  // null: nobody waits
-  void WakeNext();
+  Line& LineOf(Lane lane) REQUIRES(mutex_) { return lane == Lane::kDemand ? demand_ : warmup_; }
+  [[nodiscard]] Waiter* Next() REQUIRES(mutex_);  // null: nobody waits
+  void WakeNext() REQUIRES(mutex_);
 
   const Clock& clock_;
   std::atomic<uint64_t> rate_;  // the bucket's
 
-  std::mutex mutex_;  // guards what follows
-  TrafficBucket bucket_;
-  Line demand_;
-  Line warmup_;
+  Mutex mutex_;
+  TrafficBucket bucket_ GUARDED_BY(mutex_);
+  Line demand_ GUARDED_BY(mutex_);
+  Line warmup_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

@@ -37,7 +37,7 @@ Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline dea
         return Fail(Errc::kTimedOut,
                     "all " + std::to_string(count_max_) + " connections stayed in use");
       } else {
-        came_back_.WaitUntil(mutex_, Instant::clock::now() + deadline.Remaining(clock));
+        came_back_.WaitFor(mutex_, deadline.Remaining(clock));
       }
     }
     ++out_count_;
