@@ -64,6 +64,8 @@ Json HistoryAsJson(const NodeHistory& history, int64_t end_unix_seconds) {
                                                  "origin_bytes"};
   for (size_t i = 0; i < kPlaceCount; ++i)
     column(kColumns[i], [i](const auto& second) { return second.place_bytes[i]; });
+  column("passthrough_open_count", [](const auto& second) { return second.passed_open_count; });
+  column("passthrough_opened_bytes", [](const auto& second) { return second.passed_bytes; });
   column("fetched_bytes", [](const auto& second) { return second.fetched_bytes; });
   column("read_count", [](const auto& second) { return second.read_count; });
   column("error_count", [](const auto& second) { return second.error_count; });

@@ -19,7 +19,7 @@ import urllib.request
 
 from admin import Admin, free_port
 from caching import CacheTest, MIB, cache_options, cached_bytes, drop_pages, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern, state_directory
+from harness import SHOAL, WAIT_SECONDS, needs_passthrough, pattern, state_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTERS = ["tier_read", "tier_read_bytes", "tier_read_hit", "tier_read_hit_bytes",
@@ -176,6 +176,28 @@ class Reports(CacheTest):
         self.assertEqual(status["mount"]["mount_point"], str(mount.point))
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
+
+    @needs_passthrough
+    def test_files_handed_to_the_kernel_are_told_beside_what_is_read(self):
+        _, mount = self.node()
+        self.read(mount, "file", MIB)
+        wait_until(lambda: cached_bytes(self.cache) == MIB)
+
+        def handed():
+            metrics = self.text("/metrics")
+            return [int(re.search(rf"^shoal_passthrough_{name}_total (\d+)$", metrics, re.M)[1])
+                    for name in ("opens", "opened_bytes")]
+
+        def is_handed():
+            self.read(mount, "file", MIB)
+            return handed()[0] > 0
+
+        def told():
+            history = self.admin.get("/v1/status")["history"]
+            return [sum(history[f"passthrough_{name}"]) for name in ("open_count", "opened_bytes")]
+
+        wait_until(is_handed)
+        wait_until(lambda: told() == handed())
 
     def test_what_is_open_is_told_over_a_change_of_the_process_that_serves(self):
         _, mount = self.node()
