@@ -223,6 +223,7 @@ class Keeper {
     is_stuck_ = false;
     is_held_ = false;
     worker_.reset();
+    if (serving_since_) memory_->CountDeath(clock_.UnixSeconds());
     // It may be too old for the options, or for what is handed over: then it is every other's turn.
     bool this_program_failed = false;
     while (true) {
@@ -341,6 +342,7 @@ class Keeper {
   // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
   void EndWorker() {
     worker_.reset();
+    memory_->CountReplacement();
     serving_since_.reset();
     recovery_.AfterPlannedEnd();
   }

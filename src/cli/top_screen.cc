@@ -80,6 +80,17 @@ std::string Rates(const Json& status) {
   return fmt::format("read {}/s  hits {} {}", HumaneBytes(static_cast<double>(total)), hits, parts);
 }
 
+// Of the processes that served before this one.
+std::string Deaths(const Json& status, uint64_t now) {
+  const Json workers = status.value("workers_before", Json::object());
+  const uint64_t count = Number(workers, "death_count");
+  if (count == 0) return "";
+  const uint64_t ago = now - std::min(now, Number(workers, "last_death_unix_seconds"));
+  return fmt::format(", WORKER DIED {} {} ago",
+                     count == 1 ? "once," : fmt::format("{} times, last", count),
+                     HumaneDuration(ago));
+}
+
 std::string TierLine(const Json& tier) {
   const auto used = static_cast<double>(Number(tier, "used_bytes"));
   const auto capacity = static_cast<double>(Number(tier, "capacity_bytes"));
@@ -112,9 +123,10 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
   const uint64_t now = Number(status, "now_unix_seconds");
   lines.push_back(fmt::format("{} on {}", Text(mount, "source"), Text(mount, "mount_point")));
   lines.push_back(fmt::format(
-      "shoal {}, up {}, {}{}", Text(status, "version"),
+      "shoal {}, up {}, {}{}{}", Text(status, "version"),
       HumaneDuration(now - std::min(now, Number(status, "started_unix_seconds"))),
       status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"),
+      Deaths(status, now),
       mount.value("passthrough", false) ? ", whole files pass through the kernel" : ""));
   lines.emplace_back();
   lines.push_back(Rates(status));

@@ -48,6 +48,22 @@ TEST(TopScreen, ShowsTheStateOfTheNode) {
   EXPECT_EQ(TopScreen(Status(), tasks, 200), expected);
 }
 
+TEST(TopScreen, SaysThatTheWorkerDied) {
+  Json status = Status();
+  status["workers_before"] = {
+      {"death_count", 1}, {"last_death_unix_seconds", 9939}, {"replaced_count", 3}};
+  EXPECT_EQ(TopScreen(status, {}, 200)[1],
+            "shoal 1.0, up 1:00, ready, WORKER DIED once, 1:01 ago, whole files pass through the "
+            "kernel");
+  status["workers_before"]["death_count"] = 2;
+  EXPECT_EQ(TopScreen(status, {}, 200)[1],
+            "shoal 1.0, up 1:00, ready, WORKER DIED 2 times, last 1:01 ago, whole files pass "
+            "through the kernel");
+  status["workers_before"] = {
+      {"death_count", 0}, {"last_death_unix_seconds", nullptr}, {"replaced_count", 3}};
+  EXPECT_EQ(TopScreen(status, {}, 200), TopScreen(Status(), {}, 200));
+}
+
 TEST(TopScreen, FitsTheTerminal) {
   for (const std::string& line : TopScreen(Status(), {}, 40)) EXPECT_LE(line.size(), 40U) << line;
 }

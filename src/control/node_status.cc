@@ -109,6 +109,12 @@ std::string StatusAsJson(const NodeParts& parts, const NodeStatus& status) {
       {"pid", getpid()},
       {"resident_bytes", GetProcessUse().resident_bytes},
       {"cpu_cores", seconds.empty() ? 0 : std::round(seconds.back().cpu_cores * 100) / 100}};
+  const WorkersBefore& workers = parts.workers_before;
+  json["workers_before"] = {
+      {"death_count", workers.death_count},
+      {"last_death_unix_seconds",
+       workers.death_count > 0 ? Json(workers.last_death_unix_seconds) : Json()},
+      {"replaced_count", workers.replaced_count}};
   json["open"] = {{"file_count", requests.open_file_count()},
                   {"directory_count", requests.open_directory_count()}};
   json["tiers"] = VolumesAsJson(parts);

@@ -177,6 +177,38 @@ class Reports(CacheTest):
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
 
+    def test_deaths_of_the_worker_and_its_replacements_are_counted(self):
+        _, mount = self.node()
+
+        def told():
+            metrics = self.text("/metrics")
+            counts = [int(re.search(rf"^shoal_worker_{name}_total (\d+)$", metrics, re.M)[1])
+                      for name in ("deaths", "replacements")]
+            before = self.admin.get("/v1/status")["workers_before"]
+            self.assertEqual([before["death_count"], before["replaced_count"]], counts)
+            self.assertEqual(before["last_death_unix_seconds"] is None, counts[0] == 0)
+            return counts
+
+        def after(change):
+            worker = mount.worker()
+            change(worker)
+            wait_until(lambda: mount.worker() != worker and self.admin.answers())
+            return told()
+
+        def kill(worker):
+            os.kill(worker, signal.SIGKILL)
+
+        def restart(_):
+            self.assertEqual(run(SHOAL, "restart", mount.point).returncode, 0)
+
+        self.assertEqual(told(), [0, 0])
+        self.assertEqual(after(kill), [1, 0])
+        self.assertEqual(after(restart), [1, 1])
+        self.assertEqual(after(kill), [2, 1])
+        failed = run(SHOAL, "update", mount.point, "-o", "g_server_Port=1,admin_address=192.0.2.1")
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertEqual(told()[0], 2, "a refused update is no death")
+
     @needs_passthrough
     def test_files_handed_to_the_kernel_are_told_beside_what_is_read(self):
         _, mount = self.node()

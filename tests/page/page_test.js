@@ -146,6 +146,21 @@ test('a node in trouble says why first', async () => {
   await close(page);
 });
 
+test('a node whose worker died says so for ten minutes, and how often for ever', async () => {
+  const died = (seconds, death_count) => ({ ...busy(), workers_before: { death_count, last_death_unix_seconds: NOW - seconds, replaced_count: 0 } });
+  let page = await open(died(125, 3), []);
+  assert.equal(await page.innerText('#state'), 'Ready, after a crash');
+  assert.equal(await page.innerText('#alert'), 'The process that serves this mount died 2 min ago, and another took its place; the log says how it ended. 3 times since it was mounted.');
+  await close(page);
+  page = await open(died(600, 1), []);
+  assert.equal(await page.innerText('#state'), 'Ready');
+  assert.match(await page.innerText('#facts'), / · worker died once · /);
+  await close(page);
+  page = await open(busy(), []);
+  assert.doesNotMatch(await page.innerText('#facts'), /died/);
+  await close(page);
+});
+
 test('a broken cache directory or peer is a degraded node', async () => {
   const broken = { ...failing(), ready: true, reason: '' };
   let page = await open(broken, []);

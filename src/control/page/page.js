@@ -395,6 +395,9 @@ function drawPeers(peers) {
     element('td', {}, latency(peer.p50_us)))));
 }
 
+const DEATH_SHOWN_SECONDS = 600;
+const times = (n) => (n === 1 ? 'Once' : `${count(n)} times`);
+
 function verdict(status) {
   if (!status.ready) return ['bad', 'Not ready', status.reason];
   const broken = (status.tiers ?? []).filter((tier) => !tier.working);
@@ -403,6 +406,11 @@ function verdict(status) {
   }
   const down = (status.peers ?? []).filter((peer) => peer.state === 'down');
   if (down.length > 0) return ['warn', 'Degraded', `${down.length} of ${status.peers.length} peers do not answer: ${down[0].address}${down[0].reason ? `, ${down[0].reason}` : ''}`];
+  const workers = status.workers_before ?? {};
+  const died = status.now_unix_seconds - workers.last_death_unix_seconds;
+  if (workers.death_count > 0 && died < DEATH_SHOWN_SECONDS) {
+    return ['warn', 'Ready, after a crash', `The process that serves this mount died ${ago(died)}, and another took its place; the log says how it ended. ${times(workers.death_count)} since it was mounted.`];
+  }
   if (sum(last(status.history?.error_count, 60)) > 0) return ['warn', 'Ready, with errors', ''];
   return ['good', 'Ready', ''];
 }
@@ -429,7 +437,8 @@ function draw(status, tasks) {
     mount.passthrough ? 'passthrough' : null,
     process.resident_bytes ? `${bytes(process.resident_bytes)} of memory` : null,
     process.cpu_cores != null ? `${process.cpu_cores.toFixed(1)} CPU cores` : null,
-    `up ${duration(status.now_unix_seconds - status.started_unix_seconds)}`, `shoal ${status.version}`];
+    `up ${duration(status.now_unix_seconds - status.started_unix_seconds)}`,
+    status.workers_before?.death_count > 0 ? `worker died ${times(status.workers_before.death_count).toLowerCase()}` : null, `shoal ${status.version}`];
   $('facts').textContent = facts.filter(Boolean).join(' · ');
   $('note').textContent = mount.passthrough ? 'without files handed to the kernel' : '';
   $('note').title = mount.passthrough ? 'The kernel reads files that are whole in the cache by itself (passthrough), and nobody counts what it reads of them.' : '';
