@@ -399,6 +399,51 @@ class Reports(CacheTest):
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
 
+    def test_doctor_checks_what_a_mount_that_is_there_depends_on(self):
+        origin, mount = self.node()
+        cache = f"cache {self.cache}/"
+
+        def doctor():
+            done = run(SHOAL, "doctor", mount.point, "--json")
+            found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+            bad = {name for name, finding in found.items() if finding["severity"] == "bad"}
+            self.assertEqual(done.returncode, 32 if bad else 0, done)
+            return found, bad
+
+        found, bad = doctor()
+        self.assertEqual(bad, set())
+        self.assertLessEqual({cache, "endpoint", "clock", "credentials", f"mount {mount.point}"}, set(found))
+        self.assertEqual(found["clock"]["text"], "agrees with the store's")
+
+        os.chmod(self.cache, 0o777)
+        found, _ = doctor()
+        self.assertEqual((found[cache]["severity"], found[cache]["text"]), ("note", "has mode 777"))
+        self.assertIn(f"chmod 755 {self.cache}", found[cache]["advice"])
+        os.chmod(self.cache, 0o700)
+
+        mount.password.chmod(0o644)
+        found, bad = doctor()
+        self.assertIn("credentials", bad)
+        self.assertIn("chmod 600", found["credentials"]["text"])
+        mount.password.write_text("somebody:else\n")
+        mount.password.chmod(0o600)
+        found, bad = doctor()
+        self.assertIn("bucket", bad)
+        self.assertIn("refuses the credentials", found["bucket"]["text"])
+
+        origin.stop()
+        found, bad = doctor()
+        self.assertIn("endpoint", bad)
+        self.assertIn("firewalls", found["endpoint"]["advice"])
+
+    def test_doctor_sees_what_a_mount_without_an_admin_port_depends_on(self):
+        origin = self.origin()
+        mount = self.mount(origin)
+        origin.stop()
+        doctor = run(SHOAL, "doctor", mount.point)
+        self.assertEqual(doctor.returncode, 32, doctor)
+        self.assertRegex(doctor.stdout, r"BAD +endpoint: ")
+
     def test_what_a_mount_leaves_in_run_is_its_owners_alone(self):
         before = os.umask(0)
         self.addCleanup(os.umask, before)
