@@ -279,6 +279,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
+  if (served) SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kAnswered});
   node->stop.request_stop();
   signals.Finish();
   if (control_room) control_room->reset();

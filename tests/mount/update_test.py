@@ -10,7 +10,7 @@ import unittest
 
 from admin import Admin, free_port
 from caching import cache_options, wait_until
-from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
+from harness import KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest
 
 TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
@@ -508,13 +508,15 @@ class Updates(SurvivalTest):
         self.assertFalse(folder.exists())
 
     def test_readers_do_not_notice_restarts_and_updates(self):
-        origin, mount = self.loaded_mount()
-        readers = self.readers(mount, origin)
-        for i in range(10):
-            done = (shoal("restart", mount.point) if i % 2 else
-                    self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
-            self.assertEqual(done.returncode, 0, done.stderr)
-        self.assert_unharmed(readers.finish(), 10)
+        for transport in TRANSPORTS:
+            with self.subTest(transport):
+                origin, mount = self.loaded_mount(f"transport={transport}")
+                readers = self.readers(mount, origin)
+                for i in range(10):
+                    done = (shoal("restart", mount.point) if i % 2 else
+                            self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                self.assert_unharmed(readers.finish(), 10)
 
     def test_a_large_file_is_read_whole_over_a_restart(self):
         origin = self.origin()
