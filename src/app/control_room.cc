@@ -59,7 +59,8 @@ struct ControlRoom::Parts {
 
 Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, Node& node,
                                                        Session& session, const Clock& clock,
-                                                       bool has_its_path) {
+                                                       bool has_its_path,
+                                                       const WorkersBefore& workers_before) {
   const MountOptions& options = plan.options;
   // Of a process that was killed: whoever has its port now is sent no token.
   if (has_its_path) RemoveAdminAddress(plan.mount_point);
@@ -83,7 +84,8 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                                              .fetches = *node.fetches,
                                                              .store = *node.store_metrics,
                                                              .session = session,
-                                                             .clock = clock});
+                                                             .clock = clock,
+                                                             .workers_before = workers_before});
   FileSystem& file_system = *node.file_system;
   const auto forget = [&session] {
     const Result<> kernel = session.ForgetNames();

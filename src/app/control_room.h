@@ -8,6 +8,7 @@
 #include "app/mount_plan.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/node_parts.h"
 #include "fuse/session.h"
 
 namespace shoal {
@@ -19,7 +20,8 @@ class ControlRoom {
   // AdminServer::Start's and StartWarmup's.
   static Result<std::unique_ptr<ControlRoom>> Open(const MountPlan& plan, Node& node,
                                                    Session& session, const Clock& clock,
-                                                   bool has_its_path);
+                                                   bool has_its_path,
+                                                   const WorkersBefore& workers_before);
   // The session has what it needs: warm-ups may run.
   void Begin();
   // Ends what is under way; running warm-ups go on with the next process.

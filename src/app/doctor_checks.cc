@@ -4,19 +4,24 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "app/cache_places.h"
@@ -24,6 +29,7 @@
 #include "app/memory_plan.h"
 #include "app/probe_bucket.h"
 #include "base/bytes.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "cache/directory_list.h"
 #include "cache/open_tiers.h"
@@ -43,6 +49,7 @@ constexpr rlim_t kDescriptorsWanted = 65536;
 constexpr int64_t kSkewSecondsMax = 600;
 constexpr int64_t kSkewSecondsNoted = 30;
 constexpr Duration kProbeMax = std::chrono::seconds(10);
+constexpr std::chrono::seconds kDiskAnswerMax{5};
 constexpr uint64_t kOverlayMagic = 0x794c7630;
 
 Finding Good(std::string subject, std::string text) {
@@ -94,13 +101,51 @@ Finding CheckHelper(const std::filesystem::path& root) {
               "mount -t alinas and fstab need it: ./dev install, or link it to shoal");
 }
 
-Finding CheckCacheDirectory(const std::string& path, uint64_t capacity_bytes) {
+// Writes to a file without a name, which leaves nothing. 0, or an errno.
+int TryToWrite(const std::string& directory) {
+  const FileDescriptor file(open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (!file.valid()) {
+    if (errno != EOPNOTSUPP && errno != EISDIR) return errno;
+    return access(directory.c_str(), W_OK) == 0 ? 0 : errno;
+  }
+  const std::string page(4 * kKiB, 'x');
+  return write(file.get(), page.data(), page.size()) < 0 ? errno : 0;
+}
+
+// What is wrong with who may get at the directory; empty for nothing. The cache itself is closed to
+// others when it is opened, so this is about who could put another in its place.
+std::string WhoElse(const struct stat& directory) {
+  if (directory.st_uid != 0 && directory.st_uid != geteuid())
+    return fmt::format("belongs to user {}", directory.st_uid);
+  const bool others_write = (directory.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if (others_write && (directory.st_mode & S_ISVTX) == 0)
+    return fmt::format("has mode {:o}", directory.st_mode & 07777U);
+  return "";
+}
+
+// `path` ends with a slash.
+Finding CheckCacheDirectory(const std::string& path, const CacheOptions& cache) {
   const std::string subject = "cache " + log::Printable(path);
-  struct statfs medium;
-  if (statfs(path.c_str(), &medium) != 0)
+  struct statfs medium {};
+  struct stat directory {};
+  if (statfs(path.c_str(), &medium) != 0 || stat(path.c_str(), &directory) != 0)
     return Bad(subject, std::strerror(errno), "make the directory: mkdir -p " + path);
-  if (access(path.c_str(), W_OK) != 0)
-    return Bad(subject, std::strerror(errno), "the cache needs to write there");
+  struct stat ours {};
+  const bool is_there = lstat((path + "shoal-cache").c_str(), &ours) == 0;
+  if (is_there && (!S_ISDIR(ours.st_mode) || ours.st_uid != geteuid()))
+    return Bad(subject,
+               S_ISDIR(ours.st_mode)
+                   ? fmt::format("shoal-cache in it belongs to user {}", ours.st_uid)
+                   : "shoal-cache in it is not a plain directory",
+               "remove that, or name another path");
+  if (const int error = TryToWrite(path); error == ENOSPC || error == EDQUOT)
+    return Note(subject, std::strerror(error), "nothing new is kept: make room on that disk");
+  else if (error != 0)
+    return Bad(subject, std::strerror(error), "the cache needs to write there");
+  if (const std::string who = WhoElse(directory); !who.empty())
+    return Note(
+        subject, who,
+        "others could put another cache in its place: chown root " + path + "; chmod 755 " + path);
   if (static_cast<uint64_t>(medium.f_type) == kOverlayMagic)
     return Note(subject, "is on overlayfs",
                 "whole files cannot pass through the kernel; use a directory of ext4 or xfs");
@@ -108,13 +153,27 @@ Finding CheckCacheDirectory(const std::string& path, uint64_t capacity_bytes) {
     return Note(subject, "is in memory (tmpfs)", "g_tier_DadiMemCacheCapacityMB is meant for that");
   const auto block_bytes = static_cast<uint64_t>(medium.f_bsize);
   const uint64_t total_bytes = medium.f_blocks * block_bytes;
-  if (total_bytes < capacity_bytes)
+  const uint64_t free_bytes = medium.f_bavail * block_bytes;
+  if (total_bytes < cache.disk_capacity_mib * kMiB)
     return Note(subject,
                 fmt::format("{} MiB are configured, and the file system has {} MiB",
-                            capacity_bytes / kMiB, total_bytes / kMiB),
+                            cache.disk_capacity_mib, total_bytes / kMiB),
                 "the cache stops at what is free, less cache_min_free_mb");
-  return Good(subject, fmt::format("{} MiB of {} MiB free", medium.f_bavail * block_bytes / kMiB,
+  if (free_bytes < std::min(cache.free_mib_min * kMiB, total_bytes / 20))
+    return Note(subject,
+                fmt::format("{} MiB of {} MiB free", free_bytes / kMiB, total_bytes / kMiB),
+                "that is less than cache_min_free_mb, so what is cached gives way: make room on "
+                "that disk");
+  return Good(subject, fmt::format("can be written, {} MiB of {} MiB free", free_bytes / kMiB,
                                    total_bytes / kMiB));
+}
+
+// Not waited for if the disk hangs.
+std::future<Finding> BeginCacheDirectory(const std::string& path, const CacheOptions& cache) {
+  std::packaged_task<Finding()> task([path, cache] { return CheckCacheDirectory(path, cache); });
+  std::future<Finding> found = task.get_future();
+  std::thread(std::move(task)).detach();
+  return found;
 }
 
 std::vector<Finding> CheckCache(const CacheOptions& cache) {
@@ -125,8 +184,15 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
   if (!cache.enabled || cache.disk_capacity_mib == 0 || !directories) return findings;
   if (const Result<> places = CheckCachePlaces(cache, /*mount_point=*/""); !places)
     findings.push_back(Bad("cache", places.error().detail, ""));
+  std::vector<std::future<Finding>> looks;
   for (const std::string& directory : *directories)
-    findings.push_back(CheckCacheDirectory(directory, cache.disk_capacity_mib * kMiB));
+    looks.push_back(BeginCacheDirectory(directory, cache));
+  const auto answered_by = std::chrono::steady_clock::now() + kDiskAnswerMax;
+  for (size_t i = 0; i < looks.size(); ++i)
+    findings.push_back(looks[i].wait_until(answered_by) == std::future_status::ready
+                           ? looks[i].get()
+                           : Bad("cache " + log::Printable((*directories)[i]), "does not answer",
+                                 "look at the disk: dmesg; reads go on without it"));
   return findings;
 }
 
@@ -213,7 +279,8 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
   if (probed && !probed->empty()) {
     findings.push_back(Note("bucket", *probed, "the SOURCE of the mount, after ':/'"));
   } else if (probed) {
-    findings.push_back(Good("bucket", "'" + options.origin.bucket + "' is listed with them"));
+    findings.push_back(
+        Good("credentials", "bucket '" + options.origin.bucket + "' is listed with them"));
   } else {
     findings.push_back(Bad("bucket", probed.error().detail,
                            "the rights oss:ListObjects, oss:GetObject and oss:GetBucketStat, the "
@@ -289,9 +356,14 @@ std::vector<Finding> CheckMachine(const std::filesystem::path& root) {
 
 std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock) {
   std::vector<Finding> findings{CheckMemory(options)};
-  for (Finding& finding : CheckCache(options.cache)) findings.push_back(std::move(finding));
   for (Finding& finding : CheckAdminPort(options.admin, clock))
     findings.push_back(std::move(finding));
+  for (Finding& finding : CheckSurroundings(options, clock)) findings.push_back(std::move(finding));
+  return findings;
+}
+
+std::vector<Finding> CheckSurroundings(const MountOptions& options, const Clock& clock) {
+  std::vector<Finding> findings = CheckCache(options.cache);
   for (Finding& finding : CheckStore(options, clock)) findings.push_back(std::move(finding));
   return findings;
 }

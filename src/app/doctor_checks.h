@@ -38,5 +38,9 @@ Finding CheckClock(int64_t skew_seconds);
 std::vector<Finding> CheckMachine(const std::filesystem::path& root = "/");
 // What a mount with these options needs of the machine and of the store. Asks the store once.
 std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock);
+// The same of a mount that is there, which has its memory and its port: the directories of its
+// cache, the endpoint, the clock, and its credentials, by one request. For `options` as they are
+// in force.
+std::vector<Finding> CheckSurroundings(const MountOptions& options, const Clock& clock);
 
 }  // namespace shoal

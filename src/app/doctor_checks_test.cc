@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "net/http_server.h"
 #include "testing/temporary_directory.h"
 
@@ -54,6 +57,43 @@ TEST(DoctorChecks, FindADirectoryThatIsMissingAndAnEndpointThatDoesNotAnswer) {
   for (const Finding& finding : CheckMount(options, clock))
     if (finding.severity == Severity::kBad) bad.push_back(finding.subject);
   EXPECT_THAT(bad, testing::ElementsAre("cache /no/such/directory/", "endpoint", "credentials"));
+}
+
+// What is said of a cache in `directory`, of a mount whose store is not there.
+Finding OfCache(const TemporaryDirectory& directory) {
+  MountOptions options;
+  options.cache.disk_capacity_mib = 1;
+  options.cache.disk_directories = directory.path().string();
+  options.origin.endpoint = "http://127.0.0.1:1";
+  options.origin.bucket = "data";
+  const SystemClock clock;
+  const std::vector<Finding> findings = CheckSurroundings(options, clock);
+  EXPECT_EQ(findings[0].subject, "cache " + directory.path().string() + "/");
+  return findings[0];
+}
+
+TEST(DoctorChecks, TryToWriteToADirectoryAndLeaveNothing) {
+  const TemporaryDirectory directory;
+  EXPECT_NE(OfCache(directory).severity, Severity::kBad);
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(DoctorChecks, NameWhatIsInTheWayOfACache) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.path() / "shoal-cache") << "not ours";
+  EXPECT_EQ(OfCache(directory).severity, Severity::kBad);
+  EXPECT_EQ(OfCache(directory).text, "shoal-cache in it is not a plain directory");
+}
+
+TEST(DoctorChecks, NoteADirectoryThatOthersMayWriteTo) {
+  const TemporaryDirectory directory;
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0777));
+  const Finding open_to_all = OfCache(directory);
+  EXPECT_EQ(open_to_all.severity, Severity::kNote);
+  EXPECT_EQ(open_to_all.text, "has mode 777");
+  EXPECT_THAT(open_to_all.advice, testing::HasSubstr("chmod 755 " + directory.path().string()));
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(01777));
+  EXPECT_NE(OfCache(directory).text, "has mode 1777") << "what is in it is its owner's alone";
 }
 
 TEST(DoctorChecks, SayAllThatIsWrongAndNotTheFirstAlone) {

@@ -25,6 +25,36 @@ using Severity = Finding::Severity;
 
 constexpr std::string_view kWords[] = {"ok", "note", "BAD"};
 
+// What the process that serves says of itself.
+std::vector<Finding> AskMount(const std::string& mount_point, const std::string& subject,
+                              const Clock& clock) {
+  auto client = AdminClient::Open(mount_point, clock);
+  if (!client) return {{Severity::kNote, subject, client.error().detail, "it cannot be asked"}};
+  const Result<Json> status = client->GetJson("/v1/status");
+  if (!status)
+    return {
+        {Severity::kBad, subject, status.error().detail, "the log says more: journalctl -t shoal"}};
+  std::vector<Finding> findings;
+  const bool ready = status->value("ready", false);
+  findings.push_back({ready ? Severity::kGood : Severity::kBad, subject,
+                      ready ? "is ready" : status->value("reason", ""),
+                      ready ? "" : "the store does not answer it as it should"});
+  const Json workers = status->value("workers_before", Json::object());
+  if (const auto deaths = workers.value("death_count", uint64_t{0}); deaths > 0)
+    findings.push_back({Severity::kNote, subject,
+                        fmt::format("processes that served it died: {}", deaths),
+                        "the log says how they ended: journalctl -t shoal"});
+  for (const Json& tier : status->value("tiers", Json::array()))
+    if (!tier.value("working", true))
+      findings.push_back({Severity::kBad, "cache " + tier.value("path", ""),
+                          tier.value("reason", ""),
+                          "look at the disk; the mount comes back to "
+                          "it by itself"});
+  for (const Json& error : status->value("errors", Json::array()))
+    findings.push_back({Severity::kNote, "log", error.value("reason", ""), ""});
+  return findings;
+}
+
 std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock& clock) {
   const std::string subject = "mount " + log::Printable(mount_point);
   const std::string directory = StateDirectory(mount_point);
@@ -37,26 +67,15 @@ std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock&
                               "unmount it and mount again"}
                     : Finding{Severity::kBad, subject, "is not a mount of shoal", ""}};
   }
-  auto client = AdminClient::Open(mount_point, clock);
-  if (!client)
-    return {{Severity::kNote, subject, client.error().detail, "doctor can see no more of it"}};
-  const Result<Json> status = client->GetJson("/v1/status");
-  if (!status)
-    return {
-        {Severity::kBad, subject, status.error().detail, "the log says more: journalctl -t shoal"}};
-  std::vector<Finding> findings;
-  const bool ready = status->value("ready", false);
-  findings.push_back({ready ? Severity::kGood : Severity::kBad, subject,
-                      ready ? "is ready" : status->value("reason", ""),
-                      ready ? "" : "the store does not answer it as it should"});
-  for (const Json& tier : status->value("tiers", Json::array()))
-    if (!tier.value("working", true))
-      findings.push_back({Severity::kBad, "cache " + tier.value("path", ""),
-                          tier.value("reason", ""),
-                          "look at the disk; the mount comes back to "
-                          "it by itself"});
-  for (const Json& error : status->value("errors", Json::array()))
-    findings.push_back({Severity::kNote, "log", error.value("reason", ""), ""});
+  std::vector<Finding> findings = AskMount(mount_point, subject, clock);
+  const auto state = ReadMountState(directory + "/state.json");
+  const auto options = state ? OptionsOf(*state) : tl::unexpected(state.error());
+  if (!options) {
+    findings.push_back({Severity::kNote, subject, options.error().detail,
+                        "its store and cache directories were not looked at"});
+    return findings;
+  }
+  std::ranges::move(CheckSurroundings(*options, clock), std::back_inserter(findings));
   return findings;
 }
 

@@ -42,6 +42,13 @@ constexpr std::chrono::seconds kAnswersMax{1};
 constexpr std::chrono::seconds kStopMax{35};
 constexpr std::chrono::seconds kRemindEvery{5};
 
+// Of one over /dev/fuse that is replaced: how long it may answer what it was asked. What it has not
+// answered then the kernel asks of the next one; where it cannot, the store is waited for, and
+// then whoever still waits for it is failed.
+constexpr std::chrono::milliseconds kMayAnswerMax{100};
+constexpr std::chrono::seconds kHasToAnswerMax{30};
+constexpr std::chrono::seconds kFailsCallsMax{5};
+
 // How often it is looked whether the worker is one that was killed and does not end.
 constexpr std::chrono::seconds kLookEvery{1};
 
@@ -51,7 +58,7 @@ constexpr const char* kThisProgram = "/proc/self/exe";
 
 constexpr const char* kIsStuck = "was killed, and a disk that hangs keeps it from ending";
 constexpr const char* kCannotGoOn =
-    "no other process can go on with this mount: that takes Linux 6.9";
+    "no other process can go on with what this one was asked: that takes Linux 6.9";
 
 using Event = KeeperEvent;
 
@@ -62,6 +69,8 @@ std::string_view TaskOf(Kind kind) {
       return "take other options";
     case Kind::kHolding:
       return "hand over";
+    case Kind::kAnswered:
+      return "answer what it was asked";
     default:
       return "come up";
   }
@@ -223,11 +232,12 @@ class Keeper {
     is_stuck_ = false;
     is_held_ = false;
     worker_.reset();
+    if (serving_since_) memory_->CountDeath(clock_.UnixSeconds());
     // It may be too old for the options, or for what is handed over: then it is every other's turn.
     bool this_program_failed = false;
     while (true) {
       if (events_.stop_asked() || IsUnmounted()) return End();
-      if (!memory_->outlives_its_worker()) return Abandon(kCannotGoOn);
+      if (!memory_->outlives_its_worker() && !is_drained_) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
           recovery_.AfterDeath(clock_.Now(), std::exchange(serving_since_, {}), limit);
@@ -325,22 +335,35 @@ class Keeper {
 
   // On failure there is the old worker still, or none.
   Result<> ReplaceWorker(const std::string& path) {
-    if (!memory_->outlives_its_worker()) return Fail(Errc::kUnsupported, kCannotGoOn);
+    if (memory_->uses_rings() && !memory_->outlives_its_worker())
+      return Fail(Errc::kUnsupported, kCannotGoOn);
     ASSIGN_OR_RETURN(WorkerProcess next, WorkerProcess::Start(OrderFor(path, /*attaches=*/true)));
     RETURN_IF_ERROR(Await(next, Kind::kReady, Deadline::After(clock_, kReadyMax)));
-    if (memory_->uses_rings()) {
-      if (Result<> queues = HandOverQueues(next); !queues) {
-        EndWorker();  // it answers no more
-        return queues;
-      }
-    }
-    EndWorker();
+    const Result<> ended = memory_->uses_rings() ? HandOverQueues(next) : Drain();
+    EndWorker();  // it answers no more, in any case
+    RETURN_IF_ERROR(ended);
     return Attach(std::move(next), path, Deadline::After(clock_, kAttachMax));
   }
 
-  // On purpose. What it has begun is asked of the next one: nothing of it is worth waiting for.
+  // Over /dev/fuse. On failure there are calls that nobody will answer.
+  Result<> Drain() {
+    const bool asks_again = memory_->outlives_its_worker();
+    worker_->Signal(SIGTERM);
+    const Duration wait = asks_again ? Duration(kMayAnswerMax) : Duration(kHasToAnswerMax);
+    Result<> answered = Await(*worker_, Kind::kAnswered, Deadline::After(clock_, wait));
+    if (asks_again) return {};
+    if (!answered && answered.error().code == Errc::kTimedOut) {
+      worker_->Signal(SIGTERM);
+      answered = Await(*worker_, Kind::kAnswered, Deadline::After(clock_, kFailsCallsMax));
+    }
+    is_drained_ = answered.has_value();
+    return answered;
+  }
+
+  // On purpose.
   void EndWorker() {
     worker_.reset();
+    memory_->CountReplacement();
     serving_since_.reset();
     recovery_.AfterPlannedEnd();
   }
@@ -364,6 +387,7 @@ class Keeper {
     SendMessage(worker.socket_fd(), {.kind = Kind::kGo, .text = path});
     RETURN_IF_ERROR(Await(worker, Kind::kServing, deadline));
     worker_ = std::move(worker);
+    is_drained_ = false;
     serving_since_ = clock_.Now();
     if (forget_asked_) worker_->Signal(SIGUSR1);
     return {};
@@ -463,6 +487,7 @@ class Keeper {
   bool mounted_ = false;
   bool is_stuck_ = false;    // the worker, when it was last looked at
   bool is_held_ = false;     // the worker said so, and was not asked to
+  bool is_drained_ = false;  // nothing waits for the answer of a worker that has ended
   bool is_hurried_ = false;  // by a second signal to stop
   // Since it was last seen that the worker is well: one that ended since may not have done it.
   bool forget_asked_ = false;

@@ -39,6 +39,9 @@ struct MountMemory::Header {
   std::atomic<uint32_t> uses_rings;
   char device[kDeviceBytes];
   std::atomic<uint32_t> opens_go_unasked;
+  std::atomic<uint64_t> death_count;
+  std::atomic<int64_t> last_death_unix_seconds;
+  std::atomic<uint64_t> replaced_count;
 };
 
 Result<std::unique_ptr<MountMemory>> MountMemory::Map(int fd, int owned_fd) {
@@ -138,6 +141,19 @@ uint64_t MountMemory::options_served() const {
 }
 void MountMemory::SetOptionsServed(uint64_t number) {
   header().options_served.store(number);
+}
+
+WorkersBefore MountMemory::workers_before() const {
+  return {.death_count = header().death_count.load(),
+          .last_death_unix_seconds = header().last_death_unix_seconds.load(),
+          .replaced_count = header().replaced_count.load()};
+}
+void MountMemory::CountDeath(int64_t unix_seconds) {
+  header().last_death_unix_seconds.store(unix_seconds);
+  ++header().death_count;
+}
+void MountMemory::CountReplacement() {
+  ++header().replaced_count;
 }
 
 std::span<std::byte> MountMemory::hand_over_area() const {

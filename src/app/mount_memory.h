@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/node_parts.h"
 
 namespace shoal {
 
@@ -51,6 +52,11 @@ class MountMemory {
   // Which options the last worker served with, as a number that differs where they do.
   [[nodiscard]] uint64_t options_served() const;
   void SetOptionsServed(uint64_t number);
+
+  // The keeper's count of workers that served.
+  [[nodiscard]] WorkersBefore workers_before() const;
+  void CountDeath(int64_t unix_seconds);
+  void CountReplacement();
 
   // For a SharedHandOver. Takes memory as it is written.
   [[nodiscard]] std::span<std::byte> hand_over_area() const;

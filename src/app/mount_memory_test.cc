@@ -20,13 +20,20 @@ TEST(MountMemory, WhatOneProcessSavesTheNextFinds) {
     EXPECT_TRUE(worker->SaveInit(message));
     worker->SetOutlivesItsWorker(true);
     worker->SetRecoveryLimit(9);
+    EXPECT_EQ(worker->workers_before().death_count, 0u);
     EXPECT_FALSE(worker->opens_go_unasked());
     worker->SetOpensGoUnasked(true);
     std::memset(worker->hand_over_area().data(), 1, worker->hand_over_area().size() / 1000);
   }
   EXPECT_TRUE(keeper->outlives_its_worker());
   EXPECT_EQ(keeper->recovery_limit_seconds(), 9u);
+  keeper->CountDeath(7);
+  keeper->CountDeath(8);
+  keeper->CountReplacement();
   const auto next = *MountMemory::Open(keeper->fd());
+  EXPECT_EQ(next->workers_before().death_count, 2u);
+  EXPECT_EQ(next->workers_before().last_death_unix_seconds, 8);
+  EXPECT_EQ(next->workers_before().replaced_count, 1u);
   EXPECT_EQ(next->saved_init(), message);
   EXPECT_TRUE(next->opens_go_unasked());
   EXPECT_EQ(next->hand_over_area()[0], std::byte{1});

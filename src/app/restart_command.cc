@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "app/keeper_socket.h"
 #include "app/live_change.h"
@@ -34,7 +35,10 @@ struct Outcome {
   int status = kExitSuccess;
   std::string text;
   std::string mount_point = {};
-  std::vector<std::string> at_next_mount = {};  // names of options
+  // Names of options: those for which the process that serves was replaced, and those for which
+  // that is not enough.
+  std::vector<std::string> replaced_for = {};
+  std::vector<std::string> at_next_mount = {};
   std::vector<std::string> warnings = {};
 
   // For people, beside the text.
@@ -97,12 +101,16 @@ Outcome ReplaceBy(const Target& target, const MountState& now, const MountState&
   const auto ask = [&](std::string_view word) {
     return AskKeeper(target.directory, word, ToJson(next), RecoveryLimitOf(now));
   };
+  std::vector<std::string> replaced_for;
+  if (before && after) replaced_for = OptionsThatTakeAnotherWorker(*before, *after);
   Result<> asked = Fail(Errc::kUnsupported, "");
   if (before && after && CanChangeLive(*before, *after)) asked = ask(words.change);
   // The process may have less in force than the state says.
   if (!asked && asked.error().code == Errc::kUnsupported) asked = ask(words.replace);
   Outcome outcome = OutcomeOf(target, asked, done);
-  if (asked) outcome.at_next_mount = OptionsOfTheNextMount(now, next);
+  if (!asked) return outcome;
+  outcome.replaced_for = std::move(replaced_for);
+  outcome.at_next_mount = OptionsOfTheNextMount(now, next);
   return outcome;
 }
 
@@ -167,6 +175,8 @@ Outcome Rollback(const std::string& path) {
 
 int Say(std::string_view name, const Outcome& outcome) {
   fmt::print(outcome.status == kExitSuccess ? stdout : stderr, "{}: {}\n", name, outcome.text);
+  if (!outcome.replaced_for.empty())
+    fmt::print("{}: took another process to serve it\n", fmt::join(outcome.replaced_for, ", "));
   for (const std::string& note : outcome.notes()) fmt::print("{}\n", note);
   return outcome.status;
 }
@@ -175,6 +185,7 @@ void SayAsJson(const Outcome& outcome) {
   const auto state = ReadMountState(StateDirectory(outcome.mount_point) + "/state.json");
   const nlohmann::ordered_json json = {{"MountPoint", outcome.mount_point},
                                        {"WorkerPid", state ? state->worker_pid : 0},
+                                       {"ReplacedFor", outcome.replaced_for},
                                        {"AtNextMount", outcome.at_next_mount},
                                        {"Warnings", outcome.warnings}};
   fmt::print("{}\n", json.dump(2, ' ', /*ensure_ascii=*/false,
@@ -187,7 +198,8 @@ class ReplaceCommand : public Command {
   void Declare(CLI::App& app) override {
     app.add_option("MOUNTPOINT", mount_point_, "Where it is mounted")->required();
     app.add_flag("--json", json_,
-                 "Print the process that serves now, and what takes effect at the next mount");
+                 "Print the process that serves now, the options that took another one, and what "
+                 "takes effect at the next mount");
   }
 
  protected:

@@ -257,8 +257,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   ObeySignals(signals, **session, *node, seat);
   // After the session before this one has ended, so that its port is free.
   const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
-  auto control_room = IfThreadsAllow(
-      [&] { return ControlRoom::Open(plan, *node, **session, clock, has_its_path); });
+  auto control_room = IfThreadsAllow([&] {
+    return ControlRoom::Open(plan, *node, **session, clock, has_its_path, memory.workers_before());
+  });
   if (!control_room && !seat.recovers) {
     signals.Finish();  // they use the session
     return Refuse(seat, StatusOf(control_room.error()), control_room.error());
@@ -278,6 +279,7 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
+  if (served) SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kAnswered});
   node->stop.request_stop();
   signals.Finish();
   if (control_room) control_room->reset();

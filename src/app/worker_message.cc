@@ -29,7 +29,7 @@ std::optional<WorkerMessage> ReceiveMessage(int socket_fd) {
   } while (length < 0 && errno == EINTR);
   if (length < 2) return std::nullopt;
   bytes.resize(static_cast<size_t>(length));
-  if (std::string_view("RGSFCNHBb").find(bytes[0]) == std::string_view::npos) return std::nullopt;
+  if (std::string_view("RGSFCNHBbA").find(bytes[0]) == std::string_view::npos) return std::nullopt;
   return WorkerMessage{.kind = WorkerMessage::Kind{bytes[0]},
                        .exit_status = static_cast<unsigned char>(bytes[1]),
                        .text = bytes.substr(2)};

@@ -9,6 +9,8 @@
 //   worker: kChanged             they are in force, and the file says who serves; or kFailed or,
 //                                if it takes another worker, kCannotChange, and why: nothing has
 //                                changed
+//   keeper: SIGTERM              end
+//   worker: kAnswered            it reads no more, and has answered what it read; it may be killed
 //
 // Where one takes over from another over io_uring, before kGo (fuse/session.h):
 //
@@ -34,7 +36,8 @@ struct WorkerMessage {
     kCannotChange = 'N',
     kHolding = 'H',
     kStandBy = 'B',
-    kStandsBy = 'b'
+    kStandsBy = 'b',
+    kAnswered = 'A'
   };
   Kind kind{};
   int exit_status = 0;

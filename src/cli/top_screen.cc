@@ -36,6 +36,31 @@ uint64_t Latest(const Json& status, const std::string& column) {
   return values.empty() || !values.back().is_number() ? 0 : values.back().get<uint64_t>();
 }
 
+// Files that were handed to the kernel, in the last `second_count` seconds: how many, and their
+// sizes. What it reads of them nobody counts.
+struct Handed {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+Handed HandedToTheKernel(const Json& status, size_t second_count) {
+  const Json history = status.value("history", Json::object());
+  const auto sum = [&](const char* column) {
+    const Json values = history.value(column, Json::array());
+    uint64_t total = 0;
+    for (size_t i = values.size() - std::min(values.size(), second_count); i < values.size(); ++i)
+      if (values[i].is_number()) total += values[i].get<uint64_t>();
+    return total;
+  };
+  return {sum("passthrough_open_count"), sum("passthrough_opened_bytes")};
+}
+
+std::string Spelled(const Handed& handed) {
+  return fmt::format("{} {} of {} handed to the kernel", handed.files,
+                     handed.files == 1 ? "file" : "files",
+                     HumaneBytes(static_cast<double>(handed.bytes)));
+}
+
 std::string Rates(const Json& status) {
   uint64_t total = 0;
   std::string parts;
@@ -46,11 +71,24 @@ std::string Rates(const Json& status) {
     parts += fmt::format("  {} {}/s", place, HumaneBytes(static_cast<double>(bytes)));
   }
   const uint64_t missed = Latest(status, "origin_bytes");
+  // As /v1/tier counts: with their sizes, when they are opened.
+  const uint64_t counted = total + HandedToTheKernel(status, 1).bytes;
   const std::string hits =
-      total == 0 ? "-"
-                 : fmt::format("{:.0f}%", 100.0 * static_cast<double>(total - missed) /
-                                              static_cast<double>(total));
+      counted == 0 ? "-"
+                   : fmt::format("{:.0f}%", 100.0 * static_cast<double>(counted - missed) /
+                                                static_cast<double>(counted));
   return fmt::format("read {}/s  hits {} {}", HumaneBytes(static_cast<double>(total)), hits, parts);
+}
+
+// Of the processes that served before this one.
+std::string Deaths(const Json& status, uint64_t now) {
+  const Json workers = status.value("workers_before", Json::object());
+  const uint64_t count = Number(workers, "death_count");
+  if (count == 0) return "";
+  const uint64_t ago = now - std::min(now, Number(workers, "last_death_unix_seconds"));
+  return fmt::format(", WORKER DIED {} {} ago",
+                     count == 1 ? "once," : fmt::format("{} times, last", count),
+                     HumaneDuration(ago));
 }
 
 std::string TierLine(const Json& tier) {
@@ -85,15 +123,18 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
   const uint64_t now = Number(status, "now_unix_seconds");
   lines.push_back(fmt::format("{} on {}", Text(mount, "source"), Text(mount, "mount_point")));
   lines.push_back(fmt::format(
-      "shoal {}, up {}, {}{}", Text(status, "version"),
+      "shoal {}, up {}, {}{}{}", Text(status, "version"),
       HumaneDuration(now - std::min(now, Number(status, "started_unix_seconds"))),
       status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"),
+      Deaths(status, now),
       mount.value("passthrough", false) ? ", whole files pass through the kernel" : ""));
   lines.emplace_back();
   lines.push_back(Rates(status));
   for (const Json& tier : status.value("tiers", Json::array())) lines.push_back(TierLine(tier));
   lines.emplace_back();
   lines.emplace_back("last minute");
+  if (mount.value("passthrough", false))
+    lines.push_back(Spelled(HandedToTheKernel(status, 60)) + "; what it reads nobody counts");
   for (const Json& operation : status.value("operations", Json::array()))
     lines.push_back(OperationLine(operation));
   if (tasks.is_array() && !tasks.empty()) {
@@ -129,8 +170,10 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
 std::string TopLine(const Json& status) {
   uint64_t used = 0;
   for (const Json& tier : status.value("tiers", Json::array())) used += Number(tier, "used_bytes");
+  const Handed handed = HandedToTheKernel(status, 1);
   return fmt::format(
-      "{}  cached {}  {}", Rates(status), HumaneBytes(static_cast<double>(used)),
+      "{}{}  cached {}  {}", Rates(status), handed.files == 0 ? "" : "  " + Spelled(handed),
+      HumaneBytes(static_cast<double>(used)),
       status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"));
 }
 

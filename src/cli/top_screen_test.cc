@@ -20,7 +20,8 @@ Json Status() {
     "operations": [{"name": "read", "side": "mount", "count": 12, "error_count": 2,
                     "p50_us": 256, "p99_us": null}],
     "history": {"memory_bytes": [0, 3145728], "disk_bytes": [0, 0], "peer_bytes": [0, 0],
-                "origin_bytes": [9, 1048576]},
+                "origin_bytes": [9, 1048576],
+                "passthrough_open_count": [3, 1], "passthrough_opened_bytes": [8388608, 4194304]},
     "errors": [{"last_unix_seconds": 9990, "count": 2, "reason": "get 'a': HTTP 403"}]})");
 }
 
@@ -30,12 +31,13 @@ TEST(TopScreen, ShowsTheStateOfTheNode) {
       "data.oss:/ on /mnt/data",
       "shoal 1.0, up 1:00, ready, whole files pass through the kernel",
       "",
-      "read 4.0 MiB/s  hits 75%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s",
+      "read 4.0 MiB/s  hits 88%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s",
       "memory [###########-----------]  50%  512.0 KiB of 1.0 MiB  3 objects",
       ("disk   [----------------------]   0%  0 B of 0 B  0 objects  /mnt/cache/  NOT USED: "
        "Input/output error"),
       "",
       "last minute",
+      "4 files of 12.0 MiB handed to the kernel; what it reads nobody counts",
       "read            12  p50   256 us  p99        -  2 errors",
       "",
       "warm-ups",
@@ -44,6 +46,22 @@ TEST(TopScreen, ShowsTheStateOfTheNode) {
       "recent trouble",
       "0:10 ago, 2 times: get 'a': HTTP 403"};
   EXPECT_EQ(TopScreen(Status(), tasks, 200), expected);
+}
+
+TEST(TopScreen, SaysThatTheWorkerDied) {
+  Json status = Status();
+  status["workers_before"] = {
+      {"death_count", 1}, {"last_death_unix_seconds", 9939}, {"replaced_count", 3}};
+  EXPECT_EQ(TopScreen(status, {}, 200)[1],
+            "shoal 1.0, up 1:00, ready, WORKER DIED once, 1:01 ago, whole files pass through the "
+            "kernel");
+  status["workers_before"]["death_count"] = 2;
+  EXPECT_EQ(TopScreen(status, {}, 200)[1],
+            "shoal 1.0, up 1:00, ready, WORKER DIED 2 times, last 1:01 ago, whole files pass "
+            "through the kernel");
+  status["workers_before"] = {
+      {"death_count", 0}, {"last_death_unix_seconds", nullptr}, {"replaced_count", 3}};
+  EXPECT_EQ(TopScreen(status, {}, 200), TopScreen(Status(), {}, 200));
 }
 
 TEST(TopScreen, FitsTheTerminal) {
@@ -72,8 +90,8 @@ TEST(TopScreen, LeavesOutWhatItWasNotTold) {
 
 TEST(TopLine, IsOneLine) {
   EXPECT_EQ(TopLine(Status()),
-            "read 4.0 MiB/s  hits 75%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s  cached "
-            "512.0 KiB  ready");
+            "read 4.0 MiB/s  hits 88%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s  1 file of "
+            "4.0 MiB handed to the kernel  cached 512.0 KiB  ready");
 }
 
 }  // namespace

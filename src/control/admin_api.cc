@@ -355,10 +355,12 @@ HttpAnswer AdminApi::ChangeOptions(const Call& call) {
 }
 
 HttpAnswer AdminApi::Status(const Call&) {
+  FreshenReadiness();
   return {200, {{"Content-Type", "application/json"}}, node_.report.StatusJson() + "\n"};
 }
 
 HttpAnswer AdminApi::Metrics(const Call&) {
+  FreshenReadiness();
   return {200,
           {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
           node_.report.PrometheusText()};
@@ -369,7 +371,10 @@ HttpAnswer AdminApi::Health(const Call&) {
   return stuck ? TextAnswer(503, *stuck) : TextAnswer(200, "ok");
 }
 
-void AdminApi::TryStore() {
+// Who waits for a node to be ready sends it no work from which it would learn that it is; nor does
+// one that nobody uses learn that it is not.
+void AdminApi::FreshenReadiness() {
+  if (node_.report.Ready().ready && !node_.report.StoreIsSilent()) return;
   {
     const MutexLock lock(mutex_);
     const Instant now = node_.clock.Now();
@@ -383,13 +388,8 @@ void AdminApi::TryStore() {
 }
 
 HttpAnswer AdminApi::Ready(const Call& call) {
-  Readiness readiness = node_.report.Ready();
-  if (!readiness.ready || node_.report.StoreIsSilent()) {
-    // Who waits for a node to be ready sends it no work from which it would learn that it is; nor
-    // does one that nobody uses learn that it is not.
-    TryStore();
-    readiness = node_.report.Ready();
-  }
+  FreshenReadiness();
+  const Readiness readiness = node_.report.Ready();
   if (!readiness.ready) return TextAnswer(503, readiness.reason);
   const std::string* const path = call.query.Find("warm");
   if (path == nullptr) return TextAnswer(200, "ready");

@@ -80,8 +80,9 @@ class AdminApi {
   HttpAnswer Health(const Call& call);
   HttpAnswer Ready(const Call& call);
   HttpAnswer ServePageFile(const Call& call);
-  // Asks the store something small, unless that was done a moment ago.
-  void TryStore();
+  // Has the report know of now, where it may be wrong about the store: asks it something small,
+  // unless that was done a moment ago.
+  void FreshenReadiness();
 
   const AdminNode node_;
   // Calls that wait for the store: two at once, so that the others always find a thread.

@@ -386,6 +386,30 @@ TEST_F(AdminApiTest, ANodeThatNobodyUsesFindsOutByItselfThatTheStoreIsGone) {
   EXPECT_EQ(trial_count, 2);
 }
 
+TEST_F(AdminApiTest, MetricsAndStatusOfANodeThatNobodyUsesAreOfTheStoreAsItIsNow) {
+  for (const char* target : {"/metrics", "/v1/status"}) {
+    int trial_count = 0;
+    bool is_well = false;
+    describe_ = [&](std::string_view, Deadline) -> Result<PathFacts> {
+      ++trial_count;
+      report_.SetReady({.ready = is_well, .reason = "no route"});
+      return Fail(Errc::kNotFound, "nothing has the path");
+    };
+    report_.SetSilent(true);
+    Get(target);
+    EXPECT_EQ(Get("/metrics").body, "shoal_ready 0\n") << target;
+    EXPECT_EQ(trial_count, 1) << target;
+    is_well = true;
+    clock_.Advance(std::chrono::seconds(5));
+    Get(target);
+    EXPECT_EQ(Get("/metrics").body, "shoal_ready 1\n") << target;
+    report_.SetSilent(false);
+    clock_.Advance(std::chrono::seconds(5));
+    Get(target);
+    EXPECT_EQ(trial_count, 2) << "a store that is heard of is asked nothing more: " << target;
+  }
+}
+
 TEST_F(AdminApiTest, ReadinessOfAPathIsThatAllOfItIsCached) {
   tasks_.SetCoverage("model", {100, 60, 4, 3});
   EXPECT_EQ(Get("/readyz?warm=model").status, 503);
@@ -500,7 +524,7 @@ TEST_F(AdminApiTest, ThePageIsInTheProgramAndLoadsNothingFromElsewhere) {
 
 TEST_F(AdminApiTest, MetricsAndStatusAreAsTheReportSays) {
   EXPECT_EQ(Get("/metrics").headers[0].second, "text/plain; version=0.0.4; charset=utf-8");
-  EXPECT_EQ(Get("/metrics").body, "shoal_up 1\n");
+  EXPECT_EQ(Get("/metrics").body, "shoal_ready 1\n");
   report_.SetStatusJson(R"({"version":"1"})");
   EXPECT_EQ(Get("/v1/status").body, "{\"version\":\"1\"}\n");
 }

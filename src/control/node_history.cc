@@ -8,6 +8,8 @@ void NodeHistory::Add(const NodeTotals& totals) {
     Second second;
     for (size_t i = 0; i < kPlaceCount; ++i)
       second.place_bytes[i] = totals.place_bytes[i] - before.place_bytes[i];
+    second.passed_open_count = totals.passed_open_count - before.passed_open_count;
+    second.passed_bytes = totals.passed_bytes - before.passed_bytes;
     second.fetched_bytes = totals.fetched_bytes - before.fetched_bytes;
     second.cpu_cores = totals.cpu_seconds - before.cpu_seconds;
     for (size_t i = 0; i < kOperationCount; ++i)

@@ -37,6 +37,10 @@ struct NodeTotals {
     uint64_t error_count = 0;
   };
   std::array<uint64_t, kPlaceCount> place_bytes{};  // given to readers
+  // Files handed to the kernel when they were opened, and their sizes. What it reads of them is in
+  // nothing here.
+  uint64_t passed_open_count = 0;
+  uint64_t passed_bytes = 0;
   uint64_t fetched_bytes = 0;
   double cpu_seconds = 0;
   std::array<Operation, kOperationCount> operations;
@@ -49,6 +53,8 @@ class NodeHistory {
 
   struct Second {
     std::array<uint64_t, kPlaceCount> place_bytes{};
+    uint64_t passed_open_count = 0;
+    uint64_t passed_bytes = 0;
     uint64_t fetched_bytes = 0;
     uint64_t read_count = 0;
     uint64_t error_count = 0;

@@ -15,6 +15,8 @@ TEST(NodeHistory, SaysWhatEachSecondBroughtAndNotWhatCameBefore) {
 
   totals.place_bytes[0] = 1500;
   totals.place_bytes[3] = 7;
+  totals.passed_open_count = 2;
+  totals.passed_bytes = 300;
   totals.fetched_bytes = 60;
   totals.cpu_seconds = 0.5;
   totals.operations[1].error_count = 2;
@@ -23,6 +25,8 @@ TEST(NodeHistory, SaysWhatEachSecondBroughtAndNotWhatCameBefore) {
   ASSERT_EQ(history.seconds().size(), 2U);
   const NodeHistory::Second& first = history.seconds()[0];
   EXPECT_EQ(first.place_bytes, (std::array<uint64_t, kPlaceCount>{500, 0, 0, 7}));
+  EXPECT_EQ(first.passed_open_count, 2U);
+  EXPECT_EQ(first.passed_bytes, 300U);
   EXPECT_EQ(first.fetched_bytes, 10U);
   EXPECT_EQ(first.error_count, 2U);
   EXPECT_DOUBLE_EQ(first.cpu_cores, 0.5);

@@ -62,6 +62,13 @@ std::string MetricsText(const NodeParts& parts, const TierCounters& tier, const 
                    {"transport", facts.io_uring ? "io_uring" : "dev"},
                    {"passthrough", facts.passthrough ? "true" : "false"}});
   report.AddGauge("shoal_ready", "1 when /readyz says so", ready.ready ? 1 : 0);
+  const WorkersBefore& workers = parts.workers_before;
+  report.AddCounter("shoal_worker_deaths_total",
+                    "Processes that served the mount and died, since it was mounted",
+                    static_cast<double>(workers.death_count));
+  report.AddCounter("shoal_worker_replacements_total",
+                    "Processes that served the mount and were replaced on purpose",
+                    static_cast<double>(workers.replaced_count));
   const RequestMetrics& requests = parts.session.metrics();
   requests.ReportTo(report);
   report.AddGauge("shoal_open_files", "Files that programs have open",

@@ -1,6 +1,7 @@
 // What a mount is made of, for those who report on it. Owns nothing; everything outlives it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,13 @@
 
 namespace shoal {
 
+// Of the processes that served the mount before this one.
+struct WorkersBefore {
+  uint64_t death_count = 0;
+  int64_t last_death_unix_seconds = 0;  // when death_count is not 0
+  uint64_t replaced_count = 0;          // on purpose
+};
+
 struct NodeParts {
   std::string version;
   std::string source;  // as findmnt shows them
@@ -24,6 +32,7 @@ struct NodeParts {
   const StoreMetrics& store;
   const Session& session;
   const Clock& clock;
+  const WorkersBefore workers_before{};
 
   [[nodiscard]] bool has_cache() const { return tiers.memory || tiers.disk; }
   // As operators think of them: memory first, then each directory.

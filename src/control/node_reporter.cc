@@ -61,11 +61,13 @@ NodeTotals NodeReporter::Totals() const {
   NodeTotals totals;
   for (size_t i = 0; i < kPlaceCount; ++i)
     totals.place_bytes[i] = parts_.reads.read(static_cast<ServedBy>(i)).bytes;
+  const RequestMetrics& requests = parts_.session.metrics();
+  totals.passed_open_count = requests.passed_opens().Value();
+  totals.passed_bytes = requests.passed_bytes().Value();
   totals.fetched_bytes = parts_.store.received_bytes().Value();
   totals.cpu_seconds = CpuSeconds();
   constexpr RequestKind kRequests[] = {RequestKind::kRead, RequestKind::kOpen, RequestKind::kLookup,
                                        RequestKind::kReadDirectory};
-  const RequestMetrics& requests = parts_.session.metrics();
   auto operation = totals.operations.begin();
   for (const RequestKind kind : kRequests)
     *operation++ = {requests.latency(kind).Take(), requests.error_count(kind)};

@@ -64,6 +64,8 @@ Json HistoryAsJson(const NodeHistory& history, int64_t end_unix_seconds) {
                                                  "origin_bytes"};
   for (size_t i = 0; i < kPlaceCount; ++i)
     column(kColumns[i], [i](const auto& second) { return second.place_bytes[i]; });
+  column("passthrough_open_count", [](const auto& second) { return second.passed_open_count; });
+  column("passthrough_opened_bytes", [](const auto& second) { return second.passed_bytes; });
   column("fetched_bytes", [](const auto& second) { return second.fetched_bytes; });
   column("read_count", [](const auto& second) { return second.read_count; });
   column("error_count", [](const auto& second) { return second.error_count; });
@@ -107,6 +109,12 @@ std::string StatusAsJson(const NodeParts& parts, const NodeStatus& status) {
       {"pid", getpid()},
       {"resident_bytes", GetProcessUse().resident_bytes},
       {"cpu_cores", seconds.empty() ? 0 : std::round(seconds.back().cpu_cores * 100) / 100}};
+  const WorkersBefore& workers = parts.workers_before;
+  json["workers_before"] = {
+      {"death_count", workers.death_count},
+      {"last_death_unix_seconds",
+       workers.death_count > 0 ? Json(workers.last_death_unix_seconds) : Json()},
+      {"replaced_count", workers.replaced_count}};
   json["open"] = {{"file_count", requests.open_file_count()},
                   {"directory_count", requests.open_directory_count()}};
   json["tiers"] = VolumesAsJson(parts);

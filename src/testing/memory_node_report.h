@@ -18,7 +18,9 @@ class MemoryNodeReport final : public NodeReport {
     return tier_;
   }
   void ClearTier() override { SetTier({}); }
-  std::string PrometheusText() override { return "shoal_up 1\n"; }
+  std::string PrometheusText() override {
+    return Ready().ready ? "shoal_ready 1\n" : "shoal_ready 0\n";
+  }
   std::string StatusJson() override {
     const MutexLock lock(mutex_);
     return status_json_;

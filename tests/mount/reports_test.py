@@ -19,7 +19,7 @@ import urllib.request
 
 from admin import Admin, free_port
 from caching import CacheTest, MIB, cache_options, cached_bytes, drop_pages, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern, state_directory
+from harness import SHOAL, WAIT_SECONDS, needs_passthrough, pattern, state_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTERS = ["tier_read", "tier_read_bytes", "tier_read_hit", "tier_read_hit_bytes",
@@ -176,6 +176,60 @@ class Reports(CacheTest):
         self.assertEqual(status["mount"]["mount_point"], str(mount.point))
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
+
+    def test_deaths_of_the_worker_and_its_replacements_are_counted(self):
+        _, mount = self.node()
+
+        def told():
+            metrics = self.text("/metrics")
+            counts = [int(re.search(rf"^shoal_worker_{name}_total (\d+)$", metrics, re.M)[1])
+                      for name in ("deaths", "replacements")]
+            before = self.admin.get("/v1/status")["workers_before"]
+            self.assertEqual([before["death_count"], before["replaced_count"]], counts)
+            self.assertEqual(before["last_death_unix_seconds"] is None, counts[0] == 0)
+            return counts
+
+        def after(change):
+            worker = mount.worker()
+            change(worker)
+            wait_until(lambda: mount.worker() != worker and self.admin.answers())
+            return told()
+
+        def kill(worker):
+            os.kill(worker, signal.SIGKILL)
+
+        def restart(_):
+            self.assertEqual(run(SHOAL, "restart", mount.point).returncode, 0)
+
+        self.assertEqual(told(), [0, 0])
+        self.assertEqual(after(kill), [1, 0])
+        self.assertEqual(after(restart), [1, 1])
+        self.assertEqual(after(kill), [2, 1])
+        failed = run(SHOAL, "update", mount.point, "-o", "g_server_Port=1,admin_address=192.0.2.1")
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertEqual(told()[0], 2, "a refused update is no death")
+
+    @needs_passthrough
+    def test_files_handed_to_the_kernel_are_told_beside_what_is_read(self):
+        _, mount = self.node()
+        self.read(mount, "file", MIB)
+        wait_until(lambda: cached_bytes(self.cache) == MIB)
+
+        def handed():
+            metrics = self.text("/metrics")
+            return [int(re.search(rf"^shoal_passthrough_{name}_total (\d+)$", metrics, re.M)[1])
+                    for name in ("opens", "opened_bytes")]
+
+        def is_handed():
+            self.read(mount, "file", MIB)
+            return handed()[0] > 0
+
+        def told():
+            history = self.admin.get("/v1/status")["history"]
+            return [sum(history[f"passthrough_{name}"]) for name in ("open_count", "opened_bytes")]
+
+        wait_until(is_handed)
+        wait_until(lambda: told() == handed())
 
     def test_what_is_open_is_told_over_a_change_of_the_process_that_serves(self):
         _, mount = self.node()
@@ -344,6 +398,51 @@ class Reports(CacheTest):
         top = run(SHOAL, "top", mount.point, "-n", "1")
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
+
+    def test_doctor_checks_what_a_mount_that_is_there_depends_on(self):
+        origin, mount = self.node()
+        cache = f"cache {self.cache}/"
+
+        def doctor():
+            done = run(SHOAL, "doctor", mount.point, "--json")
+            found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+            bad = {name for name, finding in found.items() if finding["severity"] == "bad"}
+            self.assertEqual(done.returncode, 32 if bad else 0, done)
+            return found, bad
+
+        found, bad = doctor()
+        self.assertEqual(bad, set())
+        self.assertLessEqual({cache, "endpoint", "clock", "credentials", f"mount {mount.point}"}, set(found))
+        self.assertEqual(found["clock"]["text"], "agrees with the store's")
+
+        os.chmod(self.cache, 0o777)
+        found, _ = doctor()
+        self.assertEqual((found[cache]["severity"], found[cache]["text"]), ("note", "has mode 777"))
+        self.assertIn(f"chmod 755 {self.cache}", found[cache]["advice"])
+        os.chmod(self.cache, 0o700)
+
+        mount.password.chmod(0o644)
+        found, bad = doctor()
+        self.assertIn("credentials", bad)
+        self.assertIn("chmod 600", found["credentials"]["text"])
+        mount.password.write_text("somebody:else\n")
+        mount.password.chmod(0o600)
+        found, bad = doctor()
+        self.assertIn("bucket", bad)
+        self.assertIn("refuses the credentials", found["bucket"]["text"])
+
+        origin.stop()
+        found, bad = doctor()
+        self.assertIn("endpoint", bad)
+        self.assertIn("firewalls", found["endpoint"]["advice"])
+
+    def test_doctor_sees_what_a_mount_without_an_admin_port_depends_on(self):
+        origin = self.origin()
+        mount = self.mount(origin)
+        origin.stop()
+        doctor = run(SHOAL, "doctor", mount.point)
+        self.assertEqual(doctor.returncode, 32, doctor)
+        self.assertRegex(doctor.stdout, r"BAD +endpoint: ")
 
     def test_what_a_mount_leaves_in_run_is_its_owners_alone(self):
         before = os.umask(0)

@@ -10,7 +10,7 @@ import unittest
 
 from admin import Admin, free_port
 from caching import cache_options, wait_until
-from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, mounted, pattern, state_directory
+from harness import KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, pattern, state_directory
 from surviving import SurvivalTest
 
 TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
@@ -48,7 +48,8 @@ class Updates(SurvivalTest):
         before = mount.state()
         done = self.update(mount, "log_level=debug,entry_timeout=5", "readahead_kb=256")
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        self.assertIn("is served with the new options", done.stdout)
+        self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
+                                      "entry_timeout, readahead_kb: took another process to serve it\n")
         after = mount.state()
         self.assertNotEqual(after["worker_pid"], before["worker_pid"])
         self.assertEqual(after["keeper_pid"], mount.process.pid)
@@ -108,8 +109,21 @@ class Updates(SurvivalTest):
             self.assertEqual(answer["MountPoint"], str(mount.point))
             self.assertEqual(answer["WorkerPid"], mount.worker())
             self.assertEqual(bool(answer["AtNextMount"]), words[0] != "restart")
+            self.assertEqual(answer["ReplacedFor"],
+                             [] if words[0] == "restart" else ["exec, atime and their like"])
         done = shoal("umount", mount.point, "--json")
         self.assertEqual(json.loads(done.stdout), {"MountPoint": str(mount.point)})
+
+    def test_an_update_names_the_options_that_took_another_process_and_no_others(self):
+        _, mount = self.small_mount("log_level=info")
+        worker = mount.worker()
+        done = self.update(mount, "log_level=debug,read_memory_mb=128")
+        self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n")
+        self.assertEqual(mount.worker(), worker)
+        done = self.update(mount, "log_level=info,request_deadline=7,max_connections=9")
+        self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
+                                      "request_deadline, max_connections: took another process to serve it\n")
+        self.assertNotEqual(mount.worker(), worker)
 
     def test_the_runtime_tool_takes_what_the_specification_shows(self):
         _, mount = self.small_mount()
@@ -494,13 +508,15 @@ class Updates(SurvivalTest):
         self.assertFalse(folder.exists())
 
     def test_readers_do_not_notice_restarts_and_updates(self):
-        origin, mount = self.loaded_mount()
-        readers = self.readers(mount, origin)
-        for i in range(10):
-            done = (shoal("restart", mount.point) if i % 2 else
-                    self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
-            self.assertEqual(done.returncode, 0, done.stderr)
-        self.assert_unharmed(readers.finish(), 10)
+        for transport in TRANSPORTS:
+            with self.subTest(transport):
+                origin, mount = self.loaded_mount(f"transport={transport}")
+                readers = self.readers(mount, origin)
+                for i in range(10):
+                    done = (shoal("restart", mount.point) if i % 2 else
+                            self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                self.assert_unharmed(readers.finish(), 10)
 
     def test_a_large_file_is_read_whole_over_a_restart(self):
         origin = self.origin()

@@ -54,12 +54,15 @@ test('a busy node shows its state at a glance', async () => {
   assert.equal(await page.isVisible('#alert'), false);
   assert.equal((await page.innerText('#mount')), 'training.oss-cn-hangzhou.aliyuncs.com:/datasets on /mnt/oss_data'.replace(' on ', 'on'));
   assert.deepEqual(await texts(page, '.number'), [
-    'Reading 2.75 GiB/s 22 164 reads/s, 34 files open',
-    'Hit ratio 98.5 % of bytes, in the last minute',
-    'Read latency p99 4.10 ms p50 210 µs, in the last minute',
-    'From the bucket 42.6 MiB/s with reading ahead and warm-up',
+    'Read by the daemon 2.75 GiB/s 22 164 reads/s, 34 open',
+    'Handed to the kernel 10.5 GiB 42 files, last minute',
+    'Hit ratio 98.6 % of both, last minute',
+    'Read latency p99 4.10 ms p50 210 µs, last minute',
+    'From the bucket 42.6 MiB/s readahead, warm-up too',
     'Errors 0 none in the last 10 min',
   ]);
+  const cut = await page.evaluate(() => [...document.querySelectorAll('.number .more, h2')].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText));
+  assert.deepEqual(cut, []);
   assert.deepEqual(await texts(page, '#tiers .row'), [
     'memory 99.0 % of 1.00 GiB 1014 MiB in 212 objects',
     'disk /mnt/cache/ 64.0 % of 10.0 GiB 6.40 GiB in 40 213 objects',
@@ -139,7 +142,22 @@ test('a node in trouble says why first', async () => {
   assert.equal(await page.innerText('#state'), 'Not ready');
   assert.match(await page.innerText('#alert'), /refused the credentials: HTTP 403/);
   assert.match((await texts(page, '#tiers .row'))[1], /not used .* Input\/output error/);
-  assert.equal((await texts(page, '.number'))[4], 'Errors 1 003 in the last 10 min');
+  assert.equal((await texts(page, '.number'))[5], 'Errors 1 003 in the last 10 min');
+  await close(page);
+});
+
+test('a node whose worker died says so for ten minutes, and how often for ever', async () => {
+  const died = (seconds, death_count) => ({ ...busy(), workers_before: { death_count, last_death_unix_seconds: NOW - seconds, replaced_count: 0 } });
+  let page = await open(died(125, 3), []);
+  assert.equal(await page.innerText('#state'), 'Ready, after a crash');
+  assert.equal(await page.innerText('#alert'), 'The process that serves this mount died 2 min ago, and another took its place; the log says how it ended. 3 times since it was mounted.');
+  await close(page);
+  page = await open(died(600, 1), []);
+  assert.equal(await page.innerText('#state'), 'Ready');
+  assert.match(await page.innerText('#facts'), / · worker died once · /);
+  await close(page);
+  page = await open(busy(), []);
+  assert.doesNotMatch(await page.innerText('#facts'), /died/);
   await close(page);
 });
 
@@ -162,6 +180,22 @@ test('an idle node without a cache says so and draws no nonsense', async () => {
   assert.match(await page.innerText('#tiers'), /^This mount has no cache/);
   assert.match(await page.innerText('#warmups'), /^No task yet/);
   assert.doesNotMatch(await page.innerText('body'), /NaN|undefined|null|Infinity/);
+  await close(page);
+});
+
+test('a node whose files the kernel reads by itself is neither idle nor without hits', async () => {
+  const status = busy();
+  const idle = status.history.memory_bytes.map(() => 0);
+  for (const name of ['memory_bytes', 'disk_bytes', 'origin_bytes', 'fetched_bytes', 'read_count']) status.history[name] = idle;
+  const page = await open(status, []);
+  assert.deepEqual((await texts(page, '.number')).slice(0, 3), [
+    'Read by the daemon 0 B/s 0 reads/s, 34 open',
+    'Handed to the kernel 10.5 GiB 42 files, last minute',
+    'Hit ratio 100 % of both, last minute',
+  ]);
+  assert.equal(await page.innerText('#throughput .empty'), 'nothing was read by the daemon in the last 10 minutes');
+  assert.equal(await page.isVisible('#hits .empty'), false);
+  assert.equal(await page.innerText('#note'), 'without files handed to the kernel');
   await close(page);
 });
 

@@ -29,6 +29,8 @@ export function busy() {
     disk_bytes: column((s) => Math.round(2100 * MiB * wave(s) * (0.35 + 0.65 * Math.min(1, s / 260)))),
     peer_bytes: column(() => 0),
     origin_bytes: column((s) => Math.round(1100 * MiB * cold(s) * wave(s))),
+    passthrough_open_count: column((s) => (s >= 540 && s % 10 === 0 ? 7 : 0)),
+    passthrough_opened_bytes: column((s) => (s >= 540 && s % 10 === 0 ? 7 * 256 * MiB : 0)),
     fetched_bytes: column((s) => Math.round(1180 * MiB * cold(s) * wave(s))),
     read_count: column((s) => Math.round(24000 * wave(s))),
     error_count: column(() => 0),

@@ -232,8 +232,12 @@ const last = (values, n) => (values ?? []).slice(-n);
 const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);
 const mean = (values) => (values.length ? sum(values) / values.length : 0);
 
+// Of the bytes by place, and of the files that were handed to the kernel: what it reads of them
+// nobody counts, so they count with their size when they are opened, as in /v1/tier.
+const COUNTED = [...PLACES.map((place) => `${place.key}_bytes`), 'passthrough_opened_bytes'];
+
 function hitRatio(history, n) {
-  const [missed, all] = [sum(last(history.origin_bytes, n)), sum(PLACES.map((place) => sum(last(history[`${place.key}_bytes`], n))))];
+  const [missed, all] = [sum(last(history.origin_bytes, n)), sum(COUNTED.map((column) => sum(last(history[column], n))))];
   return all > 0 ? 1 - missed / all : null;
 }
 
@@ -242,6 +246,11 @@ function number(name, value, more, kind = '') {
   const shown = space < 0 ? [value] : [value.slice(0, space), element('small', {}, value.slice(space))];
   return element('div', { class: `number ${kind}` }, element('div', { class: 'name' }, name),
     element('div', { class: 'value' }, ...shown), element('div', { class: 'more', title: more }, more));
+}
+
+function handedToTheKernel(history) {
+  const [files, size] = [sum(last(history.passthrough_open_count, 60)), sum(last(history.passthrough_opened_bytes, 60))];
+  return number('Handed to the kernel', bytes(size), files === 0 ? 'no file in the last minute' : `${count(files)} ${files === 1 ? 'file' : 'files'}, last minute`);
 }
 
 function drawNumbers(status, history) {
@@ -253,11 +262,13 @@ function drawNumbers(status, history) {
   const errors = sum(history.error_count ?? []);
   const minutes = Math.max(1, Math.round((history.error_count ?? []).length / 60));
   const open = status.open ?? {};
+  const passes = status.mount?.passthrough;
   $('numbers').replaceChildren(
-    number('Reading', rate(total), `${count(reads)} reads/s, ${count(open.file_count ?? 0)} files open`),
-    number('Hit ratio', percent(minute), minute == null ? 'nothing read in the last minute' : 'of bytes, in the last minute'),
-    number('Read latency p99', latency(read?.p99_us), read?.p50_us == null ? 'no read in the last minute' : `p50 ${latency(read.p50_us)}, in the last minute`),
-    number('From the bucket', rate(mean(last(history.fetched_bytes, 5))), 'with reading ahead and warm-up'),
+    number(passes ? 'Read by the daemon' : 'Reading', rate(total), `${count(reads)} reads/s, ${count(open.file_count ?? 0)} open`),
+    ...(passes ? [handedToTheKernel(history)] : []),
+    number('Hit ratio', percent(minute), minute == null ? 'nothing in the last minute' : passes ? 'of both, last minute' : 'of bytes, last minute'),
+    number('Read latency p99', latency(read?.p99_us), read?.p50_us == null ? 'no read in the last minute' : `p50 ${latency(read.p50_us)}, last minute`),
+    number('From the bucket', rate(mean(last(history.fetched_bytes, 5))), 'readahead, warm-up too'),
     number('Errors', count(errors), errors === 0 ? `none in the last ${minutes} min` : `in the last ${minutes} min`, errors > 0 ? 'bad' : ''),
   );
 }
@@ -266,12 +277,12 @@ function drawCharts(status, history) {
   const end = history.end_unix_seconds ?? status.now_unix_seconds;
   const columns = PLACES.map((place) => ({ name: place.name, class: place.key, values: history[`${place.key}_bytes`] ?? [] }))
     .filter((one) => one.class !== 'peer' || (status.peers ?? []).length > 0 || sum(one.values) > 0);
-  charts.throughput.draw(columns, end, 'nothing was read in the last 10 minutes');
+  charts.throughput.draw(columns, end, `nothing was read${status.mount?.passthrough ? ' by the daemon' : ''} in the last 10 minutes`);
   // Over ten seconds each: of one second alone, a ratio jumps.
   const length = (history.origin_bytes ?? []).length;
   const ratios = [];
   let [missed, all] = [0, 0];
-  const total = (i) => PLACES.reduce((bytes_, place) => bytes_ + (history[`${place.key}_bytes`]?.[i] ?? 0), 0);
+  const total = (i) => COUNTED.reduce((bytes_, column) => bytes_ + (history[column]?.[i] ?? 0), 0);
   for (let i = 0; i < length; i += 1) {
     missed += history.origin_bytes[i];
     all += total(i);
@@ -384,6 +395,9 @@ function drawPeers(peers) {
     element('td', {}, latency(peer.p50_us)))));
 }
 
+const DEATH_SHOWN_SECONDS = 600;
+const times = (n) => (n === 1 ? 'Once' : `${count(n)} times`);
+
 function verdict(status) {
   if (!status.ready) return ['bad', 'Not ready', status.reason];
   const broken = (status.tiers ?? []).filter((tier) => !tier.working);
@@ -392,6 +406,11 @@ function verdict(status) {
   }
   const down = (status.peers ?? []).filter((peer) => peer.state === 'down');
   if (down.length > 0) return ['warn', 'Degraded', `${down.length} of ${status.peers.length} peers do not answer: ${down[0].address}${down[0].reason ? `, ${down[0].reason}` : ''}`];
+  const workers = status.workers_before ?? {};
+  const died = status.now_unix_seconds - workers.last_death_unix_seconds;
+  if (workers.death_count > 0 && died < DEATH_SHOWN_SECONDS) {
+    return ['warn', 'Ready, after a crash', `The process that serves this mount died ${ago(died)}, and another took its place; the log says how it ended. ${times(workers.death_count)} since it was mounted.`];
+  }
   if (sum(last(status.history?.error_count, 60)) > 0) return ['warn', 'Ready, with errors', ''];
   return ['good', 'Ready', ''];
 }
@@ -418,10 +437,12 @@ function draw(status, tasks) {
     mount.passthrough ? 'passthrough' : null,
     process.resident_bytes ? `${bytes(process.resident_bytes)} of memory` : null,
     process.cpu_cores != null ? `${process.cpu_cores.toFixed(1)} CPU cores` : null,
-    `up ${duration(status.now_unix_seconds - status.started_unix_seconds)}`, `shoal ${status.version}`];
+    `up ${duration(status.now_unix_seconds - status.started_unix_seconds)}`,
+    status.workers_before?.death_count > 0 ? `worker died ${times(status.workers_before.death_count).toLowerCase()}` : null, `shoal ${status.version}`];
   $('facts').textContent = facts.filter(Boolean).join(' · ');
-  $('note').textContent = mount.passthrough ? 'not counting passthrough' : '';
-  $('note').title = mount.passthrough ? 'The kernel reads files that are whole in the cache by itself, and nobody counts that.' : '';
+  $('note').textContent = mount.passthrough ? 'without files handed to the kernel' : '';
+  $('note').title = mount.passthrough ? 'The kernel reads files that are whole in the cache by itself (passthrough), and nobody counts what it reads of them.' : '';
+  $('hits-note').textContent = mount.passthrough ? 'of bytes read or handed over' : 'of bytes';
   drawNumbers(status, history);
   drawCharts(status, history);
   drawTiers(status.tiers ?? []);
