@@ -14,7 +14,7 @@ import unittest
 from admin import free_port
 from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, MountTest
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEES_WHAT_IS_INSTALLED = """
     set -e
     mount --bind "$root/usr/local/bin" /usr/local/bin
@@ -75,7 +75,7 @@ class Install(MountTest):
         password.write_text(f"{KEY_ID}:{KEY_SECRET}\n")
         password.chmod(0o600)
         self.options = f"endpoint={self.store.endpoint},passwd_file={password}"
-        subprocess.run(["sh", TOOLS / "install.sh", SHOAL, self.root], check=True,
+        subprocess.run(["sh", ROOT / "tools/install.sh", SHOAL, self.root], check=True,
                        capture_output=True, timeout=WAIT_SECONDS)
 
     def type(self, commands):
@@ -86,6 +86,36 @@ class Install(MountTest):
             env={**os.environ, "root": str(self.root), "point": str(self.point),
                  "options": self.options},
             check=True, stdout=subprocess.PIPE, text=True, timeout=WAIT_SECONDS).stdout
+
+    def test_what_operators_are_told_of_is_where_they_look_for_it(self):
+        local = self.root / "usr/local"
+        installed = {str(path.relative_to(self.root)) for path in self.root.rglob("*")
+                     if not path.is_dir()}
+        self.assertEqual(installed, {
+            "sbin/mount.alinas", "sbin/mount.fuse.alinas", "sbin/mount.fuse.shoal",
+            "usr/bin/aliyun-alinas-efc-cli",
+            "usr/local/bin/shoal",
+            "usr/local/lib/systemd/system/shoal@.service",
+            "usr/local/share/shoal/efc_runtime_ops.py",
+            "usr/local/share/shoal/grafana/shoal.json",
+            "usr/local/share/shoal/prometheus/shoal.rules.yml",
+            "usr/local/share/man/man1/shoal.1", "usr/local/share/man/man8/mount.alinas.8",
+            "usr/local/share/man/man1/aliyun-alinas-efc-cli.1",
+            "usr/local/share/zsh/site-functions/_shoal",
+            *(f"usr/local/share/{folder}/{name}{ending}"
+              for folder, ending in (("bash-completion/completions", ""),
+                                     ("fish/vendor_completions.d", ".fish"))
+              for name in ("shoal", "aliyun-alinas-efc-cli", "mount.alinas", "efc_runtime_ops.py"))})
+        for folder, file in (("lib/systemd/system", "systemd/shoal@.service"),
+                             ("share/shoal/grafana", "grafana/shoal.json"),
+                             ("share/shoal/prometheus", "prometheus/shoal.rules.yml")):
+            there = local / folder / pathlib.Path(file).name
+            self.assertEqual(there.read_bytes(), (ROOT / "packaging" / file).read_bytes())
+            self.assertEqual(there.stat().st_mode & 0o777, 0o644)
+        if shutil.which("systemd-analyze"):
+            unit = local / "lib/systemd/system/shoal@.service"
+            said = self.type(f'trap - EXIT; systemd-analyze verify --man=no "{unit}" 2>&1')
+            self.assertEqual(said, "")
 
     def test_mount_8_mounts_changes_and_unmounts_by_the_types_it_shows(self):
         for kind in ("alinas", "fuse.alinas", "fuse.shoal"):
