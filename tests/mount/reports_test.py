@@ -161,6 +161,11 @@ class Reports(CacheTest):
                                    (ROOT / path).read_text()))
             self.assertTrue(asked, path)
             self.assertEqual(asked - known, set(), path)
+        if shutil.which("promtool"):
+            lint = subprocess.run(["promtool", "check", "rules",
+                                   ROOT / "packaging/prometheus/shoal.rules.yml"],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual((lint.returncode, lint.stderr), (0, ""))
 
     def test_the_status_has_the_members_of_the_sample(self):
         _, mount = self.node()
