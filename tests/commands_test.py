@@ -1,5 +1,6 @@
 """The manual, the completions and the help are of one piece with the commands."""
 import importlib.util
+import json
 import os
 import pathlib
 import pty
@@ -157,6 +158,24 @@ class Commands(unittest.TestCase):
                                       stderr=subprocess.PIPE, text=True, timeout=60)
                 self.assertEqual(done.returncode, 32)
                 self.assertRegex(done.stderr, r"^shoal[ a-z]*: .*No space left on device\n$")
+
+    def test_a_failure_is_told_to_programs_as_one_object(self):
+        for line, status in (
+                ("stat", 1), ("stat /", 32), ("stat / --nonsense", 1), ("top /", 32),
+                ("warmup load /", 32), ("warmup stat", 1), ("warmup cancel -m / x", 32),
+                ("umount", 1), ("umount /nonexistent", 32), ("restart /", 32), ("rollback /", 32),
+                ("update / -o nonsense=1", 32), ("update /", 1), ("doctor b:/ -o nonsense=1", 1),
+                ("mount", 1), ("mount b:/ /nonexistent -o nonsense=1", 1),
+                ("mount b.e:/ / -o passwd_file=/nonexistent", 1),
+                ("mount b.e:/ / -o remount,nonsense=1", 32)):
+            with self.subTest(line):
+                plain, told = run(*line.split()), run(*line.split(), "--json")
+                self.assertEqual((plain.returncode, plain.stdout), (status, ""))
+                self.assertEqual((told.returncode, told.stderr), (status, plain.stderr))
+                reason = plain.stderr.rstrip("\n").partition(": ")[2]
+                self.assertEqual(json.loads(told.stdout),
+                                 {"ExitStatus": status, "ErrorMessage": reason})
+                self.assertEqual(told.stdout.count("\n"), 1)
 
     def test_a_failure_that_cannot_be_said_is_one_still(self):
         with open("/dev/full", "w") as full:

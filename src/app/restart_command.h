@@ -18,10 +18,20 @@ std::vector<std::unique_ptr<Command>> MakeReplaceCommands();
 
 // Whether -o asks to change a mount that is there.
 bool IsRemount(const std::vector<std::string>& options);
-// As update, for mount(8), which adds what the kernel shows of the mount to what was typed. `fake`
-// only checks.
+struct RemountManner {
+  bool fake = false;     // only checks
+  bool as_json = false;  // as update --json
+};
+
+// As update, for mount(8), which adds what the kernel shows of the mount to what was typed.
 int RunRemount(std::string_view name, const std::string& mount_point,
-               const std::vector<std::string>& options, bool fake);
+               const std::vector<std::string>& options, RemountManner manner);
+
+// What --json prints of a mount that is served: where and by which process, names of options that
+// take effect at the next mount, and warnings.
+std::string ServedAsJson(const std::string& mount_point,
+                         const std::vector<std::string>& at_next_mount,
+                         const std::vector<std::string>& warnings);
 
 // As update, of a mount that the caller serves, and only what can change in its process as it is.
 // kInvalid: an option is wrong; kUnsupported: one takes another process, which the detail names;

@@ -485,6 +485,10 @@ class Reports(CacheTest):
         refused = run(SHOAL, "warmup", "load", mount.point, "--watch", "--pattern", "(")
         self.assertEqual((refused.returncode, refused.stdout), (32, ""))
         self.assertRegex(refused.stderr, r"^shoal warmup: /: .*\n$")
+        told = run(SHOAL, "warmup", "load", mount.point, "--watch", "--pattern", "(", "--json")
+        self.assertEqual((told.returncode, told.stderr), (32, refused.stderr))
+        self.assertEqual(json.loads(told.stdout)["ErrorCode"], errno.EINVAL)
+        self.assertIn(json.loads(told.stdout)["ErrorMessage"], refused.stderr)
 
     def test_who_is_not_root_is_told_so(self):
         _, mount = self.node()
