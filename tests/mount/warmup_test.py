@@ -138,7 +138,8 @@ class Warmup(CacheTest):
         admin.wait("none")
         running, canceled = [("[a-e]$", "running")], [("[a-e]$", "canceled")]
         self.assertEqual(ask("stat", "a,b,"), (0, [("a", 0, running), ("b", 0, running)]))
-        self.assertEqual(ask("stat", "", "--preceding_time", "3600"), (0, [("", 0, [("", "running")])]))
+        self.assertEqual(ask("stat", "", "--preceding_time", "3600"),
+                         (0, [("", 0, [("", "running")])]))
         self.assertEqual(ask("cancel", "a,b"), (0, [("a", 0, []), ("b", 0, [])]))
         self.assertEqual(ask("stat", "a,b"), (0, [("a", 0, canceled), ("b", 0, canceled)]))
         self.assertEqual(ask("cancel", ""), (0, [("", 0, [])]))
