@@ -18,6 +18,7 @@ import time
 
 import cache_bench
 import admin_bench
+import survival
 import warmup_bench
 from measure import GIB, MIB, ROOT, Figure, make_object, read_seconds
 from harness import KEY_ID, KEY_SECRET, Mount, Origin
@@ -210,7 +211,8 @@ def memory(_):
 
 FIGURES = dict(cold_limited=cold_limited, cold_unlimited=cold_unlimited,
                origin_core=origin_core, random_reads=random_reads, listing=listing, warm=warm,
-               memory=memory, **cache_bench.FIGURES, **warmup_bench.FIGURES, **admin_bench.FIGURES)
+               memory=memory, **cache_bench.FIGURES, **warmup_bench.FIGURES, **admin_bench.FIGURES,
+               **survival.FIGURES)
 
 
 def main():

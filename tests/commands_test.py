@@ -1,11 +1,13 @@
 """The manual, the completions and the help are of one piece with the commands."""
 import importlib.util
+import json
 import os
 import pathlib
 import pty
 import re
 import resource
 import shlex
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -38,17 +40,26 @@ def complete(*words, program="shoal", cwd=None):
     return sorted(line for line in done.stdout.splitlines() if line)
 
 
-def typed(text, cwd):
-    """What an interactive bash makes of `text` and a tab."""
+PREPARED = {
+    "bash": "source <({shoal} completion bash); bind 'set bell-style none'",
+    # As tools/install.sh has it.
+    "zsh": "{shoal} completion zsh >_shoal; fpath=($PWD $fpath); autoload -U compinit; "
+           "compinit -u -D; bindkey -e",
+}
+
+
+def typed(text, cwd, shell="bash"):
+    """What an interactive shell makes of `text` and a tab."""
     controller, terminal = pty.openpty()
-    shell = subprocess.Popen(["bash", "--norc", "-i"], stdin=terminal, stdout=terminal,
-                             stderr=terminal, cwd=cwd, start_new_session=True,
-                             env={"PATH": os.environ["PATH"], "PS1": "", "TERM": "dumb",
-                                  "HOME": cwd, "INPUTRC": "/dev/null"})
+    options = {"bash": "--norc", "zsh": "-f"}[shell]
+    process = subprocess.Popen([shell, options, "-i"], stdin=terminal, stdout=terminal,
+                               stderr=terminal, cwd=cwd, start_new_session=True,
+                               env={"PATH": os.environ["PATH"], "PS1": "", "TERM": "dumb",
+                                    "HOME": cwd, "INPUTRC": "/dev/null"})
     os.close(terminal)
     try:
-        script = f"source <({shlex.quote(os.path.abspath(SHOAL))} completion bash)"
-        os.write(controller, f"{script}; bind 'set bell-style none'; stty -echo; echo re''ady\n".encode())
+        prepared = PREPARED[shell].format(shoal=shlex.quote(os.path.abspath(SHOAL)))
+        os.write(controller, f"{prepared}; stty -echo; echo re''ady\n".encode())
         seen = b""
         while b"ready\r\n" not in seen:
             seen += os.read(controller, 4096)
@@ -57,10 +68,11 @@ def typed(text, cwd):
         seen = b""
         while b"done\r\n" not in seen:
             seen += os.read(controller, 4096)
-        return re.findall(r"\[([^]]*)\]", seen.decode().splitlines()[-1])
+        shown = next(line for line in seen.decode().splitlines() if line.endswith("]done"))
+        return re.findall(r"\[([^]]*)\]", shown)
     finally:
-        shell.kill()
-        shell.wait()
+        process.kill()
+        process.wait()
         os.close(controller)
 
 
@@ -147,6 +159,24 @@ class Commands(unittest.TestCase):
                 self.assertEqual(done.returncode, 32)
                 self.assertRegex(done.stderr, r"^shoal[ a-z]*: .*No space left on device\n$")
 
+    def test_a_failure_is_told_to_programs_as_one_object(self):
+        for line, status in (
+                ("stat", 1), ("stat /", 32), ("stat / --nonsense", 1), ("top /", 32),
+                ("warmup load /", 32), ("warmup stat", 1), ("warmup cancel -m / x", 32),
+                ("umount", 1), ("umount /nonexistent", 32), ("restart /", 32), ("rollback /", 32),
+                ("update / -o nonsense=1", 32), ("update /", 1), ("doctor b:/ -o nonsense=1", 1),
+                ("mount", 1), ("mount b:/ /nonexistent -o nonsense=1", 1),
+                ("mount b.e:/ / -o passwd_file=/nonexistent", 1),
+                ("mount b.e:/ / -o remount,nonsense=1", 32)):
+            with self.subTest(line):
+                plain, told = run(*line.split()), run(*line.split(), "--json")
+                self.assertEqual((plain.returncode, plain.stdout), (status, ""))
+                self.assertEqual((told.returncode, told.stderr), (status, plain.stderr))
+                reason = plain.stderr.rstrip("\n").partition(": ")[2]
+                self.assertEqual(json.loads(told.stdout),
+                                 {"ExitStatus": status, "ErrorMessage": reason})
+                self.assertEqual(told.stdout.count("\n"), 1)
+
     def test_a_failure_that_cannot_be_said_is_one_still(self):
         with open("/dev/full", "w") as full:
             done = subprocess.run([SHOAL, "stat", "/nonexistent"], stdout=subprocess.PIPE,
@@ -203,14 +233,66 @@ class Commands(unittest.TestCase):
             self.assertEqual(typed("shoal mount b:/ two\\ words -o efc,trybi", directory)[-1],
                              "efc,trybind=")
 
-    def test_other_shells_are_offered_the_same(self):
-        fish = run("completion", "fish").stdout
-        self.assertIn("-n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'", fish)
-        self.assertIn("-a '(__shoal_mount_options)'", fish)
-        zsh = run("completion", "zsh").stdout
-        for program in ("shoal", "aliyun-alinas-efc-cli", "efc_runtime_ops.py", "mount.alinas"):
-            self.assertIn(program, zsh.splitlines()[0])
-            self.assertIn(f"complete -c {program} ", fish)
+    def test_the_shells_can_read_what_is_made_for_them(self):
+        for shell in ("bash", "zsh", "fish"):
+            with self.subTest(shell):
+                self.need(shell)
+                script = run("completion", shell).stdout
+                read = subprocess.run([shell, "-n", "/dev/stdin"], input=script,
+                                      capture_output=True, text=True, timeout=60)
+                self.assertEqual((read.returncode, read.stdout + read.stderr), (0, ""))
+
+    def need(self, shell):
+        """./dev test installs them."""
+        if not shutil.which(shell):
+            self.skipTest(f"there is no {shell}")
+
+    def test_fish_offers_the_same(self):
+        self.need("fish")
+        with tempfile.TemporaryDirectory() as directory:
+            script = pathlib.Path(directory, "shoal.fish")
+            script.write_text(run("completion", "fish").stdout)
+            pathlib.Path(directory, "file").touch()
+
+            def offered(line):
+                done = subprocess.run(["fish", "--no-config", "-c",
+                                       f"source {script}; complete -C {shlex.quote(line)}"],
+                                      capture_output=True, text=True, timeout=60, cwd=directory,
+                                      env=os.environ | {"HOME": directory})
+                self.assertEqual(done.stderr, "")
+                return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+            cli = "aliyun-alinas-efc-cli"
+            for line, words in (
+                    ("shoal war", ["warmup"]), ("shoal warmup ", ["cancel", "load", "stat"]),
+                    ("shoal warmup load ", ["file", "shoal.fish"]),
+                    ("shoal warmup load --w", ["--watch"]),
+                    ("shoal completion ", ["bash", "fish", "zsh"]),
+                    ("shoal mount -o g_tier_DadiDisk",
+                     ["g_tier_DadiDiskCacheCapacityMB=", "g_tier_DadiDiskCachePath="]),
+                    ("shoal mount -o efc,protocol=oss,g_server", ["efc,protocol=oss,g_server_Port="]),
+                    (f"{cli} -m /mnt -r warmup/s", ["warmup/stat"]),
+                    (f"{cli} -k clear_m", ["clear_metadata_cache"]),
+                    ("efc_runtime_ops.py ", ["rollback", "update"]),
+                    ("mount.alinas b:/ /mnt -o efc,protoc", ["efc,protocol="])):
+                self.assertEqual(offered(line), words, line)
+
+    def test_zsh_completes_the_same(self):
+        self.need("zsh")
+        with tempfile.TemporaryDirectory() as directory:
+            cli = "aliyun-alinas-efc-cli"
+            for line, words in (
+                    ("shoal war", ["shoal", "warmup"]),
+                    ("shoal warmup lo", ["shoal", "warmup", "load"]),
+                    ("shoal warmup load --w", ["shoal", "warmup", "load", "--watch"]),
+                    ("shoal completion fi", ["shoal", "completion", "fish"]),
+                    ("shoal mount -o efc,protocol=oss,g_server",
+                     ["shoal", "mount", "-o", "efc,protocol=oss,g_server_Port="]),
+                    (f"{cli} -m /mnt -r warmup/s", [cli, "-m", "/mnt", "-r", "warmup/stat"]),
+                    ("efc_runtime_ops.py up", ["efc_runtime_ops.py", "update"]),
+                    ("mount.alinas b:/ /mnt -o efc,protoc",
+                     ["mount.alinas", "b:/", "/mnt", "-o", "efc,protocol="])):
+                self.assertEqual(typed(line, directory, "zsh"), words, line)
 
     def test_the_manual_formats_without_a_warning_and_has_every_command_and_option(self):
         options = re.findall(r"^\| `(\w+)` \|", run("options", "--markdown").stdout, re.M)

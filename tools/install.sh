@@ -8,6 +8,7 @@ set -eu
 program=$1
 root=${2:-}
 tools=$(dirname "$0")
+packaging=$tools/../packaging
 
 install -s -D -m 755 "$program" "$root/usr/local/bin/shoal"
 mkdir -p "$root/sbin" "$root/usr/bin"
@@ -18,6 +19,12 @@ for helper in mount.alinas mount.fuse.alinas mount.fuse.shoal; do
 done
 ln -sf /usr/local/bin/shoal "$root/usr/bin/aliyun-alinas-efc-cli"
 install -D -m 755 "$tools/efc_runtime_ops.py" "$root/usr/local/share/shoal/efc_runtime_ops.py"
+# A mount as a service, and what an operator imports into Grafana and Prometheus.
+install -D -m 644 "$packaging/systemd/shoal@.service" \
+  "$root/usr/local/lib/systemd/system/shoal@.service"
+for file in grafana/shoal.json prometheus/shoal.rules.yml; do
+  install -D -m 644 "$packaging/$file" "$root/usr/local/share/shoal/$file"
+done
 
 for page in shoal.1 mount.alinas.8 aliyun-alinas-efc-cli.1; do
   folder="$root/usr/local/share/man/man${page##*.}"

@@ -112,10 +112,7 @@ class DoctorCommand final : public Command {
       state.source = what_;
       state.options = options_;
       const Result<MountOptions> options = OptionsOf(state);
-      if (!options) {
-        fmt::print(stderr, "shoal doctor: {}\n", options.error().detail);
-        return kExitUsage;
-      }
+      if (!options) return Complain("shoal doctor", kExitUsage, options.error().detail, json_);
       add(CheckMount(*options, clock));
     }
     if (json_)

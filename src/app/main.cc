@@ -109,5 +109,5 @@ int main(int argc, char** argv) {
     return shoal::RunMountCommand(argc - 1, argv + 1,
                                   {.text = "shoal mount", .subtype = "shoal", .program = argv[0]});
   if (command == "worker") return shoal::RunWorkerCommand(argc - 1, argv + 1);
-  return shoal::RunGuarded("shoal", [&] { return Run(argc, argv); });
+  return shoal::RunGuarded("shoal", /*as_json=*/false, [&] { return Run(argc, argv); });
 }

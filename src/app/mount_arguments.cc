@@ -1,12 +1,14 @@
 #include "app/mount_arguments.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 
 #include "app/option_reference.h"
 #include "base/exit_status.h"
+#include "cli/command.h"
 
 namespace shoal {
 namespace {
@@ -30,6 +32,7 @@ void Declare(CLI::App& app, MountArguments& out, std::string& type, bool is_help
   } else {
     app.add_flag("-f,--foreground", out.foreground,
                  "Stay in the foreground, and log to stderr instead of syslog");
+    app.add_flag("--json", out.json, "Print the process that serves, and warnings");
   }
   app.add_flag("-n")->description("Accepted: there is no mtab to write");
   app.add_flag("-s", out.sloppy, "Warn of options that do not exist instead of refusing them");
@@ -70,16 +73,15 @@ tl::expected<MountArguments, int> ParseMountArguments(int argc, const char* cons
   } catch (const CLI::ParseError& error) {
     // For --help it prints that, and has no more to say.
     if (error.get_exit_code() == 0) return tl::unexpected(app.exit(error));
-    std::fprintf(stderr, "%s: %s; see %s --help\n", app.get_name().c_str(), error.what(),
-                 app.get_name().c_str());
-    return tl::unexpected(kExitUsage);
+    return tl::unexpected(Complain(name.text, kExitUsage,
+                                   fmt::format("{}; see {} --help", error.what(), name.text),
+                                   !name.is_helper && AsksForJson(argc, argv)));
   }
   // "fuse.alinas" and "alinas" are the same type.
   out.subtype = type.substr(type.rfind('.') + 1);
   if (!IsTypeName(out.subtype)) {
-    std::fprintf(stderr, "%s: -t: '%s' is not the name of a type\n", app.get_name().c_str(),
-                 type.c_str());
-    return tl::unexpected(kExitUsage);
+    return tl::unexpected(Complain(
+        name.text, kExitUsage, fmt::format("-t: '{}' is not the name of a type", type), out.json));
   }
   return out;
 }

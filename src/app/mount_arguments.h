@@ -27,6 +27,7 @@ struct MountArguments {
   bool fake = false;
   bool sloppy = false;   // unknown options are warnings
   bool verbose = false;  // say what was mounted
+  bool json = false;     // for a program
 };
 
 // Which of the two, and how it calls itself.

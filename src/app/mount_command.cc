@@ -54,33 +54,52 @@ Result<> EnterNamespace(const std::string& name) {
   return {};
 }
 
-int ServeInForeground(const MountPlan& plan, const MountState& state, std::string_view name) {
+std::vector<std::string> WarningsOf(const MountOptions& options) {
+  std::vector<std::string> warnings;
+  for (const Notice& notice : options.notices)
+    if (notice.is_warning) warnings.push_back(notice.text);
+  return warnings;
+}
+
+// What the process that serves found, which has no terminal to say it on; or empty.
+std::string ItsWarning(const std::string& mount_point) {
+  const auto state = ReadMountState(StateDirectory(mount_point) + "/state.json");
+  return state ? state->warning : "";
+}
+
+void PrintServed(const std::string& mount_point, std::vector<std::string> warnings) {
+  if (std::string its = ItsWarning(mount_point); !its.empty()) warnings.push_back(std::move(its));
+  const Served served{.mount_point = mount_point,
+                      .replaced_for = {},
+                      .at_next_mount = {},
+                      .warnings = std::move(warnings)};
+  std::fputs(ServedAsJson(served).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+int ServeInForeground(const MountPlan& plan, const MountState& state, std::string_view name,
+                      bool as_json) {
   return RunKeeper(plan, state, [&](const Verdict& verdict) {
-    if (verdict.exit_status != kExitSuccess)
-      Say(name, verdict.reason);
-    else
-      NotifySystemdReady();
+    if (verdict.exit_status != kExitSuccess) {
+      Complain(name, verdict.exit_status, verdict.reason, as_json);
+      return true;
+    }
+    if (as_json) PrintServed(plan.mount_point, WarningsOf(plan.options));
+    NotifySystemdReady();
     return true;
   });
 }
 
-// What the process that serves found, which has no terminal to say it on.
-void SayItsWarning(const std::string& mount_point, std::string_view name) {
-  const auto state = ReadMountState(StateDirectory(mount_point) + "/state.json");
-  if (state && !state->warning.empty()) Say(name, "warning: " + state->warning);
-}
-
 // Asks the mount something, as the next program will. Fails, and does not hang, if the
 // daemon ends instead.
-int WaitForAnswer(const std::string& mount_point, std::string_view name) {
+Verdict AwaitAnswer(const std::string& mount_point) {
   struct statfs unused;
-  if (statfs(mount_point.c_str(), &unused) == 0) return kExitSuccess;
-  Say(name, fmt::format("{} was mounted, but does not answer: {}; its log says more", mount_point,
-                        std::strerror(errno)));
-  return kExitFailure;
+  if (statfs(mount_point.c_str(), &unused) == 0) return {kExitSuccess, ""};
+  return {kExitFailure, fmt::format("{} was mounted, but does not answer: {}; its log says more",
+                                    mount_point, std::strerror(errno))};
 }
 
-int ServeInBackground(const MountPlan& plan, const MountState& state, std::string_view name) {
+Verdict ServeInBackground(const MountPlan& plan, const MountState& state) {
   const SystemClock clock;
   const Verdict verdict = RunInBackground(
       [&plan, &state](const ReportVerdict& tell) {
@@ -96,12 +115,7 @@ int ServeInBackground(const MountPlan& plan, const MountState& state, std::strin
         });
       },
       kComeUpMax, clock);
-  if (verdict.exit_status == kExitSuccess) {
-    SayItsWarning(plan.mount_point, name);
-    return WaitForAnswer(plan.mount_point, name);
-  }
-  Say(name, verdict.reason);
-  return verdict.exit_status;
+  return verdict.exit_status == kExitSuccess ? AwaitAnswer(plan.mount_point) : verdict;
 }
 
 }  // namespace
@@ -109,12 +123,13 @@ int ServeInBackground(const MountPlan& plan, const MountState& state, std::strin
 int RunMountCommand(int argc, const char* const* argv, const MountCommandName& name) {
   const auto arguments = ParseMountArguments(argc, argv, name);
   if (!arguments) return arguments.error();
+  const bool as_json = arguments->json;
   const auto fail = [&](int status, const Error& error) {
-    Say(name.text, error.detail);
-    return status;
+    return Complain(name.text, status, error.detail, as_json);
   };
   if (IsRemount(arguments->options))
-    return RunRemount(name.text, arguments->mount_point, arguments->options, arguments->fake);
+    return RunRemount(name.text, arguments->mount_point, arguments->options,
+                      {.fake = arguments->fake, .as_json = as_json});
   MountState state{.source = arguments->source,
                    .subtype = arguments->subtype,
                    .mount_point = {},
@@ -151,16 +166,22 @@ int RunMountCommand(int argc, const char* const* argv, const MountCommandName& n
                        .subtype = state.subtype,
                        .mount_point = state.mount_point,
                        .options = *std::move(options)};
-  if (arguments->foreground) return ServeInForeground(plan, state, name.text);
+  if (arguments->foreground) return ServeInForeground(plan, state, name.text, as_json);
   // The daemon logs them, too; but whoever typed the option is here.
-  for (const Notice& notice : plan.options.notices)
-    if (notice.is_warning) Say(name.text, notice.text);
-  const int status = ServeInBackground(plan, state, name.text);
-  if (status == kExitSuccess && arguments->verbose)
+  const std::vector<std::string> warnings = WarningsOf(plan.options);
+  for (const std::string& warning : warnings) Say(name.text, warning);
+  const Verdict verdict = ServeInBackground(plan, state);
+  if (verdict.exit_status != kExitSuccess)
+    return Complain(name.text, verdict.exit_status, verdict.reason, as_json);
+  if (const std::string its = ItsWarning(plan.mount_point); !its.empty())
+    Say(name.text, "warning: " + its);
+  if (as_json)
+    PrintServed(plan.mount_point, warnings);
+  else if (arguments->verbose)
     std::fputs(
         fmt::format("{}: {} mounted on {}\n", name.text, plan.source, plan.mount_point).c_str(),
         stdout);
-  return status;
+  return kExitSuccess;
 }
 
 }  // namespace shoal

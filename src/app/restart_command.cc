@@ -173,23 +173,11 @@ Outcome Rollback(const std::string& path) {
                    "is served with the options before the last update");
 }
 
-int Say(std::string_view name, const Outcome& outcome) {
-  fmt::print(outcome.status == kExitSuccess ? stdout : stderr, "{}: {}\n", name, outcome.text);
-  if (!outcome.replaced_for.empty())
-    fmt::print("{}: took another process to serve it\n", fmt::join(outcome.replaced_for, ", "));
-  for (const std::string& note : outcome.notes()) fmt::print("{}\n", note);
-  return outcome.status;
-}
-
 void SayAsJson(const Outcome& outcome) {
-  const auto state = ReadMountState(StateDirectory(outcome.mount_point) + "/state.json");
-  const nlohmann::ordered_json json = {{"MountPoint", outcome.mount_point},
-                                       {"WorkerPid", state ? state->worker_pid : 0},
-                                       {"ReplacedFor", outcome.replaced_for},
-                                       {"AtNextMount", outcome.at_next_mount},
-                                       {"Warnings", outcome.warnings}};
-  fmt::print("{}\n", json.dump(2, ' ', /*ensure_ascii=*/false,
-                               nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}", ServedAsJson({.mount_point = outcome.mount_point,
+                                 .replaced_for = outcome.replaced_for,
+                                 .at_next_mount = outcome.at_next_mount,
+                                 .warnings = outcome.warnings}));
 }
 
 // What the three have in common.
@@ -204,10 +192,18 @@ class ReplaceCommand : public Command {
 
  protected:
   int Report(const Outcome& outcome) const {
-    if (!json_ || outcome.status != kExitSuccess)
-      return Say(fmt::format("shoal {}", name()), outcome);
-    SayAsJson(outcome);
-    return outcome.status;
+    const std::string called = fmt::format("shoal {}", name());
+    if (outcome.status != kExitSuccess)
+      return Complain(called, outcome.status, outcome.text, json_);
+    if (json_) {
+      SayAsJson(outcome);
+    } else {
+      fmt::print("{}: {}\n", called, outcome.text);
+      if (!outcome.replaced_for.empty())
+        fmt::print("{}: took another process to serve it\n", fmt::join(outcome.replaced_for, ", "));
+      for (const std::string& note : outcome.notes()) fmt::print("{}\n", note);
+    }
+    return kExitSuccess;
   }
 
   std::string mount_point_;
@@ -259,6 +255,18 @@ class RollbackCommand final : public ReplaceCommand {
 };
 
 }  // namespace
+
+std::string ServedAsJson(const Served& served) {
+  const auto state = ReadMountState(StateDirectory(served.mount_point) + "/state.json");
+  const nlohmann::ordered_json json = {{"MountPoint", served.mount_point},
+                                       {"WorkerPid", state ? state->worker_pid : 0},
+                                       {"ReplacedFor", served.replaced_for},
+                                       {"AtNextMount", served.at_next_mount},
+                                       {"Warnings", served.warnings}};
+  return json.dump(2, ' ', /*ensure_ascii=*/false,
+                   nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
+}
 
 Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOption>& options) {
   const std::string directory = StateDirectory(mount_point);
@@ -322,7 +330,10 @@ bool IsRemount(const std::vector<std::string>& options) {
 }
 
 int RunRemount(std::string_view name, const std::string& mount_point,
-               const std::vector<std::string>& options, bool fake) {
+               const std::vector<std::string>& options, RemountManner manner) {
+  const auto complain = [&](const Outcome& outcome) {
+    return Complain(name, outcome.status, outcome.text, manner.as_json);
+  };
   const auto resolved = ResolveMountPoint(mount_point);
   const auto mounts = resolved ? MountsAt(*resolved) : tl::unexpected(resolved.error());
   const std::string shown = mounts && !mounts->empty() ? mounts->back().words : "";
@@ -330,7 +341,7 @@ int RunRemount(std::string_view name, const std::string& mount_point,
   std::vector<std::string> words;
   for (const std::string& argument : options) {
     auto list = SplitOptionList(argument);
-    if (!list) return Say(name, Failed(list.error()));
+    if (!list) return complain(Failed(list.error()));
     std::erase_if(*list, [&](const ListedOption& option) {
       const bool is_word = std::ranges::count(MountWords(), option.name, &MountWord::name) > 0;
       if (is_word) words.push_back(option.name);
@@ -340,8 +351,12 @@ int RunRemount(std::string_view name, const std::string& mount_point,
     if (!list->empty()) typed.push_back(JoinOptionList(*list));
   }
   for (const std::string& word : WordsNotInForce(words, shown)) typed.push_back(word);
-  const Outcome outcome = Update(mount_point, typed, Others::kStay, fake);
-  if (outcome.status != kExitSuccess) return Say(name, outcome);
+  const Outcome outcome = Update(mount_point, typed, Others::kStay, manner.fake);
+  if (outcome.status != kExitSuccess) return complain(outcome);
+  if (manner.as_json) {
+    SayAsJson(outcome);
+    return kExitSuccess;
+  }
   // mount(8) says nothing where all is well.
   for (const std::string& note : outcome.notes()) fmt::print(stderr, "{}: {}\n", name, note);
   return kExitSuccess;

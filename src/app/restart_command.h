@@ -18,10 +18,24 @@ std::vector<std::unique_ptr<Command>> MakeReplaceCommands();
 
 // Whether -o asks to change a mount that is there.
 bool IsRemount(const std::vector<std::string>& options);
-// As update, for mount(8), which adds what the kernel shows of the mount to what was typed. `fake`
-// only checks.
+struct RemountManner {
+  bool fake = false;     // only checks
+  bool as_json = false;  // as update --json
+};
+
+// As update, for mount(8), which adds what the kernel shows of the mount to what was typed.
 int RunRemount(std::string_view name, const std::string& mount_point,
-               const std::vector<std::string>& options, bool fake);
+               const std::vector<std::string>& options, RemountManner manner);
+
+struct Served {
+  std::string mount_point;
+  // Names of options: those that took another process, and those of the next mount.
+  std::vector<std::string> replaced_for;
+  std::vector<std::string> at_next_mount;
+  std::vector<std::string> warnings;
+};
+// What --json prints of a mount that is served, with the process that does.
+std::string ServedAsJson(const Served& served);
 
 // As update, of a mount that the caller serves, and only what can change in its process as it is.
 // kInvalid: an option is wrong; kUnsupported: one takes another process, which the detail names;

@@ -94,15 +94,16 @@ int RunUmountCommand(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "shoal umount: {}; see shoal umount --help\n", error.what());
-    return kExitUsage;
+    return Complain("shoal umount", kExitUsage,
+                    fmt::format("{}; see shoal umount --help", error.what()),
+                    AsksForJson(argc, argv));
   }
   const auto unmounted = UnmountBucket(arguments.mount_point, arguments.lazy);
   if (unmounted && arguments.json)
     fmt::print("{}\n", nlohmann::json{{"MountPoint", log::Printable(*unmounted)}}.dump(2));
   if (unmounted) return kExitSuccess;
-  fmt::print(stderr, "shoal umount: {}\n", unmounted.error().detail);
-  return StatusOf(unmounted.error());
+  return Complain("shoal umount", StatusOf(unmounted.error()), unmounted.error().detail,
+                  arguments.json);
 }
 
 }  // namespace shoal

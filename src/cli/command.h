@@ -30,12 +30,19 @@ std::vector<std::unique_ptr<Command>> MakeMountCommands();
 // mount(8).
 int StatusOf(const Error& error);
 
+// Whether the command line is one of a program, which reads what went wrong as well.
+bool AsksForJson(int argc, const char* const* argv);
+
+// Says what failed as `name`, on stderr, and with `as_json` also on stdout, as one object:
+// ExitStatus and ErrorMessage. Answers the status. Does not throw where neither can be written.
+int Complain(std::string_view name, int status, std::string_view reason, bool as_json);
+
 // Hands on what was printed. kUnreachable, with the system's reason: it cannot be written.
 Result<> FlushOutput();
 
 // Runs `body`, which answers an exit status, and then hands on what it printed. What cannot be
 // written, and what is thrown, is said as `name`, and a failure.
-int RunGuarded(std::string_view name, const std::function<int()>& body);
+int RunGuarded(std::string_view name, bool as_json, const std::function<int()>& body);
 
 // Parses argv[1] and on, and runs `command`, which calls itself "`program` `name`", or only by
 // its name.

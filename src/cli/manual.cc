@@ -337,9 +337,12 @@ std::string FishCompletion(const std::vector<DescribedCommand>& commands,
         if (command.name == name) doc = command.doc;
       out += fmt::format("complete -c {} -n __fish_use_subcommand -f -a {} -d {}\n", program, first,
                          Quoted(doc));
-      for (const std::string& second : WordsAfter(commands, name))
-        out += fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}' -a {}\n", program,
-                           first, second);
+      const std::string seconds = Joined(WordsAfter(commands, name), " ");
+      if (!seconds.empty())
+        out += fmt::format(
+            "complete -c {} -n '__fish_seen_subcommand_from {}; and not "
+            "__fish_seen_subcommand_from {}' -f -a '{}'\n",
+            program, first, seconds, seconds);
     }
   for (const DescribedCommand& command : commands) {
     const std::string program(FirstWordOf(command.name));

@@ -32,8 +32,7 @@ class StatCommand final : public Command {
   int Run() override {
     const Result<int> status = Show();
     if (status) return *status;
-    fmt::print(stderr, "shoal stat: {}\n", status.error().detail);
-    return StatusOf(status.error());
+    return Complain("shoal stat", StatusOf(status.error()), status.error().detail, json_);
   }
 
  private:

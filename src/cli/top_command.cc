@@ -34,8 +34,7 @@ class TopCommand final : public Command {
   int Run() override {
     const Result<int> status = Show();
     if (status) return *status;
-    fmt::print(stderr, "shoal top: {}\n", status.error().detail);
-    return StatusOf(status.error());
+    return Complain("shoal top", StatusOf(status.error()), status.error().detail, json_);
   }
 
  private:

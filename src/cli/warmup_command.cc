@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <limits>
 #include <map>
@@ -25,11 +26,6 @@ namespace {
 constexpr Duration kRedrawEvery = std::chrono::milliseconds(500);
 constexpr Duration kLogEvery = std::chrono::seconds(5);
 constexpr uint64_t kSecondsADay = 86400;
-
-int Complain(const Error& error) {
-  fmt::print(stderr, "shoal warmup: {}\n", error.detail);
-  return StatusOf(error);
-}
 
 // The root has no name of its own.
 std::string Named(const std::string& path) {
@@ -96,14 +92,16 @@ struct Selection {
   }
 };
 
-// Prints what went wrong for single paths. False if anything did.
-bool PrintRefusals(const Json& answer) {
+// Prints what went wrong for single paths, with `as_lines` also each as JSON. False if anything
+// did.
+bool PrintRefusals(const Json& answer, bool as_lines = false) {
   bool all_well = true;
   for (const Json& result : answer.at("Results")) {
     if (result.at("ErrorCode") == 0) continue;
     all_well = false;
     fmt::print(stderr, "shoal warmup: {}: {}\n", Named(result.at("Path").get<std::string>()),
                log::Printable(result.at("ErrorMessage").get<std::string>()));
+    if (as_lines) fmt::print("{}\n", result.dump());
   }
   return all_well;
 }
@@ -140,8 +138,12 @@ class Watch {
       if (all_ended) break;
       std::this_thread::sleep_for(kRedrawEvery);
     }
-    for (const auto& [path, reason] : missing_)
+    for (const auto& [path, reason] : missing_) {
       fmt::print(stderr, "shoal warmup: {}: {}\n", Named(path), log::Printable(reason));
+      if (selection_.json)
+        fmt::print("{}\n",
+                   Json{{"ErrorCode", ENOENT}, {"ErrorMessage", reason}, {"Path", path}}.dump());
+    }
     const bool well =
         missing_.empty() && !tasks_.empty() && std::ranges::all_of(tasks_, [](const auto& task) {
           return task.second.moment().status == "completed";
@@ -206,12 +208,10 @@ class Watch {
 class WarmupCommand : public Command {
  public:
   int Run() final {
-    if (const Result<> resolved = selection_.Resolve(); !resolved)
-      return Complain(resolved.error());
-    auto client = AdminClient::Open(selection_.mount_point, clock_);
-    if (!client) return Complain(client.error());
-    const Result<int> status = Ask(*client);
-    return status ? *status : Complain(status.error());
+    const Result<int> status = ResolveAndAsk();
+    if (status) return *status;
+    return Complain("shoal warmup", StatusOf(status.error()), status.error().detail,
+                    selection_.json);
   }
 
  protected:
@@ -219,6 +219,13 @@ class WarmupCommand : public Command {
 
   Selection selection_;
   const SystemClock clock_{};
+
+ private:
+  Result<int> ResolveAndAsk() {
+    RETURN_IF_ERROR(selection_.Resolve());
+    ASSIGN_OR_RETURN(AdminClient client, AdminClient::Open(selection_.mount_point, clock_));
+    return Ask(client);
+  }
 };
 
 class LoadCommand final : public WarmupCommand {
@@ -231,14 +238,15 @@ class LoadCommand final : public WarmupCommand {
                  "Show progress until it ends; interrupted, the task goes on");
     app.footer(
         "Exits with 0 when all was accepted (with --watch: completed), with 32 when not. With "
-        "--watch --json each line is a task, as warmup stat has it, until it ends.");
+        "--watch --json each line is a task, as warmup stat has it, until it ends, or a path that "
+        "was refused, with its ErrorMessage.");
   }
 
  protected:
   Result<int> Ask(AdminClient& client) override {
     ASSIGN_OR_RETURN(const Json answer, client.GetJson("/v1/warmup/load", selection_.Parameters()));
     if (selection_.json && !watch_) fmt::print("{}\n", answer.dump(2));
-    const bool accepted = PrintRefusals(answer);
+    const bool accepted = PrintRefusals(answer, selection_.json && watch_);
     if (watch_) {
       // What was refused is no task, but maybe an earlier one has its name.
       const Json& results = answer.at("Results");

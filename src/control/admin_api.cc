@@ -240,6 +240,9 @@ HttpAnswer AdminApi::Stat(const Call& call) {
       infos.push_back(TaskInfo(task));
     }
     const auto result = [&]() -> AdminJson {
+      if (const auto normal = NormalizeWarmupPath(path); !normal)
+        return ResultOf(path, call.http.local_address, ToErrno(normal.error().code),
+                        normal.error().detail);
       if (tasks.empty())
         return ResultOf(path, call.http.local_address, ENOENT,
                         fmt::format("There is no warm up ({}) of the last {} seconds. Use the "

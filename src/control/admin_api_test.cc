@@ -157,6 +157,24 @@ TEST_F(AdminApiTest, StatShowsTheTasksOfTheTimeThatWasAskedFor) {
   EXPECT_EQ(Get("/v1/warmup/stat?target_path=a&preceding_time=18446744073709551615").status, 200);
 }
 
+TEST_F(AdminApiTest, StatOfAPathThatNoFileCanHaveSaysWhatIsWrongWithIt) {
+  const AdminJson results =
+      GetJson("/v1/warmup/stat?target_path=/etc/passwd,..,a%00b,b")["Results"];
+  ASSERT_EQ(results.size(), 4U);
+  EXPECT_EQ(results[0]["ErrorMessage"],
+            "'/etc/passwd' is an absolute path; give one below the mount point, without a slash at "
+            "its beginning ('' for the root)");
+  EXPECT_EQ(results[1]["ErrorMessage"],
+            "'..' is no path of a file: '..' cannot be one of its parts");
+  EXPECT_EQ(results[2]["ErrorMessage"],
+            "'a\\x00b' is no path of a file: 'a\\x00b' cannot be one of its parts");
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(results[i]["ErrorCode"], EINVAL);
+    EXPECT_EQ(results[i]["TaskInfos"], AdminJson::array());
+  }
+  EXPECT_EQ(results[3]["ErrorCode"], ENOENT);
+}
+
 TEST_F(AdminApiTest, StatShowsThoseOfAPatternAndAllWithoutOne) {
   Get("/v1/warmup/load?target_path=a&pattern=x");
   Get("/v1/warmup/load?target_path=a&pattern=y");

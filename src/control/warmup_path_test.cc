@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <string>
 
@@ -61,6 +62,33 @@ TEST(WarmupFilter, IsFoundInTheNameOrInThePathIfItHasASlash) {
   EXPECT_TRUE(Matches("^a/", "a/b", "b"));
   EXPECT_FALSE(Matches("^b/", "a/b/c", "c"));
   EXPECT_TRUE(Matches("(?i)\\.BIN$|x/y", "", "a.bin")) << "a file itself has its name alone";
+}
+
+double ThreadCpuSeconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+TEST(WarmupFilter, NoExpressionIsSlowOverManyLongNames) {
+  const std::string name(254, 'x');
+  struct Case {
+    const char* pattern;
+    int name_count;
+  };
+  // Those that take others exponential time, and the largest repetition that RE2 takes, whose time
+  // grows with it.
+  for (const auto& [pattern, name_count] :
+       {Case{"(x+x+)+y", 20'000}, Case{"^(([a-z])+.)+[A-Z]([a-z])+$", 20'000},
+        Case{"(x*)*y", 20'000}, Case{"(((((x|xx)*)*)*)*)*y", 20'000},
+        Case{"(.*.*.*.*.*.*.*.*)y", 20'000}, Case{"(?:(?:x|xx)?){1000}y", 20}}) {
+    const auto filter = WarmupFilter::Compile(pattern);
+    ASSERT_TRUE(filter) << filter.error().detail;
+    const double begun = ThreadCpuSeconds();
+    for (int i = 0; i < name_count; ++i) ASSERT_FALSE(filter->Matches(name, name));
+    EXPECT_LT(ThreadCpuSeconds() - begun, 10) << pattern;
+    EXPECT_TRUE(filter->Matches("", name + (pattern[0] == '^' ? "Xx" : "y"))) << pattern;
+  }
 }
 
 TEST(WarmupFilter, ABadExpressionIsRefusedWithTheReason) {

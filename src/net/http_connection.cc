@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/status.hpp>
 #include <cassert>
@@ -133,6 +134,9 @@ void HttpConnection::Read() {
   read_pending_ = true;
   stream_->Read(piece, [self = shared_from_this()](error_code fault, size_t byte_count) {
     self->read_pending_ = false;
+    // Who only sends no more may still read.
+    if (fault == asio::error::eof && self->step_ == Step::kReading && self->call_begun_)
+      return self->Refuse(400, "the request ended in its middle");
     if (fault) return self->Close();
     if (self->step_ == Step::kReading) return self->TookBytes(byte_count);
     // What comes when a refusal is on its way, or was sent, is of no interest.

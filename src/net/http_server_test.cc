@@ -203,6 +203,25 @@ TEST_F(HttpServerTest, EndsHalfARequestThatIsTooSlowWith408) {
   }
 }
 
+TEST_F(HttpServerTest, AnswersHalfARequestThatEndsThereWith400) {
+  Start();
+  const std::string whole = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n";
+  for (const std::string half :
+       {"GET / HT", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab"}) {
+    auto client = Connect();
+    client.Send(whole + half);
+    client.HangUp();
+    EXPECT_EQ(client.Receive().body, "GET /1 ");
+    EXPECT_EQ(client.Receive().status, 400) << half;
+    EXPECT_TRUE(client.IsClosed());
+  }
+  auto client = Connect();
+  client.Send(whole);
+  client.HangUp();
+  EXPECT_EQ(client.Receive().body, "GET /1 ");
+  EXPECT_TRUE(client.IsClosed()) << "there is no other request to answer";
+}
+
 TEST_F(HttpServerTest, ASlowClientHasNoLongerThanOneThatIsSilent) {
   options_.idle_timeout = std::chrono::hours(1);
   Start();

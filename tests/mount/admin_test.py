@@ -92,10 +92,14 @@ class AdminTest(MountTest):
         # Errors of a path are that path's own.
         for path in ("/etc/passwd", "/", "..", "a/../b", ".", "a/./b", "a//b", "a\0b",
                      "x" * (100 << 10)):
-            status, answer = self.json(load + quote(path))
-            self.assertEqual((status, answer["ErrorCode"]), (200, 0), path[:40])
-            self.assertEqual([r["ErrorCode"] for r in answer["Results"]], [22], path[:40])
-            self.assertTrue(answer["Results"][0]["ErrorMessage"])
+            reasons = set()
+            for verb in ("load", "stat", "cancel"):
+                status, answer = self.json(f"/v1/warmup/{verb}?target_path=" + quote(path))
+                self.assertEqual((status, answer["ErrorCode"]), (200, 0), path[:40])
+                self.assertEqual([r["ErrorCode"] for r in answer["Results"]], [22], path[:40])
+                reasons.add(answer["Results"][0]["ErrorMessage"])
+            self.assertRegex(reasons.pop(), "an absolute path|cannot be one of its parts|bytes long")
+            self.assertEqual(reasons, set(), "each says the same")
         many = ",".join(f"directory/with/a/name/{i:05}" for i in range(10000))
         status, answer = self.json(load + many)
         self.assertEqual((status, len(answer["Results"])), (200, 10000))
@@ -126,7 +130,11 @@ class AdminTest(MountTest):
                 (b"POST /v1/tier HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n",
                  b"413")):
             self.assertIn(b"HTTP/1.1 " + expected, self.raw(sent), sent[:60])
-        self.assertEqual(self.raw(b"GET /v1/tier HT", hang_up=True), b"")
+        for half in (b"GET /v1/tier HT",
+                     b"POST /v1/tier HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"):
+            head, _, body = self.raw(half, hang_up=True).partition(b"\r\n\r\n")
+            self.assertIn(b"HTTP/1.1 400", head, half)
+            self.assertEqual(json.loads(body)["ErrorMessage"], "the request ended in its middle")
         self.assertEqual((mount / "file").read_bytes(), pattern(1 << 20))
         self.assertEqual(self.ask("/healthz")[0], 200)
 

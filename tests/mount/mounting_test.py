@@ -14,7 +14,7 @@ import unittest
 
 from admin import free_port
 from harness import (KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, MountTest, mounted,
-                     pattern, sha256, wait_for_mount_table)
+                     pattern, sha256, state_directory, wait_for_mount_table)
 
 
 class MountCommand(MountTest):
@@ -113,6 +113,44 @@ class MountCommand(MountTest):
         self.assertEqual(self.run_mount(self.basic(origin), source="data:/a").returncode, 0)
         self.assertEqual(mounted(self.point), ("data:/a", "fuse.shoal"))
         self.assertEqual(os.listdir(self.point), ["file"])
+
+    def test_a_program_that_mounts_is_told_who_serves_and_warned_or_why_nobody_does(self):
+        origin = self.origin()
+        result = self.run_mount(self.basic(origin) + ",g_tier_DadiP2PPort=1", plain=["--json"],
+                                source="data:/later")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        state = json.loads((state_directory(self.point) / "state.json").read_text())
+        warnings = [line.partition(": ")[2].removeprefix("warning: ")
+                    for line in result.stderr.splitlines()]
+        self.assertEqual(len(warnings), 2, warnings)
+        self.assertEqual(json.loads(result.stdout), {
+            "MountPoint": str(self.point), "WorkerPid": state["worker_pid"], "AtNextMount": [],
+            "Warnings": warnings})
+        changed = self.run_mount("remount,transport=dev", plain=["--json"])
+        self.assertEqual((changed.returncode, changed.stderr), (0, ""), changed)
+        told = json.loads(changed.stdout)
+        self.assertEqual((told["MountPoint"], told["AtNextMount"]), (str(self.point), ["transport"]))
+        subprocess.run([SHOAL, "umount", self.point], check=True)
+        for plain in (["--json"], ["-f", "--json"]):
+            failed = self.run_mount(self.basic(origin), source="none:/", plain=plain)
+            self.assert_refused(failed, 32, "NoSuchBucket")
+            told = json.loads(failed.stdout)
+            self.assertEqual(told["ExitStatus"], 32)
+            self.assertIn(f"shoal mount: {told['ErrorMessage']}\n", failed.stderr)
+
+    def test_in_the_foreground_a_program_is_told_once_it_serves(self):
+        origin = self.origin()
+        process = subprocess.Popen(
+            [SHOAL, "mount", "-f", "--json", "data:/", self.point, "-o", self.basic(origin)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        told = ""
+        while not told.endswith("}\n"):
+            told += process.stdout.readline()
+        self.assertEqual(json.loads(told)["MountPoint"], str(self.point))
+        self.assertEqual(os.listdir(self.point), [])
+        process.terminate()
+        self.assertEqual(process.communicate(timeout=WAIT_SECONDS)[0], "")
+        self.assertEqual(process.returncode, 0)
 
     def test_a_prefix_with_nothing_below_it_is_mounted_and_warned_of(self):
         origin = self.origin()

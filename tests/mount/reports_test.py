@@ -161,6 +161,11 @@ class Reports(CacheTest):
                                    (ROOT / path).read_text()))
             self.assertTrue(asked, path)
             self.assertEqual(asked - known, set(), path)
+        if shutil.which("promtool"):
+            lint = subprocess.run(["promtool", "check", "rules",
+                                   ROOT / "packaging/prometheus/shoal.rules.yml"],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual((lint.returncode, lint.stderr), (0, ""))
 
     def test_the_status_has_the_members_of_the_sample(self):
         _, mount = self.node()
@@ -579,6 +584,10 @@ class Reports(CacheTest):
         refused = run(SHOAL, "warmup", "load", mount.point, "--watch", "--pattern", "(")
         self.assertEqual((refused.returncode, refused.stdout), (32, ""))
         self.assertRegex(refused.stderr, r"^shoal warmup: /: .*\n$")
+        told = run(SHOAL, "warmup", "load", mount.point, "--watch", "--pattern", "(", "--json")
+        self.assertEqual((told.returncode, told.stderr), (32, refused.stderr))
+        self.assertEqual(json.loads(told.stdout)["ErrorCode"], errno.EINVAL)
+        self.assertIn(json.loads(told.stdout)["ErrorMessage"], refused.stderr)
 
     def test_who_is_not_root_is_told_so(self):
         _, mount = self.node()

@@ -48,7 +48,7 @@ class Reader:
         if isinstance(found, bytes) and expected.startswith(found):
             self.met["failed"].append(
                 f"{self.kind}: {what}: {len(found)} of {len(expected)} bytes")
-        elif len(self.met["wrong"]) < 5:
+        else:
             self.met["wrong"].append(f"{self.kind}: {what}: {found!r:.100} for {expected!r:.100}")
 
     def open(self, name, flags=0):
@@ -157,8 +157,9 @@ class Reader:
         while not select.select([sys.stdin], [], [], 0)[0]:
             self.step()
             time.sleep(0.002)  # the machine is for several readers, and the worker
-        self.met["failed_count"] = len(self.met["failed"])
-        self.met["failed"] = self.met["failed"][:5]
+        for harm in ("failed", "wrong"):
+            self.met[f"{harm}_count"] = len(self.met[harm])
+            self.met[harm] = self.met[harm][:5]
         print(json.dumps(self.met))
 
 

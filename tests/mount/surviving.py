@@ -36,13 +36,19 @@ class Readers:
             process.stdin.close()
         met = []
         for process, kind in zip(self.processes, self.kinds):
-            said = process.stdout.read()
-            if process.wait() == 0:
-                met.append(json.loads(said))
-            else:  # SIGBUS, from a mapped file that could not be read
+            worst_seconds = 0.0
+            try:
+                process.wait(WAIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                worst_seconds = WAIT_SECONDS
+            if process.returncode == 0:
+                met.append(json.loads(process.stdout.read()))
+            else:  # by the kill, or by SIGBUS of a mapped file that could not be read
                 failed = [f"{kind}: the reader ended with status {process.returncode}"]
-                met.append({"kind": kind, "count": 0, "worst_seconds": 0.0, "wrong": [],
-                            "failed": failed, "failed_count": 1})
+                met.append({"kind": kind, "count": 0, "worst_seconds": worst_seconds, "wrong": [],
+                            "wrong_count": 0, "failed": failed, "failed_count": 1})
         return met
 
     def close(self):

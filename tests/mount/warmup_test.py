@@ -113,6 +113,42 @@ class Warmup(CacheTest):
             self.assert_completed(admin.wait(path), size)
         self.assert_reads_without_a_get(origin, mount, written)
 
+    def test_the_specifications_cli_takes_the_root_lists_and_a_time_and_cancels(self):
+        origin, directory = self.origin(), self.directory()
+        self.put(origin, {"a": 1000, "b/c": 2000, "d,e": 3000})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        cli = self.directory() / "aliyun-alinas-efc-cli"
+        os.symlink(os.path.abspath(SHOAL), cli)
+
+        def ask(operation, path, *words):
+            """(exit status, [(path, error, [(pattern, status) of each task])])"""
+            done = subprocess.run([cli, "-m", mount.point, "-r", f"warmup/{operation}",
+                                   "--path", path, *words],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual(done.stderr, "")
+            return done.returncode, [
+                (r["Path"], r["ErrorCode"],
+                 [(t["Pattern"], t["Status"]) for t in r.get("TaskInfos", [])])
+                for r in json.loads(done.stdout)["Results"]]
+
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+        self.assertEqual(ask("load", ""), (0, [("", 0, [])]))
+        self.assertEqual(ask("load", "a,b,d\\,e,none", "--pattern", "[a-e]$"),
+                         (0, [("a", 0, []), ("b", 0, []), ("d,e", 0, []), ("none", 0, [])]))
+        admin.wait("none")
+        running, canceled = [("[a-e]$", "running")], [("[a-e]$", "canceled")]
+        self.assertEqual(ask("stat", "a,b,"), (0, [("a", 0, running), ("b", 0, running)]))
+        self.assertEqual(ask("stat", "", "--preceding_time", "3600"),
+                         (0, [("", 0, [("", "running")])]))
+        self.assertEqual(ask("cancel", "a,b"), (0, [("a", 0, []), ("b", 0, [])]))
+        self.assertEqual(ask("stat", "a,b"), (0, [("a", 0, canceled), ("b", 0, canceled)]))
+        self.assertEqual(ask("cancel", ""), (0, [("", 0, [])]))
+        # Only what runs can be canceled, of what is known.
+        self.assertEqual(ask("cancel", "a,none,never,d\\,e"),
+                         (32, [("a", 22, []), ("none", 22, []), ("never", 2, []), ("d,e", 0, [])]))
+        wait_until(lambda: ask("stat", "a", "--preceding_time", "1") == (32, [("a", 2, [])]))
+        self.assertEqual(ask("stat", "a", "--preceding_time", "3600"), (0, [("a", 0, canceled)]))
+
     def test_cached_files_are_skipped_and_changed_ones_are_loaded_again(self):
         origin, directory = self.origin(), self.directory()
         written = self.put(origin, {f"d/{i}": 50_000 for i in range(20)})
