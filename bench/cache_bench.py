@@ -222,14 +222,15 @@ def stat_tree(repeat):
 
 
 def start_up(repeat):
-    """From the command to a mount that answers. Half of the objects have files of their own."""
+    """From the command to a mount that answers. Half of the objects have files of their own.
+    All have the 4 KiB of a page at least: what is there is counted by its blocks."""
     count = 200_000
     with closing(Origin()) as origin, scratch() as full, scratch() as empty:
         origin.put("file", b"x")
         folder = origin.bucket / "tiny"
         folder.mkdir()
         for i in range(count // 2):
-            (folder / f"{i:06}").write_bytes(b"%06d" % i)
+            (folder / f"{i:06}").write_bytes(b"%08d" % i * 512)
         with closing(Mount(origin, *cache_in(full))) as mount:
             for i in range(count // 2):
                 (mount / f"tiny/{i:06}").read_bytes()
@@ -241,7 +242,7 @@ def start_up(repeat):
             folder = full / "shoal-cache" / name[:2]
             folder.mkdir(0o700, parents=True, exist_ok=True)
             for suffix in (".data", ".meta"):
-                (folder / (name + suffix)).touch(0o600)
+                (folder / (name + suffix)).write_bytes(bytes(4096))
 
         point, password = empty / "mnt", empty / "passwd"
         point.mkdir()
