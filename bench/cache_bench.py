@@ -162,16 +162,21 @@ def small_files(repeat):
         raw()  # the origin works out its ETags, once
         cold = interleaved(repeat, lambda: first_epoch(asking), lambda: first_epoch(unasked), raw)
         with cached_mount(origin, *asking, disk_mib=4096) as mount, \
-             cached_mount(origin, *unasked, disk_mib=4096) as other:
-            for path in (mount / "small", other / "small", copy):
+             cached_mount(origin, *unasked, disk_mib=4096) as other, \
+             cached_mount(origin, disk_mib=4096) as plain:
+            for path in (mount / "small", other / "small", plain / "small", copy):
                 epoch(path)
                 epoch(path)
             warm = interleaved(repeat, lambda: epoch(mount / "small"),
-                               lambda: epoch(other / "small"), lambda: epoch(copy))
-    name = "20,000 files of 110 KiB, open + read + close, 2 processes, g_metadata_CacheEnable=true"
+                               lambda: epoch(other / "small"), lambda: epoch(copy),
+                               lambda: epoch(plain / "small"))
+    files = "20,000 files of 110 KiB, open + read + close, 2 processes"
+    name = f"{files}, g_metadata_CacheEnable=true"
     native = "native, the directory's file system"
     return [at_least(0.55, f"{name}, warm", warm[0], "files/s", warm[2], native),
             at_least(0.55, f"{name}, warm, open_requests=off", warm[1], "files/s", warm[2], native),
+            Figure(f"{files}, warm, a HEAD an open", warm[3], "files/s", warm[2],
+                   f"files/s, {native}", warm[3] / warm[2], "none", True),
             at_least(0.7, f"{name}, first epoch", cold[0], "files/s", cold[2],
                      "raw HTTP, two connections"),
             at_least(0.7, f"{name}, first epoch, open_requests=off", cold[1], "files/s", cold[2],
