@@ -55,6 +55,7 @@ std::optional<KnownNames::Known> KnownNames::FindJustSeen(const std::string& pre
   std::optional<DirectoryListing::Found> listed = listings_.Find(prefix, name);
   if (listed && listed->entry.object.storage_class == StorageClass::kLink) listed.reset();
   const bool verified_is_newer = verified && (!listed || verified->as_of >= listed->as_of);
+  if (verified_is_newer && verified->gone) return std::nullopt;  // or there again: that is asked
   if (verified_is_newer &&
       (listed || clock_.Now() - verified->as_of <= VerifiedNames::kCreditValidFor))
     return Known{NameFact{Kind::kFile, std::move(verified->object)}, Duration::zero()};
@@ -99,8 +100,9 @@ void KnownNames::AddAskedToOpen(const ObjectInfo& opening, const NameFact& fact,
   directories_.Compare(key.substr(0, name_at), key.substr(name_at), fact);
   if (believes_) {
     metadata_.Add(key, fact, clear_count);
-  } else if (fact.kind == Kind::kFile &&
-             (fact.object.version != opening.version || !SameTime(fact.object, opening))) {
+  } else if (fact.kind != Kind::kFile) {
+    verified_.AddGone(key);
+  } else if (fact.object.version != opening.version || !SameTime(fact.object, opening)) {
     verified_.AddReplaced(fact.object);
   }
 }

@@ -89,6 +89,17 @@ TEST_F(DataConsistencyTest, AListingOlderThanTheLastClearOfTheMetadataAnswersNoL
   EXPECT_EQ(*ReadPath("d/one"), "newer");
 }
 
+TEST_F(KnownNamesTest, ANameThatAnOpenFoundMissingIsNotLookedUpInTheListingAnyMore) {
+  store_.Put("d/file", "old");
+  store_.Put("d/other", "1");
+  Mount();
+  ASSERT_TRUE(ListPath("d"));
+  const Entry listed = LookUp("d", "file");
+  store_.Delete("d/file");
+  EXPECT_EQ(file_system_->Open(listed.attributes.inode, Soon()).error().code, Errc::kNotFound);
+  EXPECT_EQ(Walk("d/file").error().code, Errc::kNotFound);
+}
+
 TEST_F(KnownNamesTest, NamesThatAListingBroughtAreLookedUpAndOpenedWithoutARequest) {
   for (int i = 0; i < 1500; ++i) store_.Put("d/" + std::to_string(i), "x");
   store_.Put("d/deep/file", "y");

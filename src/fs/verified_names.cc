@@ -33,6 +33,11 @@ void VerifiedNames::AddReplaced(const ObjectInfo& object) {
   row.keep_credit_once = true;
 }
 
+void VerifiedNames::AddGone(std::string_view key) {
+  const MutexLock lock(mutex_);
+  Put({.version = {.key = std::string(key)}}).verified.gone = true;
+}
+
 std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::string& key) {
   const MutexLock lock(mutex_);
   const auto found = rows_.find(key);

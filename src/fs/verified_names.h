@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -23,8 +24,9 @@ namespace shoal {
 class VerifiedNames {
  public:
   struct Verified {
-    ObjectInfo object;
+    ObjectInfo object;  // of one that is gone the key only
     Instant as_of;
+    bool gone = false;
   };
 
   // `clock` outlives this.
@@ -36,6 +38,9 @@ class VerifiedNames {
   // kernel looks the name up again at once and opens that: the credit is for then, and the
   // look-up on the way does not take it. A later look-up is another open's.
   void AddReplaced(const ObjectInfo& object);
+  // An open asked the store, which has no such object: whatever a listing shows, the next look-up
+  // is not answered from it.
+  void AddGone(std::string_view key);
   // What was said last, if that is at most kKeptFor ago. Takes the credits away.
   std::optional<Verified> TakeForLookup(const std::string& key);
   // A listing gave the kernel this name with some validity: an open may come without a

@@ -1,5 +1,6 @@
 """The management interface of a mount, for tests and measurements."""
 import json
+import re
 import socket
 import urllib.error
 import urllib.parse
@@ -35,6 +36,20 @@ class Admin:
 
     def post(self, path, **parameters):
         return self.get(path, method="POST", **parameters)
+
+    def metric(self, name, **labels):
+        """The value of the one series of that name that has these labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics",
+                                    timeout=WAIT_SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line for line in lines if re.match(name + "[{ ]", line) and
+                 all(f'{label}="{value}"' in line for label, value in labels.items())]
+        assert len(found) == 1, [line for line in lines if line.startswith(name)]
+        return float(found[0].rsplit(" ", 1)[1])
+
+    def cache_metric(self, name, directory):
+        """Of the cache in that directory."""
+        return self.metric("shoal_cache_" + name, directory=f"{directory}/")
 
     def answers(self):
         try:

@@ -7,6 +7,7 @@ import subprocess
 import time
 import unittest
 
+from admin import Admin, free_port
 from caching import (MIB, CacheTest, cache_options, files_of, used_bytes, wait_until,
                      wait_until_cached)
 from harness import KEY_ID, KEY_SECRET, SHOAL, WAIT_SECONDS, pattern, sha256
@@ -308,10 +309,12 @@ class Tampering(CacheTest):
             with open(path, "r+b") as file:
                 file.seek(100_000)
                 file.write(b"damaged")
-        second = self.mount(origin, cache_options(directory))
+        admin = Admin(free_port())
+        second = self.mount(origin, cache_options(directory), f"g_server_Port={admin.port}")
         self.assert_reads(second, written)
         self.assertGreater(self.get_bytes(origin), 0)
         self.assertEqual(second.log().count("aside"), 10, second.log())
+        self.assertEqual(admin.cache_metric("put_aside_objects_total", directory), 10)
         wait_until(lambda: self.reads_without_a_get(origin, second, written))
 
 

@@ -1,6 +1,7 @@
 """What tests of the cache share: places to keep one, and what is in it and in the kernel.
 
-Places end with the test whatever happens. Needs losetup and mkfs.ext4.
+Places end with the test whatever happens. Needs losetup and mkfs.ext4,
+and for some mkfs.xfs.
 """
 import contextlib
 import hashlib
@@ -119,14 +120,26 @@ class CacheTest(MountTest):
         self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)
         return path
 
-    def ext4(self, size_mib, options="defaults"):
-        """A file system in an image file of its own: (mount point, image)."""
+    def image(self, size_mib):
         image = self.directory() / "image"
         with open(image, "wb") as file:
             file.truncate(size_mib * MIB)
-        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image],
-                       check=True)
+        return image
+
+    def ext4(self, size_mib, options="defaults", block_bytes=1024):
+        """A file system in an image file of its own: (mount point, image)."""
+        image = self.image(size_mib)
+        subprocess.run(["mkfs.ext4", "-q", "-b", str(block_bytes), "-E",
+                        "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
         return self.loop_mount(image, options), image
+
+    def xfs(self, size_mib):
+        """Its mount point."""
+        if shutil.which("mkfs.xfs") is None:
+            self.skipTest("needs mkfs.xfs, of the package xfsprogs")
+        image = self.image(size_mib)
+        subprocess.run(["mkfs.xfs", "-q", image], check=True)
+        return self.loop_mount(image)
 
     def loop_mount(self, image, options="defaults"):
         device = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True,

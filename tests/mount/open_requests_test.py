@@ -110,6 +110,7 @@ class OpenRequestsOff(CacheTest):
         origin.put("other", b"contents")
         self.assertEqual((mount / "other").read_bytes(), b"contents")
         origin.put("d/file", pattern(8192, 1))
+        origin.put("d/stays", b"contents")
         for entry in os.scandir(mount / "d"):
             entry.stat()
         with open(mount / "d/file", "rb", buffering=0) as file:
