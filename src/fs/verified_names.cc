@@ -35,7 +35,8 @@ void VerifiedNames::AddReplaced(const ObjectInfo& object) {
 
 void VerifiedNames::AddGone(std::string_view key) {
   const MutexLock lock(mutex_);
-  Put({.version = {.key = std::string(key)}}).verified.gone = true;
+  const ObjectInfo nothing{.version = {.key = std::string(key), .etag = {}}};
+  Put(nothing).verified.gone = true;
 }
 
 std::optional<VerifiedNames::Verified> VerifiedNames::TakeForLookup(const std::string& key) {
