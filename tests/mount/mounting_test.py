@@ -124,8 +124,8 @@ class MountCommand(MountTest):
                     for line in result.stderr.splitlines()]
         self.assertEqual(len(warnings), 2, warnings)
         self.assertEqual(json.loads(result.stdout), {
-            "MountPoint": str(self.point), "WorkerPid": state["worker_pid"], "AtNextMount": [],
-            "Warnings": warnings})
+            "MountPoint": str(self.point), "WorkerPid": state["worker_pid"], "ReplacedFor": [],
+            "AtNextMount": [], "Warnings": warnings})
         changed = self.run_mount("remount,transport=dev", plain=["--json"])
         self.assertEqual((changed.returncode, changed.stderr), (0, ""), changed)
         told = json.loads(changed.stdout)
