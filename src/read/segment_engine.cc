@@ -14,8 +14,6 @@ constexpr uint64_t kBudgetBytesMin = 8 * kMiB;
 constexpr size_t kLineLengthMax = 65536;
 constexpr uint64_t kFetchBytesMax = 8 * kMiB;
 constexpr uint32_t kPageBytesMin = 4 * kKiB;
-// At 50 MB/s a connection its bytes take 5 ms, and another request's first byte often 20.
-constexpr uint64_t kFetchedWholeBytesMax = 256 * kKiB;
 
 uint64_t BudgetBytes(uint64_t memory_mib) {
   return std::max(memory_mib * kMiB, kBudgetBytesMin);
@@ -225,25 +223,15 @@ uint64_t SegmentEngine::SegmentEnd(uint64_t offset, uint64_t limit) const {
   return std::min(offset / segment_bytes_ * segment_bytes_ + segment_bytes_, limit);
 }
 
-// Whoever reads a part of a small object has the rest for little, in the same GET.
-bool SegmentEngine::IsSmallAndNew(OpenObject& object, ByteRange gap) const {
-  const ByteRange all{0, object.version.size_bytes};
-  if (all.length > kFetchedWholeBytesMax || gap == all) return false;
-  const auto gaps = object.segments.Gaps(all, page_bytes_, all.length);
-  return gaps.size() == 1 && gaps.front() == all && !object.bytes->IsNear(gap);
-}
-
 void SegmentEngine::FetchGaps(const ReadPointer& read, const std::vector<ByteRange>& gaps) {
   OpenObject& object = *read->object;
   const uint64_t object_bytes = object.version.size_bytes;
   for (ByteRange gap : gaps) {
     ByteRange asked = Overlap(gap, read->range);
+    // A stream wants the rest of the segment next: the same GET brings it, if there is room.
+    // Read from its start, a small file is thus fetched whole at once.
     const uint64_t segment_end = SegmentEnd(gap.end() - 1, object_bytes);
-    if (IsSmallAndNew(object, gap) &&
-        store_.MakeRoomForDemand(BufferPool::ChargeOf(object_bytes))) {
-      asked = gap = {0, object_bytes};
-    } else if (read->stream != nullptr && gap == gaps.back() && gap.end() < segment_end) {
-      // A stream wants the rest of the segment next: the same GET brings it, if there is room.
+    if (read->stream != nullptr && gap == gaps.back() && gap.end() < segment_end) {
       const ByteRange rest{gap.end(), segment_end - gap.end()};
       const auto more = object.segments.Gaps(rest, page_bytes_, object_bytes);
       if (!more.empty() && more.front().offset == gap.end()) {

@@ -113,7 +113,6 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
   // A read, until its segments are all there or on their way.
   void Observe(PendingRead& read) REQUIRES(mutex_);
   bool Start(const ReadPointer& read, bool first_in_line, Answers& answers) REQUIRES(mutex_);
-  [[nodiscard]] bool IsSmallAndNew(OpenObject& object, ByteRange gap) const REQUIRES(mutex_);
   void FetchGaps(const ReadPointer& read, const std::vector<ByteRange>& gaps) REQUIRES(mutex_);
   void Await(const ReadPointer& read, Answers& answers) REQUIRES(mutex_);
   void ReadAhead(const PendingRead& read) REQUIRES(mutex_);

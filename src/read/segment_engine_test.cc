@@ -197,25 +197,6 @@ TEST_F(SegmentEngineTest, SmallFileIsFetchedWholeByItsFirstRead) {
   EXPECT_EQ(source_.requests()[0].range, (ByteRange{0, 700'001}));
 }
 
-TEST_F(SegmentEngineTest, SmallFileIsFetchedWholeWhereverItIsReadFirst) {
-  const ObjectVersion small = Object(200'000, "small");
-  const auto reader = Engine().Open(small);
-  ASSERT_TRUE(*ReadNow(*reader, {100'000, 4096}) == Expected(small, {100'000, 4096}));
-  ReadThrough(*reader, small, 64 * kKiB);
-  ASSERT_EQ(source_.fetch_count(), 1);
-  EXPECT_EQ(source_.requests()[0].range, (ByteRange{0, 200'000}));
-  EXPECT_EQ(source_.requests()[0].rounding_bytes, 0);
-}
-
-TEST_F(SegmentEngineTest, OfASmallFileThatACacheHasOnlyWhatIsReadIsRead) {
-  const ObjectVersion small = Object(200'000, "small");
-  source_.SetNear({0, small.size_bytes});
-  const auto reader = Engine().Open(small);
-  ASSERT_TRUE(*ReadNow(*reader, {100'000, 4096}) == Expected(small, {100'000, 4096}));
-  ASSERT_EQ(source_.fetch_count(), 1);
-  EXPECT_EQ(source_.requests()[0].range.length, 16 * kKiB);
-}
-
 // A cache that keeps what passes has a stream's next bytes at hand before the reader comes.
 // Taken from there, they would hide the reader from the engine, which then reads nothing ahead.
 TEST_F(SegmentEngineTest, AStreamIsReadAheadOfAlsoWhereACacheHasItsNextBytes) {
