@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +53,7 @@ constexpr int64_t kSkewSecondsMax = 600;
 constexpr int64_t kSkewSecondsNoted = 30;
 constexpr Duration kProbeMax = std::chrono::seconds(10);
 constexpr std::chrono::seconds kDiskAnswerMax{5};
+constexpr int kWriteMaxMs = 4000;
 constexpr uint64_t kOverlayMagic = 0x794c7630;
 
 Finding Good(std::string subject, std::string text) {
@@ -101,15 +105,28 @@ Finding CheckHelper(const std::filesystem::path& root) {
               "mount -t alinas and fstab need it: ./dev install, or link it to shoal");
 }
 
-// Writes to a file without a name, which leaves nothing. 0, or an errno.
+// To a file without a name, which leaves nothing. 0, or an errno. Takes no memory.
+int Write(const char* directory) {
+  const int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd >= 0) return write(fd, directory, 1) < 0 ? errno : 0;
+  if (errno != EOPNOTSUPP && errno != EISDIR) return errno;
+  return access(directory, W_OK) == 0 ? 0 : errno;
+}
+
+// The same in a process of its own: a disk that is frozen lets none end that writes to it, and this
+// one is to. ETIMEDOUT: it does not answer.
 int TryToWrite(const std::string& directory) {
-  const FileDescriptor file(open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
-  if (!file.valid()) {
-    if (errno != EOPNOTSUPP && errno != EISDIR) return errno;
-    return access(directory.c_str(), W_OK) == 0 ? 0 : errno;
+  const pid_t child = fork();
+  if (child < 0) return errno;
+  if (child == 0) {
+    close_range(0, ~0U, 0);  // or who reads our output would wait for it
+    _exit(Write(directory.c_str()));
   }
-  const std::string page(4 * kKiB, 'x');
-  return write(file.get(), page.data(), page.size()) < 0 ? errno : 0;
+  const FileDescriptor ended(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+  pollfd end{ended.get(), POLLIN, 0};
+  int status = 0;
+  if (poll(&end, 1, kWriteMaxMs) != 1 || waitpid(child, &status, 0) != child) return ETIMEDOUT;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
 // What is wrong with who may get at the directory; empty for nothing. The cache itself is closed to
@@ -132,7 +149,7 @@ Finding CheckCacheDirectory(const std::string& path, const CacheOptions& cache) 
     return Bad(subject, std::strerror(errno), "make the directory: mkdir -p " + path);
   struct stat ours {};
   const bool is_there = lstat((path + "shoal-cache").c_str(), &ours) == 0;
-  if (is_there && (!S_ISDIR(ours.st_mode) || ours.st_uid != geteuid()))
+  if (is_there && (!S_ISDIR(ours.st_mode) || ours.st_uid != 0))  // only root mounts
     return Bad(subject,
                S_ISDIR(ours.st_mode)
                    ? fmt::format("shoal-cache in it belongs to user {}", ours.st_uid)
@@ -141,7 +158,8 @@ Finding CheckCacheDirectory(const std::string& path, const CacheOptions& cache) 
   if (const int error = TryToWrite(path); error == ENOSPC || error == EDQUOT)
     return Note(subject, std::strerror(error), "nothing new is kept: make room on that disk");
   else if (error != 0)
-    return Bad(subject, std::strerror(error), "the cache needs to write there");
+    return Bad(subject, error == ETIMEDOUT ? "does not answer" : std::strerror(error),
+               "the cache needs to write there");
   if (const std::string who = WhoElse(directory); !who.empty())
     return Note(
         subject, who,

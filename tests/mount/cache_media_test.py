@@ -289,6 +289,17 @@ class Trouble(MediaTest):
         wait_until(lambda: self.reads_without_a_get(origin, mount, warm | cold))
         self.assertEqual(admin.cache_metric("working", disk), 1)
 
+    def test_doctor_names_a_frozen_disk_and_ends(self):
+        origin = self.origin()
+        disk, _ = self.ext4(64)
+        mount = self.mount(origin, cache_options(disk))
+        self.freeze(disk)
+        doctor = subprocess.run([SHOAL, "doctor", mount.point], capture_output=True, text=True,
+                                timeout=WAIT_SECONDS)
+        self.thaw(disk)
+        self.assertEqual(doctor.returncode, 32, doctor)
+        self.assertIn(f"BAD   cache {disk}/: does not answer\n", doctor.stdout)
+
     def test_64_readers_of_a_frozen_disk_wait_no_longer_than_a_few(self):
         origin = self.origin()
         written = self.objects(origin, 64, 100_000)
