@@ -176,9 +176,10 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     const auto until = std::chrono::steady_clock::now() + kOthersLeaveWithin;
     const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
     while (!left() && left_.WaitUntil(mutex_, until)) continue;
+    const bool has_left = left();
     if (all_went && is_free()) return true;
     reserved_block_count_ -= block_count;  // it was to be theirs
-    if (!left()) return false;
+    if (!has_left) return false;
   }
   return false;
 }
