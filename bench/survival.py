@@ -7,8 +7,8 @@ line: kills, restarts or updates, calls, failed, wrong, readers that met a call 
 seconds, the longest death or command, the longest call. Ends with 1 if anything failed, was wrong
 or hung. An update is `efc_runtime_ops.py update` with an option that takes another worker.
 
-`./dev bench survival` makes rows of 100 updates and 200 kills over either transport, which takes half
-an hour; SHOAL_SURVIVAL_UPDATES and SHOAL_SURVIVAL_KILLS are other numbers.
+`./dev bench survival` makes rows of 100 updates over io_uring and of 200 kills over either transport,
+which takes half an hour; SHOAL_SURVIVAL_UPDATES and SHOAL_SURVIVAL_KILLS are other numbers.
 """
 import argparse
 import itertools
