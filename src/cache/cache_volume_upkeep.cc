@@ -28,7 +28,7 @@ void CacheVolume::Maintain() {
   pthread_setname_np(pthread_self(), "cache-upkeep");
   // The first readers come now; the count can wait.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
-  bool rests = false;  // what is too much is in use, or not ours: other things have their turn
+  bool rests = false;  // much has gone, or what is too much is in use: other things have their turn
   const MutexLock lock(mutex_);
   while (!stopping_) {
     if (!scanned_ && health_.usable()) {

@@ -17,6 +17,9 @@ constexpr int kVictimAttemptsMax = 16;
 // The memory of one object at most: 28 bytes in CacheIndex, 6 to find it and 3 to remember it
 // when it was evicted; and on a shelf 25 in a table that is 7/16 full when it has just grown.
 constexpr uint64_t kIndexBytesOfObject = 96;
+// Of one round: after a capacity or a memory that became smaller there may be millions, while opens
+// wait for the lock and an end for the upkeep. It comes back for the rest.
+constexpr size_t kVictimsMax = 4096;
 // How often others are chosen in place of victims that turn out to be mapped.
 constexpr int kEvictionRoundsMax = 8;
 // How long a write waits for what others are removing.
@@ -240,6 +243,7 @@ bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
         index_.object_count() + wanted.object_count <= object_count_max &&
         chosen_block_count * kCacheBlockBytes >= wanted.free_bytes)
       return true;
+    if (victims.size() == kVictimsMax) return false;
     const std::optional<ObjectDigest> victim = index_.Victim(in_use);
     if (!victim) {
       if (++attempts == kVictimAttemptsMax) return false;
