@@ -385,9 +385,11 @@ class Keeper {
 
   Result<> Attach(WorkerProcess worker, const std::string& path, Deadline deadline) {
     SendMessage(worker.socket_fd(), {.kind = Kind::kGo, .text = path});
-    RETURN_IF_ERROR(Await(worker, Kind::kServing, deadline));
+    const Result<> serves = Await(worker, Kind::kServing, deadline);
+    // One that is late may have read calls already.
+    if (serves || serves.error().code == Errc::kTimedOut) is_drained_ = false;
+    RETURN_IF_ERROR(serves);
     worker_ = std::move(worker);
-    is_drained_ = false;
     serving_since_ = clock_.Now();
     if (forget_asked_) worker_->Signal(SIGUSR1);
     return {};
