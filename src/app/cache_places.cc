@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/resolve_links.h"
 #include "cache/directory_list.h"
 
@@ -34,7 +35,7 @@ Result<> CheckCachePlaces(const CacheOptions& cache, const std::string& mount_po
   std::vector<std::future<std::string>> resolved;
   for (const std::string& directory : directories)
     resolved.push_back(BeginToResolve(directory, mount_point));
-  const auto answered_by = std::chrono::steady_clock::now() + kAnswerMax;
+  const auto answered_by = SystemClock().Now() + kAnswerMax;
   std::map<std::string, std::string> names;  // by where they lead
   for (size_t i = 0; i < directories.size(); ++i) {
     const std::string& directory = directories[i];

@@ -205,7 +205,7 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
   std::vector<std::future<Finding>> looks;
   for (const std::string& directory : *directories)
     looks.push_back(BeginCacheDirectory(directory, cache));
-  const auto answered_by = std::chrono::steady_clock::now() + kDiskAnswerMax;
+  const auto answered_by = SystemClock().Now() + kDiskAnswerMax;
   for (size_t i = 0; i < looks.size(); ++i)
     findings.push_back(looks[i].wait_until(answered_by) == std::future_status::ready
                            ? looks[i].get()

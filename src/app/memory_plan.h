@@ -9,8 +9,8 @@
 
 namespace shoal {
 
-// The most memory that the options let the daemon use, the memory cache included, and of the index
-// of what is cached what it may always take. A formula, which docs/operations.md repeats.
+// The most memory that the options let the daemon use, with the memory cache, and with the least
+// that the index of what is cached may take. A formula, which docs/operations.md repeats.
 uint64_t MemoryNeededBytes(const MountOptions& options);
 
 // Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may

@@ -1,4 +1,4 @@
-// The only sources of time. Nothing else calls std::chrono::*::now().
+// The only sources of time. Nothing else calls std::chrono::*::now(), but for waits (mutex.h).
 #pragma once
 
 #include <algorithm>

@@ -76,7 +76,7 @@ ThreadPool::Work ThreadPool::NextWork() {
   const MutexLock lock(mutex_);
   do {
     ++idle_count_;
-    const auto idle_until = std::chrono::steady_clock::now() + idle_max_;
+    const auto idle_until = CondVar::In(idle_max_);
     while (!stopping_ && queue_.empty() && work_came_.WaitUntil(mutex_, idle_until)) continue;
     --idle_count_;
     if (queue_.empty()) continue;

@@ -146,7 +146,7 @@ bool CacheVolume::RunInTime(std::function<void()> work, Deadline deadline) {
   bool hangs = false;
   {
     const MutexLock lock(rendezvous->mutex);
-    const auto until = std::chrono::steady_clock::now() + wait;
+    const auto until = CondVar::In(wait);
     while (!rendezvous->done && rendezvous->done_changed.WaitUntil(rendezvous->mutex, until))
       continue;
     if (rendezvous->done) return true;
@@ -184,7 +184,7 @@ void CacheVolume::Fill(const Use& use, CacheChunk chunk) {
 bool CacheVolume::AwaitCount() {
   const MutexLock lock(mutex_);
   if (!scanned_ && clock_.Now() >= behind_until_) {
-    const auto until = std::chrono::steady_clock::now() + kFillWaitMax;
+    const auto until = CondVar::In(kFillWaitMax);
     while (!scanned_ && changed_.WaitUntil(mutex_, until)) continue;
   }
   if (!scanned_) behind_until_ = clock_.Now() + kBehindFor;
@@ -199,7 +199,7 @@ bool CacheVolume::HasRoomFor(uint64_t queued_bytes) const {
 // one that hangs.
 bool CacheVolume::AwaitRoomFor(uint64_t queued_bytes) {
   if (scanned_ && !HasRoomFor(queued_bytes) && clock_.Now() >= behind_until_) {
-    const auto until = std::chrono::steady_clock::now() + kFillWaitMax;
+    const auto until = CondVar::In(kFillWaitMax);
     while (!HasRoomFor(queued_bytes) && queue_moved_.WaitUntil(mutex_, until)) continue;
     if (!HasRoomFor(queued_bytes)) behind_until_ = clock_.Now() + kBehindFor;
   }

@@ -284,7 +284,8 @@ class CacheVolume {
   uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;  // waiting to be written
   size_t write_count_ GUARDED_BY(mutex_) = 0;
   bool scanned_ GUARDED_BY(mutex_) = false;
-  // Its capacity: that became smaller, or what there is was just counted.
+  // Its capacity, or the memory to know its objects: one became less, or what there is was just
+  // counted.
   bool may_be_over_ GUARDED_BY(mutex_) = false;
   uint64_t capacity_change_count_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;

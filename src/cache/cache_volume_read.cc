@@ -232,9 +232,8 @@ bool CacheVolume::CheckAll(CachedObject& object, Pace pace) {
       if (pace != Pace::kForReader) DoWhatIsDue();
       if (pace == Pace::kScrub) {
         const MutexLock lock(mutex_);
-        const auto until =
-            std::chrono::steady_clock::now() +
-            std::chrono::nanoseconds(range.length * 1'000'000'000 / kScrubBytesPerSecond);
+        const auto until = CondVar::In(
+            std::chrono::nanoseconds(range.length * 1'000'000'000 / kScrubBytesPerSecond));
         while (!stopping_ && to_check_.empty() && work_came_.WaitUntil(mutex_, until)) continue;
         if (stopping_ || !to_check_.empty()) return false;
       }

@@ -14,8 +14,8 @@ constexpr uint64_t kOverheadBlocks = 4;
 constexpr uint64_t kNewFilesBlocks = 4;
 // The index names victims a few at a time; those it may not give are passed over.
 constexpr int kVictimAttemptsMax = 16;
-// The memory of one object at most: 28 bytes in CacheIndex, 6 to find it and 3 to remember it
-// when it was evicted; and on a shelf 25 in a table that is 7/16 full when it has just grown.
+// The memory of one object at most: 37 bytes in CacheIndex (cache_index.h), and on a shelf 25 in a
+// table that is 7/16 full when it has just grown: 37 + 25 * 16 / 7 is 94.
 constexpr uint64_t kIndexBytesOfObject = 96;
 // Of one round: after a capacity or a memory that became smaller there may be millions, while opens
 // wait for the lock and an end for the upkeep. It comes back for the rest.
@@ -176,7 +176,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
       return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes;
     };
     // What others are removing is theirs to remove; its room counts once it is gone.
-    const auto until = std::chrono::steady_clock::now() + kOthersLeaveWithin;
+    const auto until = CondVar::In(kOthersLeaveWithin);
     const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
     while (!left() && left_.WaitUntil(mutex_, until)) continue;
     const bool has_left = left();

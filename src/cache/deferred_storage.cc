@@ -46,7 +46,7 @@ class DeferredStorage::Opening {
     const MutexLock lock(mutex_);
     stopping_ = true;
     changed_.NotifyAll();
-    const auto until = std::chrono::steady_clock::now() + kPauseMin;
+    const auto until = CondVar::In(kPauseMin);
     while (!ended_ && changed_.WaitUntil(mutex_, until)) continue;
     return std::move(storage_);
   }
@@ -96,7 +96,7 @@ class DeferredStorage::Opening {
       }
       why_not_ = std::move(opened).error();
       changed_.NotifyAll();
-      const auto until = std::chrono::steady_clock::now() + pause;
+      const auto until = CondVar::In(pause);
       while (!stopping_ && changed_.WaitUntil(mutex_, until)) continue;
       pause = std::min(2 * pause, kPauseMax);
     }

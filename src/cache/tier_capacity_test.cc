@@ -1,7 +1,6 @@
 // How much a tier of cache directories takes, and what gives way.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <memory>

@@ -128,7 +128,7 @@ void ParkedCalls::Watch() {
       const MutexLock lock(mutex_);
       watcher_rests_ = watched_.empty();
       while (!stopping_ && watcher_rests_) watch_changed_.Wait(mutex_);
-      const Instant look_at = Instant::clock::now() + kWatchInterval;
+      const auto look_at = CondVar::In(kWatchInterval);
       while (!stopping_ && watch_changed_.WaitUntil(mutex_, look_at)) continue;
       if (stopping_) return;
       watched = TakeLookLocked();

@@ -153,8 +153,8 @@ class RingQueue {
   std::vector<RingEntry*> answered_ GUARDED_BY(mutex_);
   bool waiting_ GUARDED_BY(mutex_) = false;
   uint64_t holds_asked_ GUARDED_BY(mutex_) = 0;  // how often
-  uint64_t holds_passed_ GUARDED_BY(mutex_) =
-      0;  // how many of them it has been to the kernel since
+  // How many of them it has been to the kernel since.
+  uint64_t holds_passed_ GUARDED_BY(mutex_) = 0;
   bool ended_ GUARDED_BY(mutex_) = false;
   bool may_end_ GUARDED_BY(mutex_) = false;
 };
