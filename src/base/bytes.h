@@ -1,6 +1,7 @@
 // Ranges of bytes, and where bytes go.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,6 +19,12 @@ struct ByteRange {
   [[nodiscard]] constexpr uint64_t end() const { return offset + length; }
   friend constexpr bool operator==(ByteRange, ByteRange) = default;
 };
+
+// Of length 0: none.
+constexpr ByteRange Overlap(ByteRange one, ByteRange other) {
+  const uint64_t begin = std::max(one.offset, other.offset);
+  return {begin, std::max(std::min(one.end(), other.end()), begin) - begin};
+}
 
 // Receives the bytes of a range, in order, as they arrive. Called by one thread
 // at a time.

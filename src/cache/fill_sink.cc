@@ -6,9 +6,10 @@
 
 namespace shoal {
 
-FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
-                   ByteSink& reader, FlightTable::Flight* flight, Keep keep)
+FillSink::FillSink(ByteRange range, ByteRange wanted, uint64_t object_bytes, uint32_t page_bytes,
+                   ChunkPool& pool, ByteSink& reader, FlightTable::Flight* flight, Keep keep)
     : range_(range),
+      wanted_(wanted),
       object_bytes_(object_bytes),
       page_bytes_(page_bytes),
       pool_(pool),
@@ -19,9 +20,12 @@ FillSink::FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, 
       skip_until_((range.offset + page_bytes - 1) / page_bytes * page_bytes) {}
 
 bool FillSink::Append(std::span<const std::byte> bytes) {
-  const bool wanted = reader_.Append(bytes);
+  const ByteRange wanted = Overlap({offset_, bytes.size()}, wanted_);
+  const auto handed_on = wanted.length == 0 ? std::span<const std::byte>()
+                                            : bytes.subspan(wanted.offset - offset_, wanted.length);
+  const bool go_on = reader_.Append(handed_on);
   Collect(bytes);
-  return wanted;
+  return go_on;
 }
 
 void FillSink::Collect(std::span<const std::byte> bytes) {

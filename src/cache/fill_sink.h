@@ -18,21 +18,24 @@ class FillSink final : public ByteSink {
  public:
   using Keep = std::function<void(CacheChunk)>;
 
-  // The bytes are those of `range` of an object. Pages that are only partly in it are not
-  // kept. `keep` is called for each chunk, of at most kChunkBytesMax. `flight`, unless null, is
-  // told how far it came, and outlives it.
-  FillSink(ByteRange range, uint64_t object_bytes, uint32_t page_bytes, ChunkPool& pool,
-           ByteSink& reader, FlightTable::Flight* flight, Keep keep);
+  // The bytes are those of `range` of an object, and the reader gets those of `wanted`, which
+  // lies in it. Pages that are only partly in it are not kept. `keep` is called for each chunk, of
+  // at most kChunkBytesMax. `flight`, unless null, is told how far it came, and outlives it.
+  FillSink(ByteRange range, ByteRange wanted, uint64_t object_bytes, uint32_t page_bytes,
+           ChunkPool& pool, ByteSink& reader, FlightTable::Flight* flight, Keep keep);
 
   // The reader first: keeping does not make it wait.
   bool Append(std::span<const std::byte> bytes) override;
   // Keeps the whole pages that came since the last chunk, also of a range cut short.
   void Finish();
+  // All that is wanted was handed on.
+  [[nodiscard]] bool done() const { return offset_ >= wanted_.end(); }
 
  private:
   void Collect(std::span<const std::byte> bytes);
 
   const ByteRange range_;
+  const ByteRange wanted_;
   const uint64_t object_bytes_;
   const uint32_t page_bytes_;
   ChunkPool& pool_;

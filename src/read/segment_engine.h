@@ -73,12 +73,6 @@ struct PendingRead {
   std::optional<Error> error;  // what it is, if not bytes
 };
 
-// Of length 0: none.
-constexpr ByteRange Overlap(ByteRange one, ByteRange other) {
-  const uint64_t begin = std::max(one.offset, other.offset);
-  return {begin, std::max(std::min(one.end(), other.end()), begin) - begin};
-}
-
 class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
  public:
   SegmentEngine(const ReadOptions& options, RangeSource& source, const Clock& clock);

@@ -124,6 +124,7 @@ class Hits(CacheTest):
                 with concurrent.futures.ThreadPoolExecutor(64) as pool:
                     self.assertEqual(set(pool.map(sha256, [mount / "once"] * 64)), {expected})
                 self.assertEqual(self.get_bytes(origin), 8 * MIB)
+                self.assertLessEqual(origin.requests()["Get"], 8, "one for each block")
 
     def test_random_reads_are_cached_by_the_page(self):
         for page_kib in (4, 16, 256):
@@ -153,17 +154,20 @@ class Hits(CacheTest):
 
 class SmallFiles(CacheTest):
     def test_a_small_object_is_fetched_whole_by_one_get(self):
-        origin, directory = self.origin(), self.directory()
-        body = pattern(100_000)
-        origin.put("small", body)
-        mount = self.mount(origin, cache_options(directory))
-        descriptor = os.open(mount / "small", os.O_RDONLY)
-        self.addCleanup(os.close, descriptor)
-        origin.reset_stats()
-        self.assertEqual(os.pread(descriptor, 10, 0), body[:10])
-        wait_until_cached(len(body), directory)
-        self.assertEqual((mount / "small").read_bytes(), body)
-        self.assertEqual((origin.requests()["Get"], self.get_bytes(origin)), (1, len(body)))
+        for size, offset in ((1_000_000, 0), (200_000, 0), (200_000, 150_000)):
+            with self.subTest(size=size, offset=offset):
+                origin, directory = self.origin(), self.directory()
+                body = pattern(size)
+                origin.put("small", body)
+                mount = self.mount(origin, cache_options(directory))
+                descriptor = os.open(mount / "small", os.O_RDONLY)
+                self.addCleanup(os.close, descriptor)
+                origin.reset_stats()
+                self.assertEqual(os.pread(descriptor, 10, offset), body[offset:offset + 10])
+                wait_until_cached(len(body), directory)
+                self.assertEqual((mount / "small").read_bytes(), body)
+                self.assertEqual((origin.requests()["Get"], self.get_bytes(origin)),
+                                 (1, len(body)))
 
     def test_with_the_metadata_cache_a_second_read_of_small_files_makes_no_request_at_all(self):
         for options in ("memory", "disk"):
