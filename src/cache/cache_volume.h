@@ -181,6 +181,9 @@ class CacheVolume {
   static constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
   // How large an object may be checked while its open waits.
   static constexpr uint64_t kCheckedAtOpenBytesMax = 8 * kMiB;
+  // Objects counted or chosen to go while the lock is held: there may be millions, while opens
+  // wait for the lock and an end for the upkeep.
+  static constexpr size_t kAtOnceMax = 4096;
 
   Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
                bool counts);
@@ -234,6 +237,8 @@ class CacheVolume {
   };
   bool ChooseVictims(const Wanted& wanted, uint64_t own_block_count, std::vector<Victim>& victims)
       REQUIRES(mutex_);
+  // Nobody uses it, and it is on its way out from now on.
+  Victim TakeOut(const ObjectDigest& name, uint32_t block_count, bool is_verified) REQUIRES(mutex_);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
   void OnFailure(const Error& error);
   void OnBadSpot(CachedObject& object, const Error& error);
@@ -249,6 +254,13 @@ class CacheVolume {
 
   void Maintain();
   bool Scan();
+  // As CacheStorage::Found, in little: there may be tens of millions.
+  struct Counted {
+    ObjectDigest name;
+    uint32_t block_count;
+    uint32_t used_unix_seconds;
+  };
+  bool RemoveOldest(std::deque<Counted>& found) EXCLUDES(mutex_);
   void SayIfTooLarge();
   bool Scrub();
   bool RoomIsDue() const REQUIRES(mutex_);
@@ -276,6 +288,8 @@ class CacheVolume {
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_ GUARDED_BY(mutex_);
   uint64_t idle_clock_ GUARDED_BY(mutex_) = 0;
   std::deque<std::shared_ptr<CachedObject>> to_check_ GUARDED_BY(mutex_);  // each once
+  // Their pages say nothing of the medium any more.
+  std::vector<std::shared_ptr<CachedObject>> to_drop_ GUARDED_BY(mutex_);
   // Being compared, and not evicted since.
   std::optional<ObjectDigest> scrubbed_ GUARDED_BY(mutex_);
   uint64_t reserved_block_count_ GUARDED_BY(mutex_) = 0;

@@ -54,24 +54,20 @@ void CacheVolume::SayLost(const Error& error) {
   OnFailure(error);
 }
 
+// Does no I/O: the medium may hang by now, and readers come here.
 void CacheVolume::Distrust() {
-  std::vector<std::shared_ptr<CachedObject>> kept;  // files are closed after the lock
-  {
-    const MutexLock lock(mutex_);
-    if (scanned_) lost_writes_ = true;  // before, nothing was written
-    index_.ForgetVerified();
-    scrubbed_.reset();
-    for (auto& [name, object] : objects_) {
-      object->distrusted = true;
-      kept.push_back(object);
-    }
-    // The next who opens one of those that nobody uses looks at it anew.
-    for (const auto& [since, object] : idle_) objects_.erase(object->name);
-    idle_.clear();
+  const MutexLock lock(mutex_);
+  if (scanned_) lost_writes_ = true;  // before, nothing was written
+  index_.ForgetVerified();
+  scrubbed_.reset();
+  for (auto& [name, object] : objects_) {
+    object->distrusted = true;
+    to_drop_.push_back(object);  // which also keeps its files from being closed here
   }
-  for (const auto& object : kept)
-    if (StoredObject* const stored = object->stored(); stored != nullptr)
-      (void)stored->DropPages(/*waits=*/false);
+  // The next who opens one of those that nobody uses looks at it anew.
+  for (const auto& [since, object] : idle_) objects_.erase(object->name);
+  idle_.clear();
+  work_came_.NotifyAll();
 }
 
 bool CacheVolume::SyncIsDue() const {

@@ -38,7 +38,14 @@ void CacheVolume::Maintain() {
       scanned_ = counted;
       changed_.NotifyAll();
       queue_sank_.NotifyAll();
-      if (!counted) work_came_.WaitFor(mutex_, kTrialLooksEvery);
+      if (!counted && !stopping_) work_came_.WaitFor(mutex_, kTrialLooksEvery);
+    } else if (!to_drop_.empty()) {
+      const std::vector<std::shared_ptr<CachedObject>> to_drop = std::exchange(to_drop_, {});
+      mutex_.Unlock();
+      for (const auto& object : to_drop)
+        if (StoredObject* const stored = object->stored(); stored != nullptr)
+          (void)stored->DropPages(/*waits=*/false);
+      mutex_.Lock();
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
       to_check_.pop_front();
@@ -95,9 +102,12 @@ void CacheVolume::Maintain() {
 
 // False: some of what is there was not counted, so nothing may be written yet.
 bool CacheVolume::Scan() {
-  std::vector<CacheStorage::Found> found;
+  std::deque<Counted> found;  // lets go of its memory as the index takes some
   const Result<> scanned = storage_->ScanAndClean([&](const CacheStorage::Found& object) {
-    found.push_back(object);
+    found.push_back({.name = object.name,
+                     .block_count = static_cast<uint32_t>(object.block_count),
+                     .used_unix_seconds = static_cast<uint32_t>(
+                         std::clamp<int64_t>(object.used_unix_seconds, 0, ~uint32_t{0}))});
     const MutexLock lock(mutex_);
     return !stopping_;
   });
@@ -105,21 +115,54 @@ bool CacheVolume::Scan() {
     OnFailure(scanned.error());
     return false;
   }
-  std::ranges::sort(found, {}, &CacheStorage::Found::used_unix_seconds);
+  std::ranges::sort(found, {}, &Counted::used_unix_seconds);
+  if (!RemoveOldest(found)) return false;
+  const size_t object_count = found.size();
   uint64_t bytes = 0;
-  {
+  while (!found.empty()) {
     const MutexLock lock(mutex_);
-    for (const CacheStorage::Found& object : found) {
-      index_.Put(object.name, static_cast<uint32_t>(object.block_count));
-      bytes += object.block_count * kCacheBlockBytes;
+    for (size_t i = 0; i < kAtOnceMax && !found.empty(); ++i) {
+      index_.Put(found.front().name, found.front().block_count);
+      bytes += found.front().block_count * kCacheBlockBytes;
+      found.pop_front();
     }
   }
-  if (!found.empty())
-    log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), found.size(),
+  if (object_count > 0)
+    log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), object_count,
               bytes / kMiB);
   SayIfTooLarge();
   const MutexLock lock(mutex_);
   may_be_over_ = true;  // the capacity may be less than it was
+  return true;
+}
+
+// Those that there is no memory to know go without ever having been known. False: the medium fails,
+// or this ends.
+bool CacheVolume::RemoveOldest(std::deque<Counted>& found) {
+  uint64_t removed_count = 0;
+  while (true) {
+    std::vector<Victim> victims;
+    {
+      const MutexLock lock(mutex_);
+      if (stopping_ || !health_.usable()) return false;
+      const uint64_t object_count_max = ObjectCountMax();
+      while (found.size() > object_count_max && victims.size() < kAtOnceMax) {
+        const Counted oldest = found.front();
+        found.pop_front();
+        const auto known = objects_.find(oldest.name);
+        if (known != objects_.end() && known->second->user_count > 0)
+          index_.Put(oldest.name, oldest.block_count);
+        else
+          victims.push_back(TakeOut(oldest.name, oldest.block_count, /*is_verified=*/false));
+      }
+    }
+    if (victims.empty()) break;
+    removed_count += victims.size();
+    Evict(std::move(victims));
+  }
+  if (removed_count > 0)
+    log::Warn("the cache at {} had {} objects more than there is memory to know: the oldest went",
+              storage_->name(), removed_count);
   return true;
 }
 

@@ -17,9 +17,6 @@ constexpr int kVictimAttemptsMax = 16;
 // The memory of one object at most: 37 bytes in CacheIndex (cache_index.h), and on a shelf 25 in a
 // table that is 7/16 full when it has just grown: 37 + 25 * 16 / 7 is 94.
 constexpr uint64_t kIndexBytesOfObject = 96;
-// Of one round: after a capacity or a memory that became smaller there may be millions, while opens
-// wait for the lock and an end for the upkeep. It comes back for the rest.
-constexpr size_t kVictimsMax = 4096;
 // How often others are chosen in place of victims that turn out to be mapped.
 constexpr int kEvictionRoundsMax = 8;
 // How long a write waits for what others are removing.
@@ -110,6 +107,12 @@ Result<> CacheVolume::MakeFiles(CachedObject& object) {
   RETURN_IF_ERROR(HeaderOf(object));  // one that has none gets no files
   ASSIGN_OR_RETURN(std::unique_ptr<StoredObject> stored,
                    storage_->Create(object.name, object.size_bytes));
+  {
+    // What is known of the files that had the name, or is being found out, is not of these.
+    const MutexLock lock(mutex_);
+    if (scrubbed_ == object.name) scrubbed_.reset();
+    index_.SetVerified(object.name, false);
+  }
   object.has_header = false;
   object.SetStored(std::move(stored));
   if (!object.BecomeHere(CachedObject::State::kAbsent))
@@ -224,7 +227,6 @@ bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
                                 std::vector<Victim>& victims) {
   const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
   const uint64_t object_count_max = ObjectCountMax();
-  uint64_t chosen_block_count = 0;
   const auto in_use = [this](const ObjectDigest& name) REQUIRES(mutex_) {
     const auto found = objects_.find(name);
     return found != objects_.end() && found->second->user_count > 0;
@@ -241,27 +243,31 @@ bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
     const uint64_t staying = index_.total_blocks() + reserved_block_count_ + own_block_count;
     if (staying + wanted.block_count <= limit &&
         index_.object_count() + wanted.object_count <= object_count_max &&
-        chosen_block_count * kCacheBlockBytes >= wanted.free_bytes)
+        leaving_block_count_ * kCacheBlockBytes >= wanted.free_bytes)
       return true;
-    if (victims.size() == kVictimsMax) return false;
+    if (victims.size() == kAtOnceMax) return false;
     const std::optional<ObjectDigest> victim = index_.Victim(in_use);
     if (!victim) {
       if (++attempts == kVictimAttemptsMax) return false;
       continue;
     }
-    const uint32_t victim_block_count = index_.block_count(*victim);
-    victims.push_back({*victim, victim_block_count, index_.IsVerified(*victim), nullptr});
+    victims.push_back(TakeOut(*victim, index_.block_count(*victim), index_.IsVerified(*victim)));
     RemoveFromIndex(*victim);
-    const auto known = objects_.find(*victim);
-    if (known != objects_.end()) {
-      known->second->SetState(CachedObject::State::kGone);
-      idle_.erase(known->second->idle_since);
-      victims.back().object = std::move(known->second);
-      objects_.erase(known);
-    }
-    leaving_block_count_ += victim_block_count;
-    chosen_block_count += victim_block_count;
   }
+}
+
+CacheVolume::Victim CacheVolume::TakeOut(const ObjectDigest& name, uint32_t block_count,
+                                         bool is_verified) {
+  Victim victim{name, block_count, is_verified, nullptr};
+  const auto known = objects_.find(name);
+  if (known != objects_.end()) {
+    known->second->SetState(CachedObject::State::kGone);
+    idle_.erase(known->second->idle_since);
+    victim.object = std::move(known->second);
+    objects_.erase(known);
+  }
+  leaving_block_count_ += block_count;
+  return victim;
 }
 
 // From what was reserved to what it takes.

@@ -147,6 +147,7 @@ std::optional<Shelf::Taken> Shelf::TakeAway(Tag tag) {
   if (found == places_.end()) return std::nullopt;
   Taken taken{.place = found->second, .in_use = false};
   places_.erase(found);
+  if (places_.size() < places_.bucket_count() / 8) places_.rehash(0);  // its memory is counted
   placed_block_count_ -= taken.place.block_count();
   const auto users = users_.find(taken.place.first_block);
   taken.in_use = users != users_.end();
@@ -436,6 +437,9 @@ Result<> Shelf::RewriteLog() {
                                    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | kOpenFlags, 0600);
   if (!fresh.valid()) return FailSystem("making the index of " + shown_ + " anew");
   Result<> written = WriteAt(fresh.get(), 0, rewritten, "the index of " + shown_);
+  // Not every file system writes a file out before its new name: XFS could be left with an empty
+  // index after a power loss, and what the old one knew would be gone.
+  if (written) written = SyncFile(fresh.get(), "the index of " + shown_);
   if (!written) {  // it would take the last of the room
     unlinkat(folder_fd_, FileName(kNewLogSuffix).c_str(), 0);
     return written;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file_descriptor.h"
+#include "cache/options.h"
 #include "testing/disk_tier.h"
 #include "testing/eventually.h"
 
@@ -70,8 +71,19 @@ TEST_F(TierCapacityTest, TinyObjectsThatMemoryIsNotPlannedForGoAtTheNextMount) {
   index_bytes_max_ = 0;  // but for what it always may take
   Mount(kCapacity);
   Volume().WaitUntilWithinCapacity();
-  EXPECT_EQ(Volume().usage().object_count, Volume().usage().object_count_max);
-  EXPECT_LT(Volume().usage().object_count_max, 15'000);
+  const CacheVolume::Usage usage = Volume().usage();
+  EXPECT_EQ(usage.object_count, usage.object_count_max);
+  EXPECT_LT(usage.object_count_max, 15'000);
+  EXPECT_LE(usage.index_bytes, IndexBytesMin(kCapacity)) << "the others were never known";
+  int kept_count = 0;
+  for (int i = 0; i < 15'000; ++i) {
+    const ObjectVersion object = Object(100, "key" + std::to_string(i));
+    if (!tier_->Cover(object, {}).whole) continue;
+    ++kept_count;
+    ASSERT_TRUE(Reads(object, {0, 100}));
+  }
+  EXPECT_EQ(kept_count, usage.object_count_max);
+  EXPECT_EQ(origin_.fetch_count(), 15'000) << "what stayed is whole";
 }
 
 // Of another page size they are of no use, and cannot go: the kernel may have them open.

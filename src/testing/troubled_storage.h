@@ -104,6 +104,16 @@ class StorageTrouble {
     return std::exchange(is_mapped_, nullptr);
   }
 
+  // At the next read of data that may wait for the medium, once, on the thread that reads.
+  void AtTheNextRead(std::function<void()> what) {
+    const std::scoped_lock lock(mutex_);
+    at_read_ = std::move(what);
+  }
+  [[nodiscard]] std::function<void()> TakeAtRead() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(at_read_, nullptr);
+  }
+
   // Every call waits from now on, until Thaw. ReadDataNow says that it would have to.
   void Freeze() {
     const std::scoped_lock lock(mutex_);
@@ -161,6 +171,7 @@ class StorageTrouble {
   bool holds_pages_ = false;
   bool pages_are_gone_ = false;
   std::function<bool()> is_mapped_;
+  std::function<void()> at_read_;
   bool frozen_ = false;
   bool count_frozen_ = false;
   size_t stuck_count_ = 0;
@@ -226,6 +237,7 @@ class TroubledStorage final : public CacheStorage {
         : real_(std::move(real)), trouble_(std::move(trouble)), was_there_(was_there) {}
     Result<> ReadData(uint64_t offset, std::span<std::byte> out) override {
       RETURN_IF_ERROR(trouble_->Pass());
+      if (const std::function<void()> what = trouble_->TakeAtRead()) what();
       if (was_there_ && trouble_->spoiled()) return Fail(Errc::kUnreachable, "a bad spot");
       RETURN_IF_ERROR(real_->ReadData(offset, out));
       if (was_there_ && trouble_->medium_is_wrong() && !has_pages())
