@@ -23,7 +23,7 @@ struct Fetch {
   uint64_t rounding_bytes = 0;              // of it: what only rounding out to pages added
   std::shared_ptr<FollowedStream> stream;   // it is for; null: for one read
   std::shared_ptr<const PendingRead> read;  // it is for, which fails with it; null: ahead of one
-  Deadline deadline;                        // of that read; not set: from its start
+  Deadline deadline;                     // of that read; not set: of who waits, or from its start
   std::vector<SegmentPointer> segments;  // adjacent, together `range`; each held until it is full
   Instant began_at{};                    // both for the thread that fetches only
   Instant first_byte_at = Instant::min();

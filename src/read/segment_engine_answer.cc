@@ -18,21 +18,27 @@ bool MayHelp(Errc code) {
 
 void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
   Purpose purpose = Purpose::kReadahead;
+  Deadline deadline = fetch->deadline;
   bool wanted = false;
   {
     const MutexLock lock(mutex_);
     wanted = !fetch->object->closed;
-    for (const SegmentPointer& segment : fetch->segments)
-      if (!segment->waiters.empty()) purpose = Purpose::kRead;
+    for (const SegmentPointer& segment : fetch->segments) {
+      for (const Segment::Waiter& waiter : segment->waiters) {
+        purpose = Purpose::kRead;
+        // It may have stood in line while they waited, and has no more time than they.
+        if (fetch->read == nullptr) deadline.at = std::min(deadline.at, waiter.read->deadline.at);
+      }
+    }
   }
   Result<ServedBy> result = Fail(Errc::kInterrupted, "closed");
   FetchSink sink(*fetch, *this);
   if (wanted) {
     const RangeRequest request{.range = fetch->range,
                                .purpose = purpose,
-                               .deadline = fetch->deadline.at == Instant::max()
+                               .deadline = deadline.at == Instant::max()
                                                ? Deadline::After(clock_, fetch_deadline_)
-                                               : fetch->deadline,
+                                               : deadline,
                                .rounding_bytes = fetch->rounding_bytes};
     fetch->began_at = clock_.Now();
     result = fetch->object->bytes->Read(request, sink);

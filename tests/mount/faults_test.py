@@ -258,6 +258,32 @@ class Faults(MountTest):
             self.assertIn(call.exception().errno, (errno.ETIMEDOUT, errno.EIO))
         self.assertLess(time.monotonic() - begun, 2 + 1.5)
 
+    def test_sequential_reads_that_queue_for_a_connection_end_in_time_as_well(self):
+        origin, part = self.origin(), 256 * 1024
+        for i in range(24):
+            origin.put(f"file{i}", pattern(16 * MIB, i))
+        mount = self.mount(origin, "request_deadline=2,max_connections=4")
+        descriptors = [os.open(mount / f"file{i}", os.O_RDONLY) for i in range(24)]
+        for descriptor in descriptors:
+            self.addCleanup(os.close, descriptor)
+            for i in range(4):
+                os.pread(descriptor, part, i * part)
+        origin.configure(faults=[{"kind": "hang", "match": {"op": "Get"}}])
+
+        def read_until_it_fails(descriptor):
+            for offset in range(MIB, 16 * MIB, part):
+                begun = time.monotonic()
+                try:
+                    os.pread(descriptor, part, offset)
+                except OSError as error:
+                    return error.errno, time.monotonic() - begun
+            return 0, 0
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            for failed_with, seconds in pool.map(read_until_it_fails, descriptors):
+                self.assertIn(failed_with, (errno.ETIMEDOUT, errno.EIO))
+                self.assertLess(seconds, 2 + 1.5)
+
     def test_a_look_up_behind_listings_that_hang_ends_in_time(self):
         origin = self.origin()
         for i in range(200):
