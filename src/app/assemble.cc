@@ -45,8 +45,8 @@ Result<Node> Assemble(const MountOptions& options, const Clock& clock, HandOver&
   node.counted_tiers =
       std::make_unique<CountedSource>(*source, *node.reads, CountedSource::Counts::kAskedFor);
   node.read_engine = MakeReadEngine(options.read, *node.counted_tiers, clock);
-  node.file_system =
-      MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine, clock, hand_over);
+  node.file_system = MakeObjectFileSystem(options.file_system, *node.store, *node.read_engine,
+                                          clock, hand_over, *node.file_system_metrics);
   return node;
 }
 

@@ -45,6 +45,7 @@ struct Node {
   std::unique_ptr<PlaceCounters> reads = std::make_unique<PlaceCounters>();
   std::unique_ptr<RangeSource> counted_tiers;
   std::unique_ptr<ReadEngine> read_engine;
+  std::unique_ptr<FileSystemMetrics> file_system_metrics = std::make_unique<FileSystemMetrics>();
   std::unique_ptr<FileSystem> file_system;
 };
 

@@ -75,17 +75,19 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
   ASSIGN_OR_RETURN(parts->warmup, StartWarmup(warmup, *node.warmup_store, tier, *node.demand, clock,
                                               node.stop.get_token()));
 
-  parts->reporter = std::make_unique<NodeReporter>(NodeParts{.version = std::string(kVersion),
-                                                             .source = plan.source,
-                                                             .mount_point = plan.mount_point,
-                                                             .type = plan.subtype,
-                                                             .tiers = node.tiers,
-                                                             .reads = *node.reads,
-                                                             .fetches = *node.fetches,
-                                                             .store = *node.store_metrics,
-                                                             .session = session,
-                                                             .clock = clock,
-                                                             .workers_before = workers_before});
+  parts->reporter =
+      std::make_unique<NodeReporter>(NodeParts{.version = std::string(kVersion),
+                                               .source = plan.source,
+                                               .mount_point = plan.mount_point,
+                                               .type = plan.subtype,
+                                               .tiers = node.tiers,
+                                               .reads = *node.reads,
+                                               .fetches = *node.fetches,
+                                               .store = *node.store_metrics,
+                                               .hidden_keys = node.file_system_metrics->hidden_keys,
+                                               .session = session,
+                                               .clock = clock,
+                                               .workers_before = workers_before});
   FileSystem& file_system = *node.file_system;
   const auto forget = [&session] {
     const Result<> kernel = session.ForgetNames();

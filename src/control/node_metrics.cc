@@ -79,6 +79,7 @@ std::string MetricsText(const NodeParts& parts, const TierCounters& tier, const 
                       "As " + std::string(name) + " of /v1/tier, never cleared",
                       static_cast<double>(tier.*member));
   ReportVolumes(parts, report);
+  report.Add(parts.hidden_keys);
   parts.store.ReportTo(report);
   const ProcessUse use = GetProcessUse();
   report.AddCounter("process_cpu_seconds_total", "Processor time of the daemon", use.cpu_seconds);

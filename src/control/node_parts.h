@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "cache/counted_source.h"
 #include "cache/open_tiers.h"
 #include "fuse/session.h"
@@ -30,6 +31,7 @@ struct NodeParts {
   const PlaceCounters& reads;    // in front of the tiers
   const PlaceCounters& fetches;  // behind them
   const StoreMetrics& store;
+  const Counter& hidden_keys;
   const Session& session;
   const Clock& clock;
   const WorkersBefore workers_before{};

@@ -38,6 +38,7 @@ class NodeReporterTest : public testing::Test {
   PlaceCounters reads_;
   PlaceCounters fetches_;
   StoreMetrics store_;
+  Counter hidden_keys_{"hidden_keys", ""};
   IdleSession session_;
   NodeReporter reporter_{{.version = "1",
                           .source = "bucket:/",
@@ -47,6 +48,7 @@ class NodeReporterTest : public testing::Test {
                           .reads = reads_,
                           .fetches = fetches_,
                           .store = store_,
+                          .hidden_keys = hidden_keys_,
                           .session = session_,
                           .clock = clock_}};
 };

@@ -61,12 +61,13 @@ struct DirectoryHandle {
 class ObjectFileSystem final : public FileSystem {
  public:
   ObjectFileSystem(const FileSystemOptions& options, ObjectStore& store, ReadEngine& engine,
-                   const Clock& clock, HandOver& hand_over)
+                   const Clock& clock, HandOver& hand_over, FileSystemMetrics& metrics)
       : options_(options),
         store_(store),
         engine_(engine),
         clock_(clock),
         hand_over_(hand_over),
+        metrics_(metrics),
         inodes_(options.prefix, hand_over,
                 options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
                                          : InodeTable::HandsOver::kFilesLookedUpLast),
@@ -409,6 +410,7 @@ class ObjectFileSystem final : public FileSystem {
   ReadEngine& engine_;
   const Clock& clock_;
   HandOver& hand_over_;
+  FileSystemMetrics& metrics_;
   std::vector<KeptHandle> handles_left_;
 
   // Their own synchronization.
@@ -422,8 +424,6 @@ class ObjectFileSystem final : public FileSystem {
   HandleTable<DirectoryHandle> directories_;
   std::atomic<HandleId> last_handle_;
   BucketUsageCache usage_;
-  FileSystemMetrics metrics_;
-
   ThreadPool pool_;  // last: its work uses all of the above
 };
 
@@ -439,8 +439,9 @@ DirectoryCacheLimits LimitsOf(const FileSystemOptions& options) {
 
 std::unique_ptr<FileSystem> MakeObjectFileSystem(const FileSystemOptions& options,
                                                  ObjectStore& store, ReadEngine& engine,
-                                                 const Clock& clock, HandOver& hand_over) {
-  return std::make_unique<ObjectFileSystem>(options, store, engine, clock, hand_over);
+                                                 const Clock& clock, HandOver& hand_over,
+                                                 FileSystemMetrics& metrics) {
+  return std::make_unique<ObjectFileSystem>(options, store, engine, clock, hand_over, metrics);
 }
 
 }  // namespace shoal

@@ -62,14 +62,15 @@ DirectoryCacheLimits LimitsOf(const FileSystemOptions& options);
 struct FileSystemMetrics {
   Counter hidden_keys{
       "shoal_hidden_keys_total",
-      "Listed keys that no path can name: they begin with /, or have an empty, . or "
-      ".. component"};
+      "Keys that no path can name, each time they are listed: they begin with /, or have an empty, "
+      ". or .. component"};
 };
 
 // What is passed by reference outlives the file system. Directories and handles that
 // `hand_over` was left are known from the start.
 std::unique_ptr<FileSystem> MakeObjectFileSystem(const FileSystemOptions& options,
                                                  ObjectStore& store, ReadEngine& engine,
-                                                 const Clock& clock, HandOver& hand_over);
+                                                 const Clock& clock, HandOver& hand_over,
+                                                 FileSystemMetrics& metrics);
 
 }  // namespace shoal

@@ -231,7 +231,7 @@ TEST_F(ObjectFileSystemTest, AnObjectRestoredSinceItWasListedOpens) {
   // A restore changes the class a HEAD reports, not the object.
   MemoryObjectStore restored;
   restored.Put("cold", "x");
-  const auto again = MakeObjectFileSystem({}, restored, engine_, clock_, hand_over_);
+  const auto again = MakeObjectFileSystem({}, restored, engine_, clock_, hand_over_, metrics_);
   const Result<Entry> found = again->Lookup(kRootInode, "cold", Soon());
   EXPECT_EQ(found->attributes.inode, entry->attributes.inode);
   EXPECT_TRUE(again->Open(found->attributes.inode, Soon()));

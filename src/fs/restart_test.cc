@@ -18,7 +18,7 @@ class RestartTest : public ObjectFileSystemFixture {
   void Restart() {
     file_system_.reset();
     left_ = *SharedHandOver::Attach(std::as_writable_bytes(std::span(memory_)));
-    file_system_ = MakeObjectFileSystem(options_, hooked_store_, engine_, clock_, *left_);
+    file_system_ = MakeObjectFileSystem(options_, hooked_store_, engine_, clock_, *left_, metrics_);
   }
   // What the kernel is given of the directory's files by READDIRPLUS.
   [[nodiscard]] std::vector<InodeId> ListWithAttributes(InodeId directory) {

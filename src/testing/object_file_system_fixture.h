@@ -85,7 +85,8 @@ class HookedStore final : public ObjectStore {
 class ObjectFileSystemFixture : public ::testing::Test {
  protected:
   void Mount(const FileSystemOptions& options = {}) {
-    file_system_ = MakeObjectFileSystem(options, hooked_store_, engine_, clock_, hand_over_);
+    file_system_ =
+        MakeObjectFileSystem(options, hooked_store_, engine_, clock_, hand_over_, metrics_);
   }
   Deadline Soon() { return Deadline::After(clock_, std::chrono::seconds(30)); }
 
@@ -163,6 +164,7 @@ class ObjectFileSystemFixture : public ::testing::Test {
 
   AdjustableClock clock_;
   NoHandOver hand_over_;
+  FileSystemMetrics metrics_;
   MemoryObjectStore store_;
   HookedStore hooked_store_{store_};
   DirectEngine engine_{store_};

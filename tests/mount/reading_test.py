@@ -8,7 +8,9 @@ import os
 import random
 import subprocess
 import unittest
+import urllib.request
 
+from admin import free_port
 from harness import MountTest, needs_rings, pattern, sha256
 
 MIB = 1 << 20
@@ -210,11 +212,14 @@ class Names(MountTest):
         origin = self.origin()
         for key in ("/absolute", "x//y", "x/./y", "x/../y", "x/fine"):
             origin.put_object(key, b"1")
-        mount = self.mount(origin)
+        port = free_port()
+        mount = self.mount(origin, f"g_server_Port={port}")
         for _ in range(2):
             self.assertEqual(sorted(os.listdir(mount.point)), ["x"])
             self.assertEqual(os.listdir(mount / "x"), ["fine"])
         self.assertEqual(mount.log().count("cannot be named by a path"), 1, mount.log())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as metrics:
+            self.assertIn("\nshoal_hidden_keys_total 8\n", metrics.read().decode())
 
     def test_names_over_255_bytes_list_and_open(self):
         origin = self.origin()
