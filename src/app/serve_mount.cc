@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "app/assemble.h"
 #include "app/cache_places.h"
 #include "app/control_room.h"
+#include "app/deferred_control_room.h"
 #include "app/descriptor_limit.h"
 #include "app/live_change.h"
 #include "app/mount_signals.h"
@@ -27,7 +29,6 @@
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
-#include "base/start_thread.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
 
@@ -163,7 +164,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& wa
 // What the keeper put there. It has to fit into the memory of this process, or no worker could be
 // started with it. kUnsupported: it takes another process.
 Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& node,
-                  const Clock& clock) {
+                  MountMemory& memory, const Clock& clock) {
   ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
   ASSIGN_OR_RETURN(MountPlan next, PlanOf(state));
   if (const auto others = OptionsThatTakeAnotherWorker(in_force, next.options); !others.empty())
@@ -173,6 +174,7 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
   RETURN_IF_ERROR(WriteMountState(state_path, state));
   RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
   in_force = std::move(next.options);
+  memory.SetOptionsServed(NumberOf(state.options));
   return {};
 }
 
@@ -257,32 +259,35 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   ObeySignals(signals, **session, *node, seat);
   // After the session before this one has ended, so that its port is free.
   const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
-  auto control_room = IfThreadsAllow([&] {
+  std::optional<DeferredControlRoom> control_room(std::in_place, [&, has_its_path] {
     return ControlRoom::Open(plan, *node, **session, clock, has_its_path, memory.workers_before());
   });
-  if (!control_room && !seat.recovers) {
+  const Result<> opened = control_room->Open();
+  if (!opened && !seat.recovers) {
     signals.Finish();  // they use the session
-    return Refuse(seat, StatusOf(control_room.error()), control_room.error());
+    return Refuse(seat, StatusOf(opened.error()), opened.error());
   }
-  if (!control_room) log::Error("served without the admin port: {}", control_room.error().detail);
-  signals.ChangeOn([&in_force, &node, &seat, &clock,
+  if (!opened) {
+    log::Error("served without the admin port until it can be opened: {}", opened.error().detail);
+    control_room->KeepTrying();
+  }
+  signals.ChangeOn([&in_force, &node, &seat, &memory, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {
-    SayHowItChanged(seat, ChangeTo(path, in_force, *node, clock));
+    SayHowItChanged(seat, ChangeTo(path, in_force, *node, memory, clock));
   });
   if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {
     signals.Finish();
     return Refuse(seat, kExitFailure, announced.error());
   }
-  if (control_room && *control_room)
-    (*session)->OnBegun([&control_room] { (*control_room)->Begin(); });
+  (*session)->OnBegun([&control_room] { control_room->Begin(); });
   // The kernel has its greeting, and what it sends from now on waits for Serve.
   SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kServing});
   const Result<> served = (*session)->Serve();
   if (served) SendMessage(seat.keeper_fd, {.kind = WorkerMessage::Kind::kAnswered});
   node->stop.request_stop();
   signals.Finish();
-  if (control_room) control_room->reset();
+  control_room.reset();
   session->reset();
   if (served) return kExitSuccess;
   log::Error("{} is served no more: {}", plan.mount_point, served.error().detail);

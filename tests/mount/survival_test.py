@@ -138,7 +138,13 @@ class Survival(SurvivalTest):
         self.assert_no_port(mount, "is gone, or could not open it")
         os.unlink(directory)
         os.rename(f"{directory}.gone", directory)
+        taken.close()
         wait_until(lambda: "works again" in mount.log())
+        wait_until(lambda: subprocess.run([SHOAL, "stat", mount / "file"],
+                                          capture_output=True).returncode == 0)
+        loaded = subprocess.run([SHOAL, "warmup", "load", mount.point, "--watch"],
+                                capture_output=True, text=True, timeout=WAIT_SECONDS)
+        self.assertEqual(loaded.returncode, 0, loaded.stderr)
 
     def test_a_worker_comes_back_without_keys_and_takes_them_when_they_are_there(self):
         origin = self.origin()

@@ -1,0 +1,46 @@
+// The control room of a mount, which may open later than the mount is served: after a death its
+// port can still be taken, or the file of its token be away, and a mount goes on without.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "app/control_room.h"
+#include "base/mutex.h"
+#include "base/result.h"
+
+namespace shoal {
+
+// Thread-safe.
+class DeferredControlRoom {
+ public:
+  using Opener = std::function<Result<std::unique_ptr<ControlRoom>>()>;
+
+  // What `open` uses outlives it.
+  explicit DeferredControlRoom(Opener open) : open_(std::move(open)) {}
+  // Ends the room; waits for an attempt under way.
+  ~DeferredControlRoom();
+  DeferredControlRoom(const DeferredControlRoom&) = delete;
+  DeferredControlRoom& operator=(const DeferredControlRoom&) = delete;
+
+  // Tries once.
+  Result<> Open() EXCLUDES(mutex_);
+  // Tries every few seconds from now on, until it opens.
+  void KeepTrying();
+  // ControlRoom::Begin, as soon as there is one.
+  void Begin() EXCLUDES(mutex_);
+
+ private:
+  void Try() EXCLUDES(mutex_);
+
+  const Opener open_;
+  Mutex mutex_;
+  CondVar stop_came_;
+  std::unique_ptr<ControlRoom> room_ GUARDED_BY(mutex_);  // null also where there is no port
+  bool has_begun_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread trying_;
+};
+
+}  // namespace shoal
