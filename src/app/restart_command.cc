@@ -279,6 +279,7 @@ Result<> UpdateLive(const std::string& mount_point, const std::vector<ListedOpti
   RETURN_IF_ERROR(CheckMountState(next));
   ASSIGN_OR_RETURN(const MountOptions from, OptionsOf(now));
   ASSIGN_OR_RETURN(const MountOptions to, OptionsOf(next));
+  if (AreTheSame(from, to)) return {};  // as `shoal update` does: a rollback keeps what it had
   if (const auto others = OptionsThatTakeAnotherWorker(from, to); !others.empty())
     return Fail(Errc::kUnsupported, fmt::format("{}: by shoal update, which replaces the process",
                                                 fmt::join(others, ", ")));
