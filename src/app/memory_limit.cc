@@ -59,8 +59,9 @@ MemoryLimit FindMemoryLimit(const fs::path& root) {
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     const fs::path group = line.substr(second + 1);
     if (controllers == ",,") {
-      TightenByGroups(limit, root / "sys/fs/cgroup", group, "memory.max");
-      TightenByGroups(limit, root / "sys/fs/cgroup/unified", group, "memory.max");
+      for (const char* hierarchy : {"sys/fs/cgroup", "sys/fs/cgroup/unified"})
+        for (const char* file : {"memory.max", "memory.high"})
+          TightenByGroups(limit, root / hierarchy, group, file);
     } else if (controllers.find(",memory,") != controllers.npos) {
       TightenByGroups(limit, root / "sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
     }

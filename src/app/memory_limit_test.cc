@@ -43,6 +43,15 @@ TEST_F(MemoryLimitTest, IsTheGroupsOfVersion2OrThatOfOneAroundIt) {
   EXPECT_EQ(Find().whose, "the control group /outer");
 }
 
+TEST_F(MemoryLimitTest, IsWhatTheKernelSlowsAGroupDownAtIfThatIsLess) {
+  Write("proc/meminfo", "MemTotal:       1024 kB\n");
+  Write("proc/self/cgroup", "0::/unit\n");
+  Write("sys/fs/cgroup/unit/memory.max", "5000\n");
+  Write("sys/fs/cgroup/unit/memory.high", "3000\n");
+  EXPECT_EQ(Find().bytes, 3000);
+  EXPECT_EQ(Find().whose, "the control group /unit");
+}
+
 TEST_F(MemoryLimitTest, IsTheGroupsOfVersion1) {
   Write("proc/meminfo", "MemTotal:       1024 kB\n");
   Write("proc/self/cgroup", "9:cpu,cpuacct:/x\n8:memory:/job\n0::/\n");
