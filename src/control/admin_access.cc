@@ -57,6 +57,13 @@ bool IsOurName(std::string_view host, const AdminAccessRules& rules) {
          (!name.empty() && name == LowerCase(rules.machine_name));
 }
 
+// Browsers say from which page they ask only of hosts that they trust: these, without TLS. Others
+// lead here as well: 0.0.0.0, and the machine's name where /etc/hosts has it.
+bool IsTrustedByBrowsers(std::string_view host) {
+  const std::string name = HostName(host);
+  return name == "localhost" || IsLoopback(name);
+}
+
 bool HasToken(const HttpCall& call, const std::string& token) {
   std::string_view given = Header(call, "authorization");
   if (LowerCase(given.substr(0, kBearer.size())) != kBearer) return false;
@@ -102,12 +109,13 @@ std::string ListeningAddress(const AdminOptions& options) {
 std::optional<AdminRefusal> RefusalOf(const HttpCall& call, AdminCallKind kind,
                                       const AdminAccessRules& rules) {
   const bool identified = !rules.token.empty() || rules.clients_are_certified;
-  // Without the header it is no browser.
-  if (const auto host = Header(call, "host");
-      !identified && !host.empty() && !IsOurName(host, rules))
+  const std::string_view host = Header(call, "host");  // without it, it is no browser
+  if (!identified && !host.empty() && !IsOurName(host, rules))
     return AdminRefusal{403, "Host '" + log::Printable(host) +
                                  "' is not this machine; ask for it by address, as localhost or "
                                  "by its own name"};
+  if (kind == AdminCallKind::kChanges && !identified && !host.empty() && !IsTrustedByBrowsers(host))
+    return AdminRefusal{403, "what changes something is asked for as 127.0.0.1, ::1 or localhost"};
   if (kind == AdminCallKind::kChanges && IsFromAnotherPage(call))
     return AdminRefusal{403, "a web page of another origin asked for this"};
   if (kind != AdminCallKind::kOpen && !rules.token.empty() && !HasToken(call, rules.token))

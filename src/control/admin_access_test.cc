@@ -31,6 +31,20 @@ TEST(AdminAccess, TheHostIsThisMachineSoThatNobodyElsesNameLeadsHere) {
   EXPECT_EQ(Refusal({}), 0) << "HTTP/1.0, which no browser speaks";
 }
 
+TEST(AdminAccess, WhatChangesSomethingIsAskedForByANameOfWhichBrowsersSayWhoAsks) {
+  for (const char* host : {"localhost:17871", "127.0.0.1:17871", "127.8.8.8", "[::1]:17871"})
+    EXPECT_EQ(Refusal({{"host", host}}, kChanges), 0) << host;
+  for (const char* host : {"0.0.0.0:17871", "0:17871", "[::]:17871", "[::ffff:127.0.0.1]:17871",
+                           "10.1.2.3", "node7:17871"}) {
+    EXPECT_EQ(Refusal({{"host", host}}, kChanges), 403) << host;
+    EXPECT_EQ(Refusal({{"host", host}, {"authorization", "Bearer secret"}}, kChanges,
+                      {"node7", "secret", false}),
+              0)
+        << host;
+  }
+  EXPECT_EQ(Refusal({}, kChanges), 0);
+}
+
 TEST(AdminAccess, WithATokenOrACertificateTheHostMayBeAnyName) {
   EXPECT_EQ(Refusal({{"host", "node7.cluster.example"}}, kReads, {"node7", "", true}), 0);
   EXPECT_EQ(Refusal({{"host", "node7.cluster.example"}, {"authorization", "Bearer secret"}}, kReads,
