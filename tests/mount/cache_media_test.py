@@ -18,7 +18,7 @@ import unittest
 from admin import Admin, free_port
 from caching import (MIB, CacheTest, cache_options, cached_bytes, drop_pages, files_of, used_bytes,
                      wait_until, wait_until_cached)
-from harness import SHOAL, WAIT_SECONDS, mounted, needs_passthrough, pattern, sha256
+from harness import SHOAL, WAIT_SECONDS, mounted, needs_passthrough, needs_survival, pattern, sha256
 from surviving import end_every_worker
 
 
@@ -313,6 +313,7 @@ class Trouble(MediaTest):
         self.read_in_time(mount, written, readers=64)
         self.thaw(disk)
 
+    @needs_survival
     def test_a_killed_worker_that_a_frozen_disk_keeps_from_ending_is_replaced_all_the_same(self):
         origin = self.origin()
         written = self.objects(origin, 24, 1_200_000)
@@ -328,6 +329,7 @@ class Trouble(MediaTest):
         self.assertNotEqual(mount.worker(), worker)
         self.thaw(disk)
 
+    @needs_survival
     def test_where_no_worker_comes_after_such_a_one_readers_get_errors_and_do_not_hang(self):
         origin = self.origin()
         written = self.objects(origin, 24, 1_200_000)
@@ -362,6 +364,7 @@ class Trouble(MediaTest):
         os.rename(program, binary)
         return mount, disk
 
+    @needs_survival
     def test_nor_do_they_where_the_one_that_was_to_come_cannot_be_ended(self):
         mount, disk = self.mount_with_the_next_program("#!/bin/sh\n: > DISK/file\n",
                                                        "recovery_limit=2")
@@ -376,6 +379,7 @@ class Trouble(MediaTest):
         self.assertIn("was killed and does not end", mount.log())
         self.assertIn("Transport endpoint is not connected", asks.stderr)
 
+    @needs_survival
     def test_one_that_was_killed_before_it_served_and_does_not_end_is_not_waited_for(self):
         mount, disk = self.mount_with_the_next_program(f"""#!{sys.executable}
 import os, pathlib, signal, threading

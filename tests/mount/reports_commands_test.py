@@ -13,7 +13,7 @@ import unittest
 
 from admin import free_port
 from caching import MIB, wait_until
-from harness import SHOAL, WAIT_SECONDS, state_directory
+from harness import SHOAL, WAIT_SECONDS, needs_survival, state_directory
 from reporting import COUNTERS, ReportsTest, run
 
 
@@ -162,6 +162,7 @@ class Commands(ReportsTest):
         self.addCleanup(process.kill)
         return process
 
+    @needs_survival
     def test_top_goes_on_over_the_end_of_the_process_that_serves(self):
         _, mount = self.node()
         top = self.begin("top", mount.point, "--json")
@@ -184,6 +185,7 @@ class Commands(ReportsTest):
         self.assertEqual(top.wait(WAIT_SECONDS), 32)
         self.assertIn(f"shoal top: {mount.point} is not mounted\n", top.stderr.read())
 
+    @needs_survival
     def test_on_a_terminal_top_keeps_its_screen_and_says_that_it_waits(self):
         _, mount = self.node()
         controller, terminal = pty.openpty()
@@ -205,6 +207,7 @@ class Commands(ReportsTest):
         shown_until(str(mount.point).encode())
         self.assertIsNone(top.poll())
 
+    @needs_survival
     def test_a_warm_up_is_watched_over_the_end_of_the_process_that_serves(self):
         origin, mount = self.node(objects=[("file", 8 * MIB)])
         origin.configure(bytes_per_second=MIB)

@@ -16,7 +16,7 @@ import urllib.request
 
 from admin import Admin, free_port
 from caching import MIB, cached_bytes, wait_until
-from harness import SHOAL, WAIT_SECONDS, needs_passthrough, pattern
+from harness import SHOAL, WAIT_SECONDS, needs_passthrough, needs_survival, pattern
 from reporting import COUNTERS, ReportsTest, run
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -141,6 +141,7 @@ class Reports(ReportsTest):
         self.assertEqual(status["tiers"][0]["path"], self.cache + "/")
         wait_until(lambda: sum(self.admin.get("/v1/status")["history"]["origin_bytes"]) == MIB)
 
+    @needs_survival
     def test_deaths_of_the_worker_and_its_replacements_are_counted(self):
         _, mount = self.node()
 
@@ -199,6 +200,7 @@ class Reports(ReportsTest):
         wait_until(is_handed)
         wait_until(lambda: told() == handed())
 
+    @needs_survival
     def test_what_is_open_is_told_over_a_change_of_the_process_that_serves(self):
         _, mount = self.node()
 

@@ -15,7 +15,9 @@ import unittest
 
 from admin import Admin, free_port
 from caching import MIB, CacheTest, cache_options, cached_bytes, wait_until
-from harness import SHOAL, WAIT_SECONDS, pattern, sha256
+from harness import LINUX, SHOAL, WAIT_SECONDS, needs_survival, pattern, sha256
+
+KILLS_OF_THE_WORKER = ("kill -9 of the worker",) if LINUX >= (6, 9) else ()
 
 class Warmup(CacheTest):
     def warm_mount(self, origin, *options, point=None, **capacity):
@@ -220,7 +222,7 @@ class Warmup(CacheTest):
         self.assert_completed(admin.run("large"), 60 * MIB)
 
     def test_a_task_goes_on_after_an_unmount_and_after_kill_9_in_the_middle(self):
-        for ending in ("umount", "kill -9 of the worker", "kill -9 of both"):
+        for ending in ("umount", "kill -9 of both", *KILLS_OF_THE_WORKER):
             with self.subTest(ending):
                 origin, directory = self.origin(), self.directory()
                 written = self.put(origin, {f"d/{i}": 500_000 for i in range(60)})
@@ -231,7 +233,7 @@ class Warmup(CacheTest):
                 submitted = admin.tasks("d")[0]["SubmitTime"]
                 self.end(mount, ending)
                 origin.configure(bytes_per_second=0)
-                if ending != "kill -9 of the worker":
+                if ending not in KILLS_OF_THE_WORKER:
                     mount, admin = self.warm_mount(origin, directories=[directory],
                                                    point=mount.point)
                 wait_until(admin.answers)
@@ -240,6 +242,7 @@ class Warmup(CacheTest):
                 self.assert_completed(task, 60 * 500_000)
                 self.assert_reads_without_a_get(origin, mount, written)
 
+    @needs_survival
     def test_a_state_directory_whose_disk_hangs_keeps_no_worker_from_serving(self):
         origin, disk = self.origin(), self.ext4(64)[0]
         written = self.put(origin, {f"d/{i}": 500_000 for i in range(4)})
@@ -296,7 +299,7 @@ class Warmup(CacheTest):
         if how == "umount":
             mount.process.send_signal(signal.SIGTERM)
             mount.wait()
-        elif how == "kill -9 of the worker":
+        elif how in KILLS_OF_THE_WORKER:
             os.kill(mount.worker(), signal.SIGKILL)
         else:
             worker = mount.worker()
