@@ -34,9 +34,9 @@ NodeReporter::NodeReporter(const NodeParts& parts)
 
 NodeReporter::~NodeReporter() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
-    stop_came_.notify_all();
+    stop_came_.NotifyAll();
   }
   sampler_.join();
 }
@@ -44,16 +44,16 @@ NodeReporter::~NodeReporter() {
 void NodeReporter::Sample() {
   pthread_setname_np(pthread_self(), "report-sample");
   Instant next = parts_.clock.Now();
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (!stopping_) {
-    lock.unlock();
+    mutex_.Unlock();
     const NodeTotals totals = Totals();
-    lock.lock();
+    mutex_.Lock();
     NoteAnswers();
     history_.Add(totals);
     history_end_unix_seconds_ = parts_.clock.UnixSeconds();
     next += std::chrono::seconds(1);
-    stop_came_.wait_until(lock, next, [this] { return stopping_; });
+    while (!stopping_ && stop_came_.WaitUntil(mutex_, next)) continue;
   }
 }
 
@@ -99,14 +99,14 @@ TierCounters NodeReporter::TierSinceStart() const {
 
 TierCounters NodeReporter::Tier() {
   // Counted under the lock: what a clearing between the two saw would be more than this.
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   TierCounters counters = TierSinceStart();
   for (const auto& [name, member] : kTierCounters) counters.*member -= cleared_at_.*member;
   return counters;
 }
 
 void NodeReporter::ClearTier() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   cleared_at_ = TierSinceStart();
 }
 
@@ -137,7 +137,7 @@ void NodeReporter::NoteAnswers() {
 }
 
 bool NodeReporter::StoreIsSilent() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   NoteAnswers();
   return !answered_at_ || parts_.clock.Now() - *answered_at_ >= kSilentAfter;
 }
@@ -149,7 +149,7 @@ std::string NodeReporter::PrometheusText() {
 std::string NodeReporter::StatusJson() {
   NodeStatus status{.ready = Ready(), .started_unix_seconds = started_unix_seconds_};
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     status.history = history_;
     status.history_end_unix_seconds = history_end_unix_seconds_;
   }

@@ -2,14 +2,13 @@
 // for the history.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "control/node_history.h"
 #include "control/node_parts.h"
 #include "control/node_report.h"
@@ -35,20 +34,19 @@ class NodeReporter final : public NodeReport {
   [[nodiscard]] TierCounters TierSinceStart() const;
   [[nodiscard]] NodeTotals Totals() const;
   void Sample();
-  // REQUIRES: mutex_ held.
-  void NoteAnswers();
+  void NoteAnswers() REQUIRES(mutex_);
 
   const NodeParts parts_;
   const int64_t started_unix_seconds_;
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable stop_came_;
-  TierCounters cleared_at_;
-  NodeHistory history_;
-  int64_t history_end_unix_seconds_ = 0;
-  uint64_t answer_count_ = 0;  // of the store
-  std::optional<Instant> answered_at_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar stop_came_;
+  TierCounters cleared_at_ GUARDED_BY(mutex_);
+  NodeHistory history_ GUARDED_BY(mutex_);
+  int64_t history_end_unix_seconds_ GUARDED_BY(mutex_) = 0;
+  uint64_t answer_count_ GUARDED_BY(mutex_) = 0;  // of the store
+  std::optional<Instant> answered_at_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
 
   std::thread sampler_;  // last: it uses all of the above
 };

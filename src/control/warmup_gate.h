@@ -2,13 +2,12 @@
 // warmup_width.h finds worth it. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "cache/demand_gauge.h"
 #include "control/warmup_pace.h"
 #include "control/warmup_width.h"
@@ -51,11 +50,11 @@ class WarmupGate {
   const DemandGauge& demand_;
   const Clock& clock_;
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  WarmupPace::State state_;
-  WarmupWidth width_;
-  bool someone_looks_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  WarmupPace::State state_ GUARDED_BY(mutex_);
+  WarmupWidth width_ GUARDED_BY(mutex_);
+  bool someone_looks_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shoal

@@ -74,12 +74,12 @@ WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing)
 void WarmupRun::Stop() {
   stopped_ = true;
   means_.gate.WakeAll();
-  const std::scoped_lock lock(mutex_);
-  changed_.notify_all();
+  const MutexLock lock(mutex_);
+  changed_.NotifyAll();
 }
 
 WarmupSums WarmupRun::progress() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   WarmupSums sums = progress_;
   // What the total lost meanwhile was not to be completed.
   shown_bytes_ =
@@ -89,7 +89,7 @@ WarmupSums WarmupRun::progress() const {
 }
 
 WarmupSums WarmupRun::completed() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return progress_;
 }
 
@@ -100,7 +100,7 @@ Deadline WarmupRun::RequestDeadline() const {
 Result<> WarmupRun::Run() {
   RETURN_IF_ERROR(survey_.Run());
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     progress_.is_listed = true;
     progress_.is_directory = survey_.is_directory();
     progress_.total_bytes = survey_.total_bytes();
@@ -110,10 +110,10 @@ Result<> WarmupRun::Run() {
   const Result<> loaded = LoadAll();
   {
     // The requests under way use this object.
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     // Also when it was stopped.
     wake_at_job_count_ = 0;
-    changed_.wait(lock, [this] { return job_count_ == 0; });
+    while (job_count_ > 0) changed_.Wait(mutex_);
   }
   unsettled_.clear();
   if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
@@ -175,18 +175,19 @@ void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
     const bool is_here =
         object->cached_bytes_before > 0 && object->delivery->Has(range, look_until());
     SettleReady();
-    std::unique_lock lock(mutex_);
-    if (object->error) break;
-    if (is_here) {
-      object->came_bytes += range.length;
-      coming_bytes_ += range.length;
-    } else {
+    {
+      const MutexLock lock(mutex_);
+      if (object->error) break;
+      if (is_here) {
+        object->came_bytes += range.length;
+        coming_bytes_ += range.length;
+        continue;
+      }
       // Woken for many at once, rather than for each.
       const size_t width = means_.connection_count_max;
-      if (job_count_ >= 2 * width) WaitForJobs(lock, width + width / 2);
-      lock.unlock();
-      Submit(object, range);
+      if (job_count_ >= 2 * width) WaitForJobs(width + width / 2);
     }
+    Submit(object, range);
   }
   unsettled_.push_back(object);
   SettleReady();
@@ -197,7 +198,7 @@ void WarmupRun::Submit(const std::shared_ptr<Object>& object, ByteRange range) {
   const size_t width = means_.gate.width();
   size_t loaders_to_start = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     jobs_.push_back({object, range});
     ++job_count_;
     ++object->job_count;
@@ -206,7 +207,7 @@ void WarmupRun::Submit(const std::shared_ptr<Object>& object, ByteRange range) {
   StartLoaders(loaders_to_start);
 }
 
-// REQUIRES: mutex_ held. They are counted as if they had begun.
+// They are counted as if they had begun.
 size_t WarmupRun::LoadersToStart(size_t width) {
   const size_t wanted = std::min(width, job_count_);
   const size_t more = wanted > loader_count_ ? wanted - loader_count_ : 0;
@@ -223,32 +224,32 @@ void WarmupRun::LoadInARow() {
   for (size_t done = 0; done < kJobsInARow; ++done) {
     Job job;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (jobs_.empty()) break;
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
     Load(*job.object, job.range);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     --job_count_;
     if ((--job.object->job_count == 0 && awaited_ == job.object.get()) ||
         static_cast<int64_t>(job_count_) <= wake_at_job_count_)
-      changed_.notify_all();
+      changed_.NotifyAll();
   }
   // Other tasks have their turn before it goes on.
   const size_t width = means_.gate.width();
   size_t loaders_to_start = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     --loader_count_;
     if (!jobs_.empty()) loaders_to_start = LoadersToStart(width);
   }
   StartLoaders(loaders_to_start);
 }
 
-void WarmupRun::WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max) {
+void WarmupRun::WaitForJobs(size_t count_max) {
   wake_at_job_count_ = static_cast<int64_t>(count_max);
-  changed_.wait(lock, [&] { return job_count_ <= count_max || stopped(); });
+  while (job_count_ > count_max && !stopped()) changed_.Wait(mutex_);
   wake_at_job_count_ = kNoWake;
 }
 
@@ -257,7 +258,7 @@ void WarmupRun::Load(Object& object, ByteRange range) {
   if (stopped()) return;
   Watcher watcher(*this);
   const Result<> brought = object.delivery->Bring(range, watcher, RequestDeadline());
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   object.came_bytes += watcher.came_bytes();
   if (!brought) object.error = brought.error();
 }
@@ -266,7 +267,7 @@ void WarmupRun::SettleReady() {
   while (!unsettled_.empty()) {
     const std::shared_ptr<Object> object = unsettled_.front();
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (object->job_count > 0) return;
     }
     const Delivery::Arrival arrival = object->delivery->Arrive(Deadline{Instant{}});
@@ -280,9 +281,9 @@ void WarmupRun::SettleUntil(size_t unsettled_count_max) {
   while (unsettled_.size() > unsettled_count_max && !stopped()) {
     const std::shared_ptr<Object> object = unsettled_.front();
     {
-      std::unique_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       awaited_ = object.get();
-      changed_.wait(lock, [&] { return object->job_count == 0 || stopped(); });
+      while (object->job_count > 0 && !stopped()) changed_.Wait(mutex_);
       awaited_ = nullptr;
     }
     const Deadline give_up = Deadline::After(means_.clock, kSettleWait);
@@ -299,7 +300,7 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
   object->delivery.reset();
   std::optional<Error> error;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     error = std::exchange(object->error, std::nullopt);
   }
   if (arrival == Delivery::Arrival::kWhole) return OnArrived(*object);
@@ -312,7 +313,7 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
 
 void WarmupRun::OnArrived(Object& object) {
   if (object.listed != nullptr) *object.listed = {.info = object.info, .arrived = true};
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   // As a whole instead, at the same moment.
   coming_bytes_ -= std::exchange(object.came_bytes, 0);
   progress_.completed_bytes += object.size_bytes();
@@ -332,7 +333,7 @@ Result<> WarmupRun::AskAnew(Object& object) {
   const uint64_t more_bytes = now.version.size_bytes - object.size_bytes();  // modulo 2^64
   seen_bytes_ += more_bytes;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     progress_.total_bytes += more_bytes;
   }
   object.info = std::move(now);
@@ -345,7 +346,7 @@ void WarmupRun::OnAskedInVain(const std::shared_ptr<Object>& object, const Error
 }
 
 void WarmupRun::TakeBack(Object& object) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   coming_bytes_ -= std::exchange(object.came_bytes, 0);
 }
 
@@ -353,7 +354,7 @@ void WarmupRun::OnGone(Object& object) {
   TakeBack(object);
   --seen_count_;
   seen_bytes_ -= object.size_bytes();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   --progress_.total_object_count;
   progress_.total_bytes -= object.size_bytes();
 }
@@ -384,8 +385,9 @@ void WarmupRun::TryAgain() {
   SettleUntil(0);
   while (!again_.empty() && !stopped()) {
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, means_.retry_pause, [this] { return stopped(); });
+      const MutexLock lock(mutex_);
+      const auto until = CondVar::In(means_.retry_pause);
+      while (!stopped() && changed_.WaitUntil(mutex_, until)) continue;
     }
     for (const auto& object : std::exchange(again_, {})) {
       if (stopped()) return;
@@ -405,7 +407,7 @@ void WarmupRun::LookWhetherAllStayed(bool try_again) {
     object->info = listed.info;
     object->listed = &listed;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       progress_.completed_bytes -= object->size_bytes();
       --progress_.completed_object_count;
     }
@@ -421,7 +423,7 @@ void WarmupRun::LookWhetherAllStayed(bool try_again) {
 Result<> WarmupRun::Verdict() {
   bool is_directory = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     progress_.total_bytes = seen_bytes_;
     progress_.total_object_count = seen_count_;
     is_directory = progress_.is_directory;

@@ -8,16 +8,15 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "cache/delivery.h"
 #include "control/warmup_listing.h"
@@ -70,11 +69,11 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   Result<> LoadAll();
   void Admit(const ObjectInfo& info, Listed* listed);
   void Bring(const std::shared_ptr<Object>& object);
-  void Submit(const std::shared_ptr<Object>& object, ByteRange range);
-  // REQUIRES: `lock` held. Until no more are given to the loaders.
-  void WaitForJobs(std::unique_lock<std::mutex>& lock, size_t count_max);
+  void Submit(const std::shared_ptr<Object>& object, ByteRange range) EXCLUDES(mutex_);
+  // Until no more are given to the loaders.
+  void WaitForJobs(size_t count_max) REQUIRES(mutex_);
   // A loader does one job after the other, without anybody being woken between them.
-  size_t LoadersToStart(size_t width);
+  size_t LoadersToStart(size_t width) REQUIRES(mutex_);
   void StartLoaders(size_t count);
   void LoadInARow();
   void Load(Object& object, ByteRange range);
@@ -91,7 +90,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   void OnFailed(const std::shared_ptr<Object>& object, const Error& error);
   void CountFailed(Object& object, const Error& error);
   // Of an object that is not completed: what came of it counts no more.
-  void TakeBack(Object& object);
+  void TakeBack(Object& object) EXCLUDES(mutex_);
   void TryAgain();
   // Others may have displaced what arrived: such objects are tried again, or have failed.
   void LookWhetherAllStayed(bool try_again);
@@ -113,17 +112,17 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   uint64_t failed_count_ = 0;
   std::optional<Error> example_;  // of what failed
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::deque<Job> jobs_;     // for the loaders
-  size_t job_count_ = 0;     // these, and those that loaders are at
-  size_t loader_count_ = 0;  // in the pool, or in its queue
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::deque<Job> jobs_ GUARDED_BY(mutex_);     // for the loaders
+  size_t job_count_ GUARDED_BY(mutex_) = 0;     // these, and those that loaders are at
+  size_t loader_count_ GUARDED_BY(mutex_) = 0;  // in the pool, or in its queue
   // What the thread that runs waits for: so few jobs, or all of one object.
   static constexpr int64_t kNoWake = -1;
-  int64_t wake_at_job_count_ = kNoWake;
-  const Object* awaited_ = nullptr;
-  WarmupSums progress_;  // with completed objects only
-  mutable uint64_t shown_bytes_ = 0;
+  int64_t wake_at_job_count_ GUARDED_BY(mutex_) = kNoWake;
+  const Object* awaited_ GUARDED_BY(mutex_) = nullptr;
+  WarmupSums progress_ GUARDED_BY(mutex_);  // with completed objects only
+  mutable uint64_t shown_bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal

@@ -19,10 +19,10 @@ constexpr Duration kFlushWait = std::chrono::seconds(10);
 
 // What it shares with a thread that may outlast it.
 struct WarmupSaver::Loading {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::optional<Result<std::vector<WarmupTask>>> tasks;
-  bool wanted = true;
+  Mutex mutex;
+  CondVar changed;
+  std::optional<Result<std::vector<WarmupTask>>> tasks GUARDED_BY(mutex);
+  bool wanted GUARDED_BY(mutex) = true;
 };
 
 WarmupSaver::WarmupSaver(const std::string& file, Owner owner)
@@ -33,50 +33,54 @@ WarmupSaver::WarmupSaver(const std::string& file, Owner owner)
 
 WarmupSaver::~WarmupSaver() {
   {
-    const std::scoped_lock lock(loading_->mutex);
+    const MutexLock lock(loading_->mutex);
     loading_->wanted = false;
-    loading_->changed.notify_all();
+    loading_->changed.NotifyAll();
   }
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
-    wanted_changed_.notify_all();
+    wanted_changed_.NotifyAll();
   }
   thread_.join();
 }
 
 bool WarmupSaver::AwaitLoaded(Duration wait) {
-  std::unique_lock lock(mutex_);
-  return loaded_changed_.wait_for(lock, wait, [this] { return loaded_; });
+  const MutexLock lock(mutex_);
+  const auto until = CondVar::In(wait);
+  while (!loaded_ && loaded_changed_.WaitUntil(mutex_, until)) continue;
+  return loaded_;
 }
 
 void WarmupSaver::Flush() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!loaded_) return;
   const uint64_t wanted = ++wanted_;
-  wanted_changed_.notify_all();
+  wanted_changed_.NotifyAll();
   if (hangs_) return;
-  if (!attempted_changed_.wait_for(lock, kFlushWait, [&] { return attempted_ >= wanted; }))
-    hangs_ = true;
+  const auto until = CondVar::In(kFlushWait);
+  while (attempted_ < wanted && attempted_changed_.WaitUntil(mutex_, until)) continue;
+  if (attempted_ < wanted) hangs_ = true;
 }
 
 void WarmupSaver::Loop() {
   pthread_setname_np(pthread_self(), "warmup-save");
   if (!file_.empty() && !Load()) return;
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   loaded_ = true;
-  loaded_changed_.notify_all();
+  loaded_changed_.NotifyAll();
   while (true) {
-    wanted_changed_.wait_for(lock, kSaveEvery,
-                             [this] { return stopping_ || wanted_ > attempted_; });
+    const auto until = CondVar::In(kSaveEvery);
+    while (!stopping_ && wanted_ <= attempted_ && wanted_changed_.WaitUntil(mutex_, until))
+      continue;
     const bool is_last = stopping_;
     const uint64_t attempt = wanted_;
-    lock.unlock();
+    mutex_.Unlock();
     Save();
-    lock.lock();
+    mutex_.Lock();
     attempted_ = attempt;
     hangs_ = false;
-    attempted_changed_.notify_all();
+    attempted_changed_.NotifyAll();
     if (is_last) return;
   }
 }
@@ -85,19 +89,21 @@ bool WarmupSaver::Load() {
   auto loader = StartThread([loading = loading_, file = file_] {
     pthread_setname_np(pthread_self(), "warmup-open");
     Result<std::vector<WarmupTask>> tasks = WarmupStore(file).Load();
-    const std::scoped_lock lock(loading->mutex);
+    const MutexLock lock(loading->mutex);
     loading->tasks = std::move(tasks);
-    loading->changed.notify_all();
+    loading->changed.NotifyAll();
   });
+  std::optional<Result<std::vector<WarmupTask>>> tasks;
   if (loader) {
     loader->detach();
-    std::unique_lock lock(loading_->mutex);
-    loading_->changed.wait(lock, [this] { return loading_->tasks || !loading_->wanted; });
+    const MutexLock lock(loading_->mutex);
+    while (!loading_->tasks && loading_->wanted) loading_->changed.Wait(loading_->mutex);
     if (!loading_->tasks) return false;
+    tasks = std::move(loading_->tasks);
   } else {
-    loading_->tasks = tl::unexpected(loader.error());
+    tasks = tl::unexpected(loader.error());
   }
-  owner_.loaded(*std::move(loading_->tasks));
+  owner_.loaded(*std::move(tasks));
   store_.emplace(file_);
   return true;
 }

@@ -2,17 +2,16 @@
 // who waits. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "control/warmup_store.h"
 
@@ -66,15 +65,15 @@ class WarmupSaver {
   const Owner owner_;
   bool works_ = true;
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable wanted_changed_;
-  std::condition_variable attempted_changed_;
-  std::condition_variable loaded_changed_;
-  uint64_t wanted_ = 0;  // saves, counted
-  uint64_t attempted_ = 0;
-  bool loaded_ = false;
-  bool hangs_ = false;  // one waited in vain, and nothing was saved since
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar wanted_changed_;
+  CondVar attempted_changed_;
+  CondVar loaded_changed_;
+  uint64_t wanted_ GUARDED_BY(mutex_) = 0;  // saves, counted
+  uint64_t attempted_ GUARDED_BY(mutex_) = 0;
+  bool loaded_ GUARDED_BY(mutex_) = false;
+  bool hangs_ GUARDED_BY(mutex_) = false;  // one waited in vain, and nothing was saved since
+  bool stopping_ GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // last: it uses the rest
 };

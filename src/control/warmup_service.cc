@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "control/warmup_gate.h"
 #include "control/warmup_history.h"
@@ -70,12 +70,12 @@ class WarmupService final : public WarmupTasks {
     if (saver_->AwaitLoaded(kLoadWait)) return;
     log::Warn("earlier warm-up tasks are not known yet: the disk of {} does not answer",
               options.state_file);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     BeginAfterThem();
   }
 
   void Begin() override {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     has_begun_ = true;
     StartRuns();
   }
@@ -84,7 +84,7 @@ class WarmupService final : public WarmupTasks {
     if (tier_ == nullptr) return;
     std::vector<std::shared_ptr<WarmupRun>> runs;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       stopping_ = true;
       for (const auto& [id, run] : runs_) runs.push_back(run);
     }
@@ -109,7 +109,7 @@ class WarmupService final : public WarmupTasks {
     const Result<WarmupFilter> filter = WarmupFilter::Compile(pattern);
     bool has_changed = false;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       for (const std::string& path : paths)
         answers.push_back(filter ? Submit(path, std::string(pattern))
                                  : Result<WarmupTask>(tl::unexpected(filter.error())));
@@ -125,7 +125,7 @@ class WarmupService final : public WarmupTasks {
     std::vector<WarmupTask> found;
     const Result<std::string> normal = NormalizeWarmupPath(path);
     if (!normal) return found;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const uint64_t id : history_.OfPath(*normal)) {
       const WarmupTask task = Now(id);
       if (task.submitted_unix_micros >= since_unix_micros && (!pattern || task.pattern == *pattern))
@@ -136,7 +136,7 @@ class WarmupService final : public WarmupTasks {
 
   std::vector<WarmupTask> Newest(size_t count_max) override {
     std::vector<WarmupTask> newest;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const uint64_t id : history_.Newest(count_max)) newest.push_back(Now(id));
     return newest;
   }
@@ -154,7 +154,7 @@ class WarmupService final : public WarmupTasks {
     std::vector<std::shared_ptr<WarmupRun>> canceled;
     bool has_changed = false;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       for (const std::string& path : paths) answers.push_back(CancelOne(path, pattern, canceled));
       ForgetOld();
       has_changed = !changed_.empty();
@@ -185,9 +185,7 @@ class WarmupService final : public WarmupTasks {
   }
 
  private:
-  // REQUIRE mutex_ held, as far as they do not take it themselves.
-
-  Result<WarmupTask> Submit(const std::string& path, std::string pattern) {
+  Result<WarmupTask> Submit(const std::string& path, std::string pattern) REQUIRES(mutex_) {
     if (tier_ == nullptr)
       return Fail(Errc::kUnsupported,
                   "this mount has no cache to load into: give it g_tier_DadiMemCacheCapacityMB "
@@ -210,7 +208,8 @@ class WarmupService final : public WarmupTasks {
 
   Result<std::vector<WarmupTask>> CancelOne(const std::string& path,
                                             std::optional<std::string_view> pattern,
-                                            std::vector<std::shared_ptr<WarmupRun>>& canceled) {
+                                            std::vector<std::shared_ptr<WarmupRun>>& canceled)
+      REQUIRES(mutex_) {
     ASSIGN_OR_RETURN(const std::string normal, NormalizeWarmupPath(path));
     std::vector<WarmupTask> tasks;
     std::optional<WarmupTask> last;
@@ -235,16 +234,18 @@ class WarmupService final : public WarmupTasks {
   }
 
   // As it is at this moment.
-  WarmupTask Now(uint64_t id) {
+  WarmupTask Now(uint64_t id) REQUIRES(mutex_) {
     WarmupTask task = *history_.Find(id);
     const auto run = runs_.find(id);
     if (run != runs_.end() && task.status == Status::kRunning) Take(run->second->progress(), task);
     return task;
   }
 
-  [[nodiscard]] bool stopping() const { return stopping_ || stop_.stop_requested(); }
+  [[nodiscard]] bool stopping() const REQUIRES(mutex_) {
+    return stopping_ || stop_.stop_requested();
+  }
 
-  void StartRuns() {
+  void StartRuns() REQUIRES(mutex_) {
     while (has_begun_ && !stopping() && runs_.size() < kRunsMax && !waiting_.empty()) {
       const uint64_t id = *waiting_.begin();
       waiting_.erase(waiting_.begin());
@@ -261,9 +262,9 @@ class WarmupService final : public WarmupTasks {
     }
   }
 
-  void RunOne(uint64_t id, WarmupRun& run) {
+  void RunOne(uint64_t id, WarmupRun& run) EXCLUDES(mutex_) {
     const Result<> outcome = run.Run();
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     // One that was stopped only because this process ends goes on in the next.
     if (!stopping() && history_.Find(id) != nullptr &&
         history_.Find(id)->status == Status::kRunning) {
@@ -275,7 +276,7 @@ class WarmupService final : public WarmupTasks {
     StartRuns();
   }
 
-  void EndTask(uint64_t id, const Result<>& outcome) {
+  void EndTask(uint64_t id, const Result<>& outcome) REQUIRES(mutex_) {
     WarmupTask& task = *history_.Find(id);
     if (!outcome) {
       task.error_code = ToErrno(outcome.error().code);
@@ -288,8 +289,8 @@ class WarmupService final : public WarmupTasks {
     changed_.insert(id);
   }
 
-  void Resume(Result<std::vector<WarmupTask>> tasks) {
-    const std::scoped_lock lock(mutex_);
+  void Resume(Result<std::vector<WarmupTask>> tasks) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     if (!tasks) {
       log::Warn("earlier warm-up tasks are not known: {}", tasks.error().detail);
       return BeginAfterThem();
@@ -309,17 +310,19 @@ class WarmupService final : public WarmupTasks {
   }
 
   // So that none of ours replaces one of them, should the file come back.
-  void BeginAfterThem() { history_.SetFirstId(static_cast<uint64_t>(clock_.UnixMicros())); }
+  void BeginAfterThem() REQUIRES(mutex_) {
+    history_.SetFirstId(static_cast<uint64_t>(clock_.UnixMicros()));
+  }
 
-  void ForgetOld() {
+  void ForgetOld() REQUIRES(mutex_) {
     for (const uint64_t id : history_.Forget(clock_.UnixMicros())) {
       changed_.erase(id);
       gone_.insert(id);
     }
   }
 
-  WarmupSaver::Batch TakeChanged() {
-    const std::scoped_lock lock(mutex_);
+  WarmupSaver::Batch TakeChanged() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     ForgetOld();
     for (const auto& [id, run] : runs_) {
       WarmupTask* const task = history_.Find(id);
@@ -336,15 +339,15 @@ class WarmupService final : public WarmupTasks {
     return batch;
   }
 
-  void GiveBack(const WarmupSaver::Batch& batch) {
-    const std::scoped_lock lock(mutex_);
+  void GiveBack(const WarmupSaver::Batch& batch) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     for (const WarmupTask& task : batch.changed)
       if (history_.Find(task.id) != nullptr) changed_.insert(task.id);
     gone_.insert(batch.gone.begin(), batch.gone.end());
   }
 
-  void GiveAll() {
-    const std::scoped_lock lock(mutex_);
+  void GiveAll() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
     const std::vector<uint64_t> all = history_.All();
     changed_.insert(all.begin(), all.end());
   }
@@ -355,14 +358,15 @@ class WarmupService final : public WarmupTasks {
   const Clock& clock_;
   const std::stop_token stop_;
 
-  std::mutex mutex_;  // guards what follows
-  bool has_begun_ = false;
-  WarmupHistory history_;
-  std::set<uint64_t> waiting_;                           // for their turn, in order
-  std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_;  // canceled ones until they have ended
-  std::set<uint64_t> changed_;                           // since they were saved
-  std::set<uint64_t> gone_;                              // and are still in the file
-  bool stopping_ = false;
+  Mutex mutex_;
+  bool has_begun_ GUARDED_BY(mutex_) = false;
+  WarmupHistory history_ GUARDED_BY(mutex_);
+  std::set<uint64_t> waiting_ GUARDED_BY(mutex_);  // for their turn, in order
+  // Canceled ones until they have ended.
+  std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_ GUARDED_BY(mutex_);
+  std::set<uint64_t> changed_ GUARDED_BY(mutex_);  // since they were saved
+  std::set<uint64_t> gone_ GUARDED_BY(mutex_);     // and are still in the file
+  bool stopping_ GUARDED_BY(mutex_) = false;
 
   // Last: their work uses all of the above.
   std::optional<WarmupGate> gate_;
