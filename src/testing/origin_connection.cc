@@ -39,8 +39,10 @@ constexpr std::string_view kWrongEtag = "\"00000000000000000000000000000BAD\"";
 constexpr uint64_t kPacedPieceBytesMin = 4 << 10;
 constexpr uint64_t kPacedPieceBytesMax = 256 << 10;
 constexpr uint64_t kPacedPiecesPerSecond = 200;
-// sendfile(2) moves at most 2 GiB at a time; less lets a stop be noticed.
-constexpr uint64_t kUnpacedPieceBytesMax = 64 << 20;
+// After each piece a stop is noticed, and a change of the file.
+constexpr uint64_t kUnpacedPieceBytesMax = 1 << 20;
+// The end of a file's bytes, which goes only when the file is known to be unchanged.
+constexpr uint64_t kHeldBackBytesMax = 4 << 10;
 
 // A socket as Beast wants its streams: blocking, with time limits set on the socket.
 class SocketStream {
@@ -156,6 +158,11 @@ class SocketBody final : public RequestBody {
   bool broken_ = false;
 };
 
+bool IsUnchanged(const FileBody& body) {
+  const auto status = StatusOf(body.file);
+  return status && FileStamp::Of(*status) == body.stamp;
+}
+
 std::string NewRequestId() {
   std::array<char, 12> random;
   RAND_bytes(reinterpret_cast<unsigned char*>(random.data()), random.size());
@@ -200,6 +207,7 @@ class Connection {
   // Bytes of the body sent at most `body_bytes_max`; past it the connection is cut.
   bool Write(const OriginRequest& request, OriginAnswer answer, bool keep_alive,
              uint64_t body_bytes_max = UINT64_MAX);
+  // Not to the end where the file was changed: its client shall not take a mixture for a version.
   bool SendFile(const FileBody& body, uint64_t length);
   bool SendText(std::string_view text);
   // How many of `wanted` bytes may go now, after waiting for the moment. 0: stopped.
@@ -423,6 +431,8 @@ uint64_t Connection::Pace(uint64_t wanted) {
 
 bool Connection::SendFile(const FileBody& body, uint64_t length) {
   auto offset = static_cast<off_t>(body.offset);
+  const uint64_t held_back = std::min(length, kHeldBackBytesMax);
+  length -= held_back;
   while (length > 0) {
     uint64_t piece = Pace(length);
     if (piece == 0) return false;
@@ -435,8 +445,14 @@ bool Connection::SendFile(const FileBody& body, uint64_t length) {
       length -= static_cast<uint64_t>(sent);
       body_bytes_sent_ += static_cast<uint64_t>(sent);
     }
+    if (!IsUnchanged(body)) return false;
   }
-  return true;
+  // Read before the comparison and sent after it. What sendfile(2) has queued may still change, for
+  // it is the file's own pages, where a file is overwritten without having been emptied.
+  std::array<char, kHeldBackBytesMax> end;
+  const ssize_t got = pread(body.file.get(), end.data(), held_back, offset);
+  if (got != static_cast<ssize_t>(held_back) || !IsUnchanged(body)) return false;
+  return SendText({end.data(), held_back});
 }
 
 bool Connection::SendText(std::string_view text) {

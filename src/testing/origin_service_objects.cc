@@ -172,7 +172,8 @@ ServiceResult<OriginAnswer> OriginService::Get(Bucket& bucket, const OriginReque
     answer.headers.emplace_back("Content-Range", "bytes " + std::to_string(chosen.range.offset) +
                                                      "-" + std::to_string(chosen.range.end() - 1) +
                                                      "/" + std::to_string(size_bytes));
-  answer.file = FileBody{std::move(found->file), chosen.range.offset, chosen.range.length};
+  answer.file =
+      FileBody{std::move(found->file), found->stamp, chosen.range.offset, chosen.range.length};
   return answer;
 }
 
