@@ -409,6 +409,31 @@ TEST_F(OriginServerTest, EverySchemeIsVerified) {
   EXPECT_EQ(unsigned_answer.headers.at("x-oss-request-id").size(), 24U);
 }
 
+TEST_F(OriginServerTest, AnAwsSignatureCoversTheHostAndEveryHeaderOfTheService) {
+  Start();
+  const auto ask = [&](const OriginHttpClient::Headers& covered,
+                       const OriginHttpClient::Headers& others) {
+    const SignableRequest request{.method = "PUT",
+                                  .bucket = "bucket",
+                                  .key = "k",
+                                  .encoded_path = "/bucket/k",
+                                  .headers = covered};
+    auto headers = Sign(SignatureScheme::kAwsV4, request, keys_, "us-east-1", clock_.UnixSeconds());
+    headers.insert(covered.begin(), covered.end());
+    headers.insert(others.begin(), others.end());
+    return client_->AskRaw("PUT", "/bucket/k", headers, "x");
+  };
+  const std::string host = server_->url().substr(std::string_view("http://").size());
+  EXPECT_EQ(ask({{"host", host}, {"x-amz-meta-a", "b"}}, {{"content-type", "text/plain"}}).status,
+            200);
+  const HttpAnswer refused =
+      ask({{"host", host}}, {{"x-amz-acl", "private"}, {"x-amz-meta-a", "b"}});
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(Code(refused), "AccessDenied");
+  EXPECT_THAT(refused.body, HasSubstr(">x-amz-acl, x-amz-meta-a</HeadersNotSigned>"));
+  EXPECT_THAT(ask({}, {{"host", host}}).body, HasSubstr(">host</HeadersNotSigned>"));
+}
+
 TEST_F(OriginServerTest, ASignatureOfAnotherTimeIsRefused) {
   Start();
   FakeClock late;
