@@ -31,8 +31,10 @@ using boost::system::error_code;
 
 constexpr uint32_t kHeadBytesMax = 64 << 10;
 constexpr size_t kControlBodyBytesMax = 1 << 20;
-// A body that nobody wanted is read to its end up to this; past it the connection closes.
+// A body that nobody wanted is read to its end up to this; past it the connection closes, after
+// its client had this long to take the answer.
 constexpr uint64_t kUnreadBodyBytesMax = 8 << 20;
+constexpr Duration kPartingTime = std::chrono::seconds(2);
 constexpr std::string_view kControlPath = "/__origin/";
 constexpr std::string_view kWrongEtag = "\"00000000000000000000000000000BAD\"";
 // Pieces of a limited body: 5 ms' worth of its rate, within these.
@@ -182,6 +184,11 @@ std::string Shifted(const std::string& content_range) {
          content_range.substr(slash);
 }
 
+timespec TimespecOf(Duration wait) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((wait - seconds).count())};
+}
+
 class Connection {
  public:
   Connection(const FileDescriptor& socket, bool is_local, const OriginParts& parts)
@@ -190,11 +197,14 @@ class Connection {
   void Serve() {
     while (!parts_.stop.raised() && ServeOne()) {
     }
+    if (is_answered_) Part();
   }
 
  private:
   // One request and its answer. False ends the connection.
   bool ServeOne();
+  // Reads on for a moment: closing with bytes unread would take the answer from the client.
+  void Part();
   bool ServeParsed(const std::string& target, OriginRequest& request, SocketBody& body,
                    bool keep_alive);
   bool ServeOperation(Operation operation, const OriginRequest& request, SocketBody& body,
@@ -220,10 +230,22 @@ class Connection {
   flat_buffer buffer_;
   Pacer own_pacer_;
   std::string request_id_;
+  bool is_answered_ = false;      // the last request that came, and wholly
   uint64_t body_bytes_sent_ = 0;  // of the answer now being written
 };
 
+void Connection::Part() {
+  const Instant until = parts_.clock.Now() + kPartingTime;
+  shutdown(socket_.get(), SHUT_WR);
+  std::array<std::byte, 16384> dropped;
+  for (Instant now = parts_.clock.Now(); now < until; now = parts_.clock.Now()) {
+    if (!parts_.stop.WaitForNews(socket_, until - now)) return;
+    if (recv(socket_.get(), dropped.data(), dropped.size(), 0) <= 0) return;
+  }
+}
+
 bool Connection::ServeOne() {
+  is_answered_ = false;
   Parser parser;
   parser.header_limit(kHeadBytesMax);
   parser.body_limit(boost::none);
@@ -409,7 +431,8 @@ bool Connection::Write(const OriginRequest& request, OriginAnswer answer, bool k
   const bool sent =
       wanted == 0 || (answer.file ? SendFile(*answer.file, wanted)
                                   : SendText(std::string_view(answer.body).substr(0, wanted)));
-  return sent && (!has_body || wanted == length);
+  is_answered_ = sent && (!has_body || wanted == length);
+  return is_answered_;
 }
 
 uint64_t Connection::Pace(uint64_t wanted) {
@@ -484,11 +507,15 @@ bool StopSignal::raised() const {
 }
 
 bool StopSignal::WaitFor(Duration wait) const {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
-  const timespec limit{static_cast<time_t>(seconds.count()),
-                       static_cast<long>((wait - seconds).count())};
+  const timespec limit = TimespecOf(wait);
   pollfd event{event_.get(), POLLIN, 0};
   return ppoll(&event, 1, &limit, nullptr) > 0;
+}
+
+bool StopSignal::WaitForNews(const FileDescriptor& socket, Duration wait) const {
+  const timespec limit = TimespecOf(wait);
+  std::array<pollfd, 2> events = {{{event_.get(), POLLIN, 0}, {socket.get(), POLLIN, 0}}};
+  return ppoll(events.data(), events.size(), &limit, nullptr) > 0 && events[0].revents == 0;
 }
 
 void StopSignal::WaitForHangUp(const FileDescriptor& socket) const {

@@ -60,5 +60,40 @@ TEST_F(OriginConnectionTest, AnObjectRewrittenInPlaceWhileItIsSentIsCut) {
   }
 }
 
+TEST_F(OriginConnectionTest, ALargeUploadThatIsRefusedIsTakenUntilItsClientReadsWhy) {
+  // More than is drained and the buffers of the sockets hold.
+  const std::string body(64 << 20, 'x');
+  for (const std::string connection : {"keep-alive", "close"}) {
+    RawHttpClient client(server_->port());
+    EXPECT_TRUE(
+        client.Send("PUT /bucket/k HTTP/1.1\r\nHost: localhost\r\nConnection: " + connection +
+                    "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body))
+        << connection;
+    EXPECT_EQ(client.Receive().status, 403) << connection;
+    EXPECT_TRUE(client.IsClosed()) << connection;
+  }
+}
+
+TEST_F(OriginConnectionTest,
+       AClientThatSendsForEverAfterARefusalHoldsNeitherItsThreadNorTheServer) {
+  for (const bool stops : {false, true}) {
+    Start();
+    RawHttpClient client(server_->port());
+    std::thread sending([&] {
+      client.Send(
+          "PUT /bucket/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999\r\n\r\n");
+      while (client.Send(std::string(1 << 20, 'x'))) {
+      }
+    });
+    EXPECT_EQ(client.Receive().status, 403);
+    EXPECT_TRUE(client.IsClosed());  // for what it sends it is open yet
+    if (stops)
+      server_.reset();
+    else
+      clock_.Advance(std::chrono::seconds(2));
+    sending.join();
+  }
+}
+
 }  // namespace
 }  // namespace shoal
