@@ -393,6 +393,24 @@ TEST_F(OriginServerTest, ArchivedObjectsAreListedAndNotRead) {
   EXPECT_EQ(Ask("GET", "IA").status, 404);
 }
 
+TEST_F(OriginServerTest, ACopyOfAMultipartUploadHasTheEtagOfItsBytesInS3) {
+  Start();
+  const std::string id = UploadId(Ask("POST", "k", {{"uploads", ""}}));
+  ASSERT_EQ(Ask("PUT", "k", {{"partNumber", "1"}, {"uploadId", id}}, {}, "bytes").status, 200);
+  const OriginHttpClient::Headers all = {{"x-oss-complete-all", "yes"}};
+  const std::string etag = Ask("POST", "k", {{"uploadId", id}}, all).headers.at("etag");
+  EXPECT_THAT(etag, testing::EndsWith("-1\""));
+  EXPECT_EQ(Ask("PUT", "of-oss", {}, {{"x-oss-copy-source", "/bucket/k"}}).headers.at("etag"),
+            etag);
+  OriginHttpClient s3(server_->url(), keys_, clock_, SignatureScheme::kAwsV4);
+  const std::string plain = '"' + embedded::Md5Hex("bytes") + '"';
+  EXPECT_EQ(
+      s3.Ask("PUT", "bucket", "of-s3", {}, {{"x-amz-copy-source", "/bucket/k"}}).headers.at("etag"),
+      plain);
+  EXPECT_EQ(s3.Ask("HEAD", "bucket", "of-s3").headers.at("etag"), plain);
+  EXPECT_EQ(s3.Ask("HEAD", "bucket", "k").headers.at("etag"), '"' + embedded::BareEtag(etag) + '"');
+}
+
 TEST_F(OriginServerTest, EverySchemeIsVerified) {
   Start();
   ASSERT_EQ(Ask("PUT", "k", {}, {}, "x").status, 200);
