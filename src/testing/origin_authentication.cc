@@ -166,6 +166,26 @@ ServiceResult<> CheckToken(const OriginRequest& request, const AccessKeys& keys,
   return {};
 }
 
+// AWS leaves it to the client what its signature covers, but for the host and the service's own
+// headers, which decide what the request does. OSS signs the latter in any case.
+ServiceResult<> CheckCovered(const OriginRequest& request, const Claim& claim) {
+  if (claim.scheme != SignatureScheme::kAwsV4) return {};
+  std::vector<std::string_view> missing;
+  const auto check = [&](std::string_view name) {
+    if (std::ranges::find(claim.scope.signed_headers, name) == claim.scope.signed_headers.end())
+      missing.push_back(name);
+  };
+  check("host");
+  for (const auto& [name, value] : request.headers)
+    if (name.starts_with("x-amz-")) check(name);
+  if (missing.empty()) return {};
+  return Refuse({403,
+                 "AccessDenied",
+                 "There were headers present in the request which were not signed",
+                 "",
+                 {{"HeadersNotSigned", fmt::format("{}", fmt::join(missing, ", "))}}});
+}
+
 }  // namespace
 
 Dialect DialectOf(const OriginRequest& request) {
@@ -258,6 +278,7 @@ ServiceResult<> Authenticator::Check(const OriginRequest& request, Operation ope
                    {{"MaxAllowedSkewMilliseconds", std::to_string(kSkewSecondsMax * 1000)},
                     {"RequestTime", DocumentDate(claim.signed_unix_seconds)},
                     {"ServerTime", DocumentDate(now)}}});
+  RETURN_IF_ERROR(CheckCovered(request, claim));
   const std::string expected =
       Signature(claim.scheme, request, claim.scope, credential->keys.secret);
   if (expected.size() != claim.signature.size() ||

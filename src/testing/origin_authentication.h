@@ -52,7 +52,8 @@ class Authenticator {
                                                      const Clock& clock);
 
   // The services' own refusals: InvalidAccessKeyId, SignatureDoesNotMatch,
-  // RequestTimeTooSkewed, the dialect's ones for tokens, and AccessDenied for a right.
+  // RequestTimeTooSkewed, the dialect's ones for tokens, and AccessDenied for a right, or for a
+  // header that AWS wants to be signed.
   ServiceResult<> Check(const OriginRequest& request, Operation operation);
 
  private:

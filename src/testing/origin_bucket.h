@@ -43,7 +43,9 @@ struct ObjectRecord {
 };
 
 struct StoredObject {
-  FileDescriptor file;  // reads the same bytes even when the object is replaced
+  // Reads the same bytes even when the object is replaced, but not when its file is rewritten in
+  // place from outside: then its stamp is no longer `stamp`.
+  FileDescriptor file;
   FileStamp stamp;
   std::shared_ptr<const ObjectRecord> record;
 };

@@ -31,16 +31,20 @@ using boost::system::error_code;
 
 constexpr uint32_t kHeadBytesMax = 64 << 10;
 constexpr size_t kControlBodyBytesMax = 1 << 20;
-// A body that nobody wanted is read to its end up to this; past it the connection closes.
+// A body that nobody wanted is read to its end up to this; past it the connection closes, after
+// its client had this long to take the answer.
 constexpr uint64_t kUnreadBodyBytesMax = 8 << 20;
+constexpr Duration kPartingTime = std::chrono::seconds(2);
 constexpr std::string_view kControlPath = "/__origin/";
 constexpr std::string_view kWrongEtag = "\"00000000000000000000000000000BAD\"";
 // Pieces of a limited body: 5 ms' worth of its rate, within these.
 constexpr uint64_t kPacedPieceBytesMin = 4 << 10;
 constexpr uint64_t kPacedPieceBytesMax = 256 << 10;
 constexpr uint64_t kPacedPiecesPerSecond = 200;
-// sendfile(2) moves at most 2 GiB at a time; less lets a stop be noticed.
-constexpr uint64_t kUnpacedPieceBytesMax = 64 << 20;
+// After each piece a stop is noticed, and a change of the file.
+constexpr uint64_t kUnpacedPieceBytesMax = 1 << 20;
+// The end of a file's bytes, which goes only when the file is known to be unchanged.
+constexpr uint64_t kHeldBackBytesMax = 4 << 10;
 
 // A socket as Beast wants its streams: blocking, with time limits set on the socket.
 class SocketStream {
@@ -156,6 +160,11 @@ class SocketBody final : public RequestBody {
   bool broken_ = false;
 };
 
+bool IsUnchanged(const FileBody& body) {
+  const auto status = StatusOf(body.file);
+  return status && FileStamp::Of(*status) == body.stamp;
+}
+
 std::string NewRequestId() {
   std::array<char, 12> random;
   RAND_bytes(reinterpret_cast<unsigned char*>(random.data()), random.size());
@@ -175,6 +184,11 @@ std::string Shifted(const std::string& content_range) {
          content_range.substr(slash);
 }
 
+timespec TimespecOf(Duration wait) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((wait - seconds).count())};
+}
+
 class Connection {
  public:
   Connection(const FileDescriptor& socket, bool is_local, const OriginParts& parts)
@@ -183,11 +197,14 @@ class Connection {
   void Serve() {
     while (!parts_.stop.raised() && ServeOne()) {
     }
+    if (is_answered_) Part();
   }
 
  private:
   // One request and its answer. False ends the connection.
   bool ServeOne();
+  // Reads on for a moment: closing with bytes unread would take the answer from the client.
+  void Part();
   bool ServeParsed(const std::string& target, OriginRequest& request, SocketBody& body,
                    bool keep_alive);
   bool ServeOperation(Operation operation, const OriginRequest& request, SocketBody& body,
@@ -200,6 +217,7 @@ class Connection {
   // Bytes of the body sent at most `body_bytes_max`; past it the connection is cut.
   bool Write(const OriginRequest& request, OriginAnswer answer, bool keep_alive,
              uint64_t body_bytes_max = UINT64_MAX);
+  // Not to the end where the file was changed: its client shall not take a mixture for a version.
   bool SendFile(const FileBody& body, uint64_t length);
   bool SendText(std::string_view text);
   // How many of `wanted` bytes may go now, after waiting for the moment. 0: stopped.
@@ -212,10 +230,22 @@ class Connection {
   flat_buffer buffer_;
   Pacer own_pacer_;
   std::string request_id_;
+  bool is_answered_ = false;      // the last request that came, and wholly
   uint64_t body_bytes_sent_ = 0;  // of the answer now being written
 };
 
+void Connection::Part() {
+  const Instant until = parts_.clock.Now() + kPartingTime;
+  shutdown(socket_.get(), SHUT_WR);
+  std::array<std::byte, 16384> dropped;
+  for (Instant now = parts_.clock.Now(); now < until; now = parts_.clock.Now()) {
+    if (!parts_.stop.WaitForNews(socket_, until - now)) return;
+    if (recv(socket_.get(), dropped.data(), dropped.size(), 0) <= 0) return;
+  }
+}
+
 bool Connection::ServeOne() {
+  is_answered_ = false;
   Parser parser;
   parser.header_limit(kHeadBytesMax);
   parser.body_limit(boost::none);
@@ -401,7 +431,8 @@ bool Connection::Write(const OriginRequest& request, OriginAnswer answer, bool k
   const bool sent =
       wanted == 0 || (answer.file ? SendFile(*answer.file, wanted)
                                   : SendText(std::string_view(answer.body).substr(0, wanted)));
-  return sent && (!has_body || wanted == length);
+  is_answered_ = sent && (!has_body || wanted == length);
+  return is_answered_;
 }
 
 uint64_t Connection::Pace(uint64_t wanted) {
@@ -423,6 +454,8 @@ uint64_t Connection::Pace(uint64_t wanted) {
 
 bool Connection::SendFile(const FileBody& body, uint64_t length) {
   auto offset = static_cast<off_t>(body.offset);
+  const uint64_t held_back = std::min(length, kHeldBackBytesMax);
+  length -= held_back;
   while (length > 0) {
     uint64_t piece = Pace(length);
     if (piece == 0) return false;
@@ -435,8 +468,14 @@ bool Connection::SendFile(const FileBody& body, uint64_t length) {
       length -= static_cast<uint64_t>(sent);
       body_bytes_sent_ += static_cast<uint64_t>(sent);
     }
+    if (!IsUnchanged(body)) return false;
   }
-  return true;
+  // Read before the comparison and sent after it. What sendfile(2) has queued may still change, for
+  // it is the file's own pages, where a file is overwritten without having been emptied.
+  std::array<char, kHeldBackBytesMax> end;
+  const ssize_t got = pread(body.file.get(), end.data(), held_back, offset);
+  if (got != static_cast<ssize_t>(held_back) || !IsUnchanged(body)) return false;
+  return SendText({end.data(), held_back});
 }
 
 bool Connection::SendText(std::string_view text) {
@@ -468,11 +507,15 @@ bool StopSignal::raised() const {
 }
 
 bool StopSignal::WaitFor(Duration wait) const {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
-  const timespec limit{static_cast<time_t>(seconds.count()),
-                       static_cast<long>((wait - seconds).count())};
+  const timespec limit = TimespecOf(wait);
   pollfd event{event_.get(), POLLIN, 0};
   return ppoll(&event, 1, &limit, nullptr) > 0;
+}
+
+bool StopSignal::WaitForNews(const FileDescriptor& socket, Duration wait) const {
+  const timespec limit = TimespecOf(wait);
+  std::array<pollfd, 2> events = {{{event_.get(), POLLIN, 0}, {socket.get(), POLLIN, 0}}};
+  return ppoll(events.data(), events.size(), &limit, nullptr) > 0 && events[0].revents == 0;
 }
 
 void StopSignal::WaitForHangUp(const FileDescriptor& socket) const {

@@ -23,6 +23,8 @@ class StopSignal {
   [[nodiscard]] bool raised() const;
   // True once raised, false when `wait` is over.
   [[nodiscard]] bool WaitFor(Duration wait) const;
+  // Whether bytes or the end come from `socket`, before it is raised and `wait` is over.
+  [[nodiscard]] bool WaitForNews(const FileDescriptor& socket, Duration wait) const;
   // Returns when raised, or when the other side of `socket` hangs up.
   void WaitForHangUp(const FileDescriptor& socket) const;
 

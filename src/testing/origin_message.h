@@ -68,6 +68,7 @@ ServiceResult<std::string> ReadAll(RequestBody& body, size_t size_bytes_max);
 
 struct FileBody {
   FileDescriptor file;
+  FileStamp stamp;  // of the version whose ETag the answer has
   uint64_t offset = 0;
   uint64_t length = 0;
 };

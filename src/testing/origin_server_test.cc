@@ -393,6 +393,24 @@ TEST_F(OriginServerTest, ArchivedObjectsAreListedAndNotRead) {
   EXPECT_EQ(Ask("GET", "IA").status, 404);
 }
 
+TEST_F(OriginServerTest, ACopyOfAMultipartUploadHasTheEtagOfItsBytesInS3) {
+  Start();
+  const std::string id = UploadId(Ask("POST", "k", {{"uploads", ""}}));
+  ASSERT_EQ(Ask("PUT", "k", {{"partNumber", "1"}, {"uploadId", id}}, {}, "bytes").status, 200);
+  const OriginHttpClient::Headers all = {{"x-oss-complete-all", "yes"}};
+  const std::string etag = Ask("POST", "k", {{"uploadId", id}}, all).headers.at("etag");
+  EXPECT_THAT(etag, testing::EndsWith("-1\""));
+  EXPECT_EQ(Ask("PUT", "of-oss", {}, {{"x-oss-copy-source", "/bucket/k"}}).headers.at("etag"),
+            etag);
+  OriginHttpClient s3(server_->url(), keys_, clock_, SignatureScheme::kAwsV4);
+  const std::string plain = '"' + embedded::Md5Hex("bytes") + '"';
+  EXPECT_EQ(
+      s3.Ask("PUT", "bucket", "of-s3", {}, {{"x-amz-copy-source", "/bucket/k"}}).headers.at("etag"),
+      plain);
+  EXPECT_EQ(s3.Ask("HEAD", "bucket", "of-s3").headers.at("etag"), plain);
+  EXPECT_EQ(s3.Ask("HEAD", "bucket", "k").headers.at("etag"), '"' + embedded::BareEtag(etag) + '"');
+}
+
 TEST_F(OriginServerTest, EverySchemeIsVerified) {
   Start();
   ASSERT_EQ(Ask("PUT", "k", {}, {}, "x").status, 200);
@@ -407,6 +425,31 @@ TEST_F(OriginServerTest, EverySchemeIsVerified) {
   EXPECT_EQ(unsigned_answer.status, 403);
   EXPECT_EQ(Code(unsigned_answer), "AccessDenied");
   EXPECT_EQ(unsigned_answer.headers.at("x-oss-request-id").size(), 24U);
+}
+
+TEST_F(OriginServerTest, AnAwsSignatureCoversTheHostAndEveryHeaderOfTheService) {
+  Start();
+  const auto ask = [&](const OriginHttpClient::Headers& covered,
+                       const OriginHttpClient::Headers& others) {
+    const SignableRequest request{.method = "PUT",
+                                  .bucket = "bucket",
+                                  .key = "k",
+                                  .encoded_path = "/bucket/k",
+                                  .headers = covered};
+    auto headers = Sign(SignatureScheme::kAwsV4, request, keys_, "us-east-1", clock_.UnixSeconds());
+    headers.insert(covered.begin(), covered.end());
+    headers.insert(others.begin(), others.end());
+    return client_->AskRaw("PUT", "/bucket/k", headers, "x");
+  };
+  const std::string host = server_->url().substr(std::string_view("http://").size());
+  EXPECT_EQ(ask({{"host", host}, {"x-amz-meta-a", "b"}}, {{"content-type", "text/plain"}}).status,
+            200);
+  const HttpAnswer refused =
+      ask({{"host", host}}, {{"x-amz-acl", "private"}, {"x-amz-meta-a", "b"}});
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(Code(refused), "AccessDenied");
+  EXPECT_THAT(refused.body, HasSubstr(">x-amz-acl, x-amz-meta-a</HeadersNotSigned>"));
+  EXPECT_THAT(ask({}, {{"host", host}}).body, HasSubstr(">host</HeadersNotSigned>"));
 }
 
 TEST_F(OriginServerTest, ASignatureOfAnotherTimeIsRefused) {

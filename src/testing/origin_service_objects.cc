@@ -172,7 +172,8 @@ ServiceResult<OriginAnswer> OriginService::Get(Bucket& bucket, const OriginReque
     answer.headers.emplace_back("Content-Range", "bytes " + std::to_string(chosen.range.offset) +
                                                      "-" + std::to_string(chosen.range.end() - 1) +
                                                      "/" + std::to_string(size_bytes));
-  answer.file = FileBody{std::move(found->file), chosen.range.offset, chosen.range.length};
+  answer.file =
+      FileBody{std::move(found->file), found->stamp, chosen.range.offset, chosen.range.length};
   return answer;
 }
 
@@ -240,12 +241,18 @@ ServiceResult<OriginAnswer> OriginService::Copy(Bucket& bucket, const OriginRequ
         {400, "InvalidRequest", "The copy source is larger than the maximum allowed size."});
   if (request.VendorHeader("metadata-directive") != "REPLACE")
     record.headers = source.record->headers;
-  record.etag = source.record->etag;
   auto staged = bucket.Stage();
   if (!staged) return Refuse(InternalError(staged.error()));
   if (const auto copied = CopyBytes(source.file, 0, source.stamp.size_bytes, staged->file());
       !copied)
     return Refuse(InternalError(copied.error()));
+  record.etag = source.record->etag;
+  // S3 makes a copy in one piece, and its ETag with it, however the source was uploaded.
+  if (request.dialect == Dialect::kS3 && record.etag.find('-') != std::string::npos) {
+    const auto etag = Md5HexOf(staged->file());
+    if (!etag) return Refuse(InternalError(etag.error()));
+    record.etag = *etag;
+  }
   const auto status = StatusOf(staged->file());
   const auto done = bucket.Commit(*std::move(staged), request.key, record, condition);
   if (!done) return Refuse(CommitError(done.error(), request));
