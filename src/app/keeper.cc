@@ -19,7 +19,7 @@
 #include "base/exit_status.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
-#include "cache/cache_directory.h"
+#include "cache/memory_medium.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount.h"
 #include "fuse/mount_table.h"
