@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cache/cache_directory.h"
 #include "cache/cache_volume.h"
 #include "cache/object_meta.h"
+#include "cache/open_cache_directory.h"
 #include "cache/shelf_log.h"
 
 namespace {

@@ -1,8 +1,6 @@
 #include "app/keeper.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,6 +9,7 @@
 
 #include "app/keeper_events.h"
 #include "app/keeper_files.h"
+#include "app/keeper_mount.h"
 #include "app/keeper_socket.h"
 #include "app/mount_memory.h"
 #include "app/recovery.h"
@@ -19,10 +18,8 @@
 #include "base/exit_status.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
-#include "cache/cache_directory.h"
+#include "cache/memory_medium.h"
 #include "fuse/io_uring_switch.h"
-#include "fuse/mount.h"
-#include "fuse/mount_table.h"
 #include "fuse/ring_memory.h"
 
 namespace shoal {
@@ -79,7 +76,7 @@ std::string_view TaskOf(Kind kind) {
 class Keeper {
  public:
   Keeper(const MountPlan& plan, const MountState& state)
-      : plan_(plan), files_(state), events_([this] {
+      : plan_(plan), files_(state), mount_(plan), events_([this] {
           forget_asked_ = true;
           if (worker_) worker_->Signal(SIGUSR1);
         }) {}
@@ -88,8 +85,7 @@ class Keeper {
     const Result<> begun = Begin();
     if (!begun) {
       worker_.reset();
-      if (device_fd_ >= 0) close(device_fd_);
-      if (mounted_) RemoveMount();
+      mount_.GiveUp();
       files_.Remove();
       if (events_.stop_asked()) return kExitInterrupted;
       report({exit_status_, begun.error().detail});
@@ -106,7 +102,7 @@ class Keeper {
     return {.binary = files_.state().binary,
             .mount_point = plan_.mount_point,
             .state_path = state_path,
-            .device_fd = device_fd_,
+            .device_fd = mount_.device_fd(),
             .memory_fd = memory_->fd(),
             .medium_fd = medium_.get(),
             .rings_fd = rings_.get(),
@@ -115,7 +111,7 @@ class Keeper {
   }
 
   Result<> Begin() {
-    RETURN_IF_ERROR(RefuseToCoverAnother());
+    RETURN_IF_ERROR(mount_.RefuseToCoverAnother(files_.directory()));
     RETURN_IF_ERROR(files_.Begin());
     ASSIGN_OR_RETURN(memory_, MountMemory::Create());
     // Kept here the memory cache outlives its worker. Without, each worker makes its own.
@@ -128,38 +124,20 @@ class Keeper {
       ASSIGN_OR_RETURN(const int rings_fd, RingMemory::MakeFile());
       rings_ = FileDescriptor(rings_fd);
     }
-    ASSIGN_OR_RETURN(device_fd_, OpenDevice());
+    RETURN_IF_ERROR(mount_.OpenDevice());
     ASSIGN_OR_RETURN(WorkerProcess worker,
                      WorkerProcess::Start(OrderFor(files_.state_path(), /*attaches=*/false)));
     worker_ = std::move(worker);
     const Deadline deadline = Deadline::After(clock_, kComeUpMax);
     RETURN_IF_ERROR(Await(*worker_, Kind::kReady, deadline));
-    RETURN_IF_ERROR(Mount({.source = plan_.source,
-                           .subtype = plan_.subtype,
-                           .mount_point = plan_.mount_point,
-                           .flags = plan_.options.mount_flags},
-                          device_fd_));
-    mounted_ = true;
-    const auto mounts = MountsAt(plan_.mount_point);
-    if (mounts && !mounts->empty()) device_ = mounts->back().device;
-    memory_->SetDevice(device_);
+    RETURN_IF_ERROR(mount_.Mount());
+    memory_->SetDevice(mount_.device());
     RETURN_IF_ERROR(files_.Publish());
     SendMessage(worker_->socket_fd(), {.kind = Kind::kGo, .text = files_.state_path()});
     RETURN_IF_ERROR(Await(*worker_, Kind::kServing, deadline));
     serving_since_ = clock_.Now();
     files_.Note();
     return {};
-  }
-
-  // A live mount of whatever type of ours, whose files in /run would become this one's. What is
-  // left of one that died is Mount's to remove.
-  Result<> RefuseToCoverAnother() {
-    if (!IsKept(files_.directory())) return {};
-    const auto other = ReadMountState(files_.directory() + "/state.json");
-    ASSIGN_OR_RETURN(const auto mounts, MountsAt(plan_.mount_point));
-    if (!other || mounts.empty() || mounts.back().type != "fuse." + other->subtype) return {};
-    return Fail(Errc::kBusy, fmt::format("{} is already mounted, from {}", plan_.mount_point,
-                                         log::Printable(other->source)));
   }
 
   int Serve() {
@@ -177,7 +155,7 @@ class Keeper {
         case Event::kEnded:
           worker_->Reap();
           // Whatever it says: somebody may have ended it alone.
-          if (IsUnmounted()) return End();
+          if (mount_.IsUnmounted()) return End();
           log::Error("the worker of {} {}", plan_.mount_point, worker_->how_it_ended());
           status = Recover();
           break;
@@ -236,7 +214,7 @@ class Keeper {
     // It may be too old for the options, or for what is handed over: then it is every other's turn.
     bool this_program_failed = false;
     while (true) {
-      if (events_.stop_asked() || IsUnmounted()) return End();
+      if (events_.stop_asked() || mount_.IsUnmounted()) return End();
       if (!memory_->outlives_its_worker() && !is_drained_) return Abandon(kCannotGoOn);
       const auto limit = std::chrono::seconds(memory_->recovery_limit_seconds());
       const auto pause =
@@ -434,20 +412,15 @@ class Keeper {
   }
 
   Event Wait(const WorkerProcess* worker, Deadline deadline, bool listens = true) {
-    return events_.Wait(worker, listens ? files_.listening_fd() : -1, device_fd_, deadline);
-  }
-
-  [[nodiscard]] bool IsUnmounted() const {
-    pollfd device{device_fd_, 0, 0};
-    return poll(&device, 1, 0) == 1;
+    return events_.Wait(worker, listens ? files_.listening_fd() : -1, mount_.device_fd(), deadline);
   }
 
   // The worker is gone, and what it could answer it has.
   int End() {
     worker_.reset();
-    const bool unmounted = IsUnmounted();
-    FailAllCalls();
-    if (!unmounted) RemoveMount();
+    const bool unmounted = mount_.IsUnmounted();
+    mount_.FailAllCalls();
+    if (!unmounted) mount_.Remove();
     files_.Remove();
     log::Info("{} is unmounted{}", plan_.mount_point, unmounted ? "" : ", as a signal asked");
     return kExitSuccess;
@@ -455,38 +428,16 @@ class Keeper {
 
   int Abandon(const std::string& why) {
     log::Error("{} is given up: {}", plan_.mount_point, why);
-    FailAllCalls();
+    mount_.FailAllCalls();
     files_.Remove();
     return kExitFailure;
-  }
-
-  // Those that programs still wait for, and whatever they ask from now on. Closing the descriptor
-  // would do, but for workers that a hung disk keeps from ending, and so from closing their own.
-  void FailAllCalls() {
-    if (!device_.empty() && !IsUnmounted())
-      if (const auto aborted = AbortConnection(device_); !aborted)
-        log::Warn("{}", aborted.error().detail);
-    close(device_fd_);
-  }
-
-  // Only after that. A mount that is in use is gone from the path, and ends
-  // when they let go of it.
-  void RemoveMount() {
-    // What is on top there now may be somebody else's.
-    const auto mounts = MountsAt(plan_.mount_point);
-    if (!mounts || mounts->empty() || mounts->back().device != device_) return;
-    if (UnmountByForce(plan_.mount_point)) return;
-    const auto detached = Unmount(plan_.mount_point, /*lazy=*/true);
-    if (!detached) log::Error("{}", detached.error().detail);
   }
 
   const SystemClock clock_;
   const MountPlan& plan_;
   KeeperFiles files_;
+  KeeperMount mount_;
   KeeperEvents events_;
-  int device_fd_ = -1;
-  std::string device_;  // "MAJOR:MINOR" of the mount; empty if that could not be found out
-  bool mounted_ = false;
   bool is_stuck_ = false;    // the worker, when it was last looked at
   bool is_held_ = false;     // the worker said so, and was not asked to
   bool is_drained_ = false;  // nothing waits for the answer of a worker that has ended

@@ -10,7 +10,7 @@ namespace shoal {
 // What its keeper gave it.
 struct WorkerSeat {
   int device_fd = -1;     // of /dev/fuse; the keeper mounts it
-  int medium_fd = -1;     // of the memory cache (cache_directory.h), or -1
+  int medium_fd = -1;     // of the memory cache (memory_medium.h), or -1
   int rings_fd = -1;      // the memory of the rings (fuse/session.h), or -1
   int keeper_fd = -1;     // worker_message.h
   bool attaches = false;  // the mount was served before

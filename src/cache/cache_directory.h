@@ -1,53 +1,85 @@
-// A CacheStorage in a directory: `PATH/shoal-cache/`, as docs/disk_format.md describes it,
-// or a tmpfs of its own that no path leads to.
+// A CacheStorage of two files an object, its bytes and its meta, in 256 folders of a directory
+// that open_cache_directory.h has checked and locked, or of the memory tier's medium.
 //
 // The directory is trusted with nothing. It belongs to this process's user, mode 0700;
 // names are digests; what is opened is opened below a descriptor, follows no link, and is
 // a plain file of ours with one name, or is removed.
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/file_descriptor.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "cache/cache_storage.h"
+#include "cache/quarantine_folder.h"
 
 namespace shoal {
 
-struct CacheDirectoryOptions {
-  // What it may take in all, which bounds what is kept to be looked at. CacheStorage::Resize
-  // changes it.
-  uint64_t capacity_bytes = ~uint64_t{0};
-  // Objects of fewer bytes share files, so that no file is just one's bytes; one that is never
-  // asked for as a WholeFile is better kept so.
-  uint64_t shelved_below_bytes = 0;
+class CacheDirectory final : public CacheStorage {
+ public:
+  // `lock` is kept for as long as this lives: the directory is nobody else's until then.
+  // `in_memory`: it is the medium (memory_medium.h), and `root` is on it.
+  CacheDirectory(std::string name, bool in_memory, FileDescriptor root, FileDescriptor lock)
+      : name_(std::move(name)),
+        in_memory_(in_memory),
+        root_(std::move(root)),
+        lock_(std::move(lock)) {}
+
+  // Once, before it is used.
+  Result<> Prepare(uint64_t capacity_bytes);
+  // After Prepare; it lives as long as this.
+  [[nodiscard]] QuarantineFolder& quarantine() { return *quarantine_; }
+
+  Result<std::unique_ptr<StoredObject>> Open(const ObjectDigest& name) override;
+  Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name,
+                                               uint64_t size_bytes) override;
+  Result<> Remove(const ObjectDigest& name) override;
+  bool IsMapped(const ObjectDigest& name) override;
+  Result<> Quarantine(const ObjectDigest& name) override;
+  Result<> Scan(const std::function<bool(const Found&)>& visit) override {
+    return ScanFolders(/*clean=*/false, visit);
+  }
+  Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override {
+    return ScanFolders(/*clean=*/true, visit);
+  }
+  Result<> MarkUsed(const ObjectDigest& name) override;
+  Result<> SyncAll() override;
+  Result<Room> GetRoom() override;
+  Result<> Resize(uint64_t capacity_bytes) override;  // in memory also before Prepare
+  [[nodiscard]] const std::string& name() const override { return name_; }
+
+ private:
+  static constexpr size_t kFolderCount = 256;
+
+  // Kept open from its first use. Reading makes none: that would wait where the file system
+  // is frozen.
+  Result<int> Folder(std::string_view hex, bool make) EXCLUDES(folders_mutex_);
+  void CountFolder(int folder, std::string_view hex);
+  Result<> ScanFolders(bool clean, const std::function<bool(const Found&)>& visit);
+  // False: `visit` wanted no more.
+  Result<bool> ScanFolder(int folder, const std::string& prefix, bool clean,
+                          const std::function<bool(const Found&)>& visit);
+
+  const std::string name_;
+  const bool in_memory_;
+  const FileDescriptor root_;
+  const FileDescriptor lock_;
+  std::unique_ptr<QuarantineFolder> quarantine_;  // constant after Prepare
+  std::atomic<uint64_t> medium_bytes_{0};         // in memory: what it was made for
+
+  Mutex folders_mutex_;
+  // Never closed.
+  std::array<FileDescriptor, kFolderCount> folders_ GUARDED_BY(folders_mutex_);
+  std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
 };
-
-// `path` is a directory that exists; `shoal-cache` is made in it. One process may have the
-// directory at a time. kBusy: another one has; kTimedOut: so has a process of this one's parent,
-// as the one that served a mount before it; kDenied: it belongs to somebody else; kInvalid: it is
-// no directory, of a format of another version, or used by this process already; kUnreachable,
-// kNoSpace: the medium.
-//
-// The process is to ignore SIGIO: what is evicted is leased (fcntl(2)), and it is sent that when
-// somebody opens the file just then.
-Result<std::unique_ptr<CacheStorage>> OpenCacheDirectory(const std::string& path,
-                                                         const CacheDirectoryOptions& options);
-
-// That of the storage, for messages.
-std::string CacheDirectoryName(const std::string& path);
-
-// A tmpfs that no path leads to. It lives as long as its descriptor, or a file of it that is
-// open; so a process that outlives this one may keep it for the next. Needs CAP_SYS_ADMIN.
-Result<FileDescriptor> MakeMemoryMedium();
-
-// What an earlier process kept in `medium` is there again. The kernel bounds it, too, by
-// its capacity or what is in it already.
-Result<std::unique_ptr<CacheStorage>> OpenMemoryStorage(FileDescriptor medium,
-                                                        const CacheDirectoryOptions& options);
-// Frees what an earlier process kept there, but for files that are open.
-void ClearMemoryMedium(int medium_fd);
 
 }  // namespace shoal

@@ -1,5 +1,5 @@
-#include "cache/cache_directory.h"
-
+// What a cache directory keeps (cache_directory.h), and what is not opened as one
+// (open_cache_directory.h).
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +18,8 @@
 
 #include "base/bytes.h"
 #include "base/file_descriptor.h"
+#include "cache/memory_medium.h"
+#include "cache/open_cache_directory.h"
 #include "testing/temporary_directory.h"
 
 namespace shoal {

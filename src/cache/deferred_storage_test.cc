@@ -8,8 +8,8 @@
 #include <string>
 
 #include "base/bytes.h"
-#include "cache/cache_directory.h"
 #include "cache/cache_volume.h"
+#include "cache/open_cache_directory.h"
 #include "testing/eventually.h"
 #include "testing/temporary_directory.h"
 #include "testing/troubled_storage.h"

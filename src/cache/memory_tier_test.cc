@@ -12,7 +12,8 @@
 
 #include "base/bytes.h"
 #include "base/file_descriptor.h"
-#include "cache/cache_directory.h"
+#include "cache/memory_medium.h"
+#include "cache/open_cache_directory.h"
 #include "cache/tier.h"
 #include "testing/collecting_sink.h"
 #include "testing/fake_clock.h"

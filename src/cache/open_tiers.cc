@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "cache/cache_directory.h"
 #include "cache/deferred_storage.h"
 #include "cache/directory_list.h"
+#include "cache/memory_medium.h"
 #include "cache/object_meta.h"
+#include "cache/open_cache_directory.h"
 
 namespace shoal {
 namespace {

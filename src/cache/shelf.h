@@ -85,12 +85,15 @@ class Shelf {
   };
   // The name has its place no longer. Empty: it had none.
   std::optional<Taken> TakeAway(Tag tag) REQUIRES(mutex_);
+
+  // What it takes, and what it gives back (shelf_room.cc).
+  void CountBlocks() EXCLUDES(mutex_);
+  Result<> MakeHole(uint64_t first_block, uint64_t end_block);
   // Those that readers left.
   void MakeHolesLeft() EXCLUDES(mutex_);
-  Result<> MakeHole(uint64_t first_block, uint64_t end_block);
   Result<> GiveBackTheRest(uint64_t file_blocks) EXCLUDES(mutex_);
-  void CountBlocks() EXCLUDES(mutex_);
 
+  // Its two files (shelf_files.cc).
   Result<> Load() EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   Result<> LoadNow() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<> StartOver() REQUIRES(file_mutex_);
@@ -103,6 +106,9 @@ class Shelf {
   Result<> Append(std::vector<ShelfEntry> entries) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<std::vector<std::byte>> ReadLog();
+  static constexpr char kBytesSuffix[] = ".bytes";
+  static constexpr char kLogSuffix[] = ".index";
+  static constexpr char kNewLogSuffix[] = ".index.new";
   [[nodiscard]] std::string FileName(const char* suffix) const { return name_ + suffix; }
 
   const int folder_fd_;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "cache/cache_directory.h"
+#include "cache/open_cache_directory.h"
 #include "cache/tier.h"
 #include "testing/collecting_sink.h"
 #include "testing/eventually.h"

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "cache/cache_directory.h"
 #include "cache/demand_gauge.h"
 #include "cache/flight_table.h"
+#include "cache/open_cache_directory.h"
 #include "cache/tier.h"
 #include "testing/fake_clock.h"
 #include "testing/memory_range_source.h"

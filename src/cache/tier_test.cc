@@ -18,7 +18,8 @@
 #include <vector>
 
 #include "base/file_descriptor.h"
-#include "cache/cache_directory.h"
+#include "cache/memory_medium.h"
+#include "cache/open_cache_directory.h"
 #include "testing/adjustable_clock.h"
 #include "testing/collecting_sink.h"
 #include "testing/disk_tier.h"

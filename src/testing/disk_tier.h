@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "cache/cache_directory.h"
+#include "cache/open_cache_directory.h"
 #include "cache/tier.h"
 #include "testing/adjustable_clock.h"
 #include "testing/collecting_sink.h"

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "cache/cache_directory.h"
+#include "cache/open_cache_directory.h"
 #include "control/warmup_service.h"
 #include "read/origin_source.h"
 #include "testing/adjustable_clock.h"
