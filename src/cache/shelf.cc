@@ -122,7 +122,8 @@ std::optional<Shelf::Taken> Shelf::TakeAway(Tag tag) {
   if (found == places_.end()) return std::nullopt;
   Taken taken{.place = found->second, .in_use = false};
   places_.erase(found);
-  if (places_.size() < places_.bucket_count() / 8) places_.rehash(0);  // its memory is counted
+  // Its memory is counted. One that has just grown is 7/16 full.
+  if (places_.size() < places_.bucket_count() * 3 / 8) places_.rehash(0);
   placed_block_count_ -= taken.place.block_count();
   const auto users = users_.find(taken.place.first_block);
   taken.in_use = users != users_.end();
