@@ -27,8 +27,12 @@ constexpr std::string_view kWords[] = {"ok", "note", "BAD"};
 
 // What the process that serves says of itself.
 std::vector<Finding> AskMount(const std::string& mount_point, const std::string& subject,
-                              const Clock& clock) {
+                              bool has_port, const Clock& clock) {
   auto client = AdminClient::Open(mount_point, clock);
+  if (!client && has_port)
+    return {{Severity::kBad, subject, client.error().detail,
+             "it tries to open its port again and again; the log says why it cannot: journalctl -t "
+             "shoal"}};
   if (!client) return {{Severity::kNote, subject, client.error().detail, "it cannot be asked"}};
   const Result<Json> status = client->GetJson("/v1/status");
   if (!status)
@@ -67,9 +71,10 @@ std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock&
                               "unmount it and mount again"}
                     : Finding{Severity::kBad, subject, "is not a mount of shoal", ""}};
   }
-  std::vector<Finding> findings = AskMount(mount_point, subject, clock);
   const auto state = ReadMountState(directory + "/state.json");
   const auto options = state ? OptionsOf(*state) : tl::unexpected(state.error());
+  const bool has_port = options && options->admin.port != 0;
+  std::vector<Finding> findings = AskMount(mount_point, subject, has_port, clock);
   if (!options) {
     findings.push_back({Severity::kNote, subject, options.error().detail,
                         "its store and cache directories were not looked at"});

@@ -136,6 +136,9 @@ class Survival(SurvivalTest):
         self.assertFalse((state_directory(mount.point) / "admin.json").exists(),
                          "and nobody sends a token to who has the port now")
         self.assert_no_port(mount, "is gone, or could not open it")
+        doctor = subprocess.run([SHOAL, "doctor", mount.point], capture_output=True, text=True)
+        self.assertEqual(doctor.returncode, 32)
+        self.assertIn("it tries to open its port again and again", doctor.stdout)
         os.unlink(directory)
         os.rename(f"{directory}.gone", directory)
         taken.close()
