@@ -29,15 +29,26 @@
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
+#include "cache/directory_list.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
 
 namespace shoal {
 namespace {
 
-// Beside its connections a mount has files of its cache open, one for each file that is open and
-// cached in whole, and those that were used last.
+// Beside its connections a mount has files of its cache open: those of files that are open, and in
+// each directory and in memory two for each of a thousand objects that were used last.
 constexpr uint64_t kDescriptorsOfFiles = 256;
+constexpr uint64_t kDescriptorsOfCache = 2048;
+
+uint64_t FilesOf(const CacheOptions& cache) {
+  uint64_t caches = 0;
+  if (cache.enabled && cache.memory_capacity_mib > 0) ++caches;
+  if (cache.enabled && cache.disk_capacity_mib > 0)
+    if (const auto directories = SplitDirectoryList(cache.disk_directories))
+      caches += directories->size();
+  return kDescriptorsOfFiles + caches * kDescriptorsOfCache;
+}
 
 void PrepareProcess(const MountOptions& options) {
   prctl(PR_SET_DUMPABLE, 0);
@@ -48,11 +59,12 @@ void PrepareProcess(const MountOptions& options) {
   const uint64_t descriptors = RaiseDescriptorLimit();
   const uint64_t connections =
       options.origin.connection_count_max + options.warmup.connection_count_max;
-  if (descriptors < connections + kDescriptorsOfFiles)
+  const uint64_t files = FilesOf(options.cache);
+  if (descriptors < connections + files)
     log::Warn(
         "no more than {} descriptors may be open, too few for {} connections and {} files: reads "
         "may fail; raise `ulimit -Hn`, or LimitNOFILE= of the unit",
-        descriptors, connections, kDescriptorsOfFiles);
+        descriptors, connections, files);
 }
 
 void LogStart(const MountPlan& plan) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
@@ -19,6 +20,9 @@ constexpr Duration kScrubEvery = std::chrono::hours(24);
 // Others fill a medium, too, while nothing is written here.
 constexpr Duration kRoomLookedAtEvery = std::chrono::seconds(5);
 constexpr int kNiceness = 10;
+// The kernel has a page in hand for a moment now and then, and cannot drop it.
+constexpr int kDropsTried = 5;
+constexpr Duration kDropTriedEvery = std::chrono::milliseconds(50);
 constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
 constexpr char kTrialIdentity[] = "a trial of the medium";
 
@@ -59,7 +63,11 @@ void CacheVolume::Maintain() {
       }
       if (object->has_old_pages) {
         // Else somebody maps it: it is compared each time until it is next loaded.
-        const bool asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
+        bool asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
+        for (int i = 1; i < kDropsTried && !asks_medium; ++i) {
+          std::this_thread::sleep_for(kDropTriedEvery);
+          asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
+        }
         if (asks_medium)
           object->has_old_pages = false;
         else

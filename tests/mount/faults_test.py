@@ -282,7 +282,8 @@ class Faults(MountTest):
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
             for failed_with, seconds in pool.map(read_until_it_fails, descriptors):
                 self.assertIn(failed_with, (errno.ETIMEDOUT, errno.EIO))
-                self.assertLess(seconds, 2 + 1.5)
+                # The kernel may have asked for two parts of it one after the other.
+                self.assertLess(seconds, 2 * 2 + 1.5)
 
     def test_a_look_up_behind_listings_that_hang_ends_in_time(self):
         origin = self.origin()

@@ -271,6 +271,8 @@ class Reports(ReportsTest):
         self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 6 * MIB)
         before = mount.state()
         self.assertIn("log_level=debug", ",".join(before["options"]))
+        # What changes nothing is no update: the rollback below has what it had.
+        self.assertEqual(post(log_level="debug")[0], 200)
         for wanted, options, word in ((409, {"max_connections": 2}, "max_connections"),
                                       (400, {"log_level": "loud"}, "loud"),
                                       (400, {"nonsense": 1}, "nonsense"),
