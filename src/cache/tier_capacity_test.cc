@@ -46,44 +46,44 @@ TEST_F(TierCapacityTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
 
 // Else a cache full of tiny objects would take memory that nobody planned for.
 TEST_F(TierCapacityTest, TinyObjectsGiveWayWhenTheMemoryToKnowThemIsUsed) {
-  constexpr uint64_t kCapacity = 512 * kMiB;  // room for 65,000 of them
+  constexpr uint64_t kCapacity = 128 * kMiB;  // room for 16,000 of them
   shelved_below_bytes_ = 256 * kKiB;
-  index_bytes_max_ = 2 * kMiB;
+  index_bytes_max_ = 768 * kKiB;
   Mount(kCapacity);
   const auto tiny = [](int i) { return Object(100, "key" + std::to_string(i)); };
-  for (int i = 0; i < 30'000; ++i) Keep(tiny(i));
+  for (int i = 0; i < 11'000; ++i) Keep(tiny(i));
   const CacheVolume::Usage usage = Volume().usage();
   EXPECT_LE(usage.object_count, usage.object_count_max);
   EXPECT_GT(usage.object_count, usage.object_count_max * 9 / 10);
   EXPECT_LE(usage.index_bytes, index_bytes_max_);
   EXPECT_GT(usage.index_bytes, index_bytes_max_ / 2) << "what is planned for is used";
-  EXPECT_EQ(origin_.fetch_count(), 30'000);
-  EXPECT_TRUE(Reads(tiny(29'999), {0, 100}));
-  EXPECT_EQ(origin_.fetch_count(), 30'000) << "the newest is here";
+  EXPECT_EQ(origin_.fetch_count(), 11'000);
+  EXPECT_TRUE(Reads(tiny(10'999), {0, 100}));
+  EXPECT_EQ(origin_.fetch_count(), 11'000) << "the newest is here";
 }
 
 TEST_F(TierCapacityTest, TinyObjectsThatMemoryIsNotPlannedForGoAtTheNextMount) {
-  constexpr uint64_t kCapacity = 512 * kMiB;
+  constexpr uint64_t kCapacity = 128 * kMiB;
   shelved_below_bytes_ = 256 * kKiB;
   Mount(kCapacity);
-  for (int i = 0; i < 15'000; ++i) Keep(Object(100, "key" + std::to_string(i)));
-  EXPECT_EQ(Volume().usage().object_count, 15'000);
+  for (int i = 0; i < 6'000; ++i) Keep(Object(100, "key" + std::to_string(i)));
+  EXPECT_EQ(Volume().usage().object_count, 6'000);
   index_bytes_max_ = 0;  // but for what it always may take
   Mount(kCapacity);
   Volume().WaitUntilWithinCapacity();
   const CacheVolume::Usage usage = Volume().usage();
   EXPECT_EQ(usage.object_count, usage.object_count_max);
-  EXPECT_LT(usage.object_count_max, 15'000);
+  EXPECT_LT(usage.object_count_max, 6'000);
   EXPECT_LE(usage.index_bytes, IndexBytesMin(kCapacity) * 9 / 8) << "the others were never known";
   int kept_count = 0;
-  for (int i = 0; i < 15'000; ++i) {
+  for (int i = 0; i < 6'000; ++i) {
     const ObjectVersion object = Object(100, "key" + std::to_string(i));
     if (!tier_->Cover(object, {}).whole) continue;
     ++kept_count;
     ASSERT_TRUE(Reads(object, {0, 100}));
   }
   EXPECT_EQ(kept_count, usage.object_count_max);
-  EXPECT_EQ(origin_.fetch_count(), 15'000) << "what stayed is whole";
+  EXPECT_EQ(origin_.fetch_count(), 6'000) << "what stayed is whole";
 }
 
 // Of another page size they are of no use, and cannot go: the kernel may have them open.
