@@ -287,6 +287,8 @@ class WarmupService final : public WarmupTasks {
     }
     history_.End(task, outcome ? Status::kCompleted : Status::kFailed, clock_.UnixMicros());
     changed_.insert(id);
+    // What was seen to have ended runs in no later process.
+    saver_->Wake();
   }
 
   void Resume(Result<std::vector<WarmupTask>> tasks) EXCLUDES(mutex_) {
