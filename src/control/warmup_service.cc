@@ -256,7 +256,8 @@ class WarmupService final : public WarmupTasks {
         continue;
       }
       const auto run = std::make_shared<WarmupRun>(
-          *means_, WarmupListing(store_, options_.mount_prefix, task.path, *std::move(filter)));
+          *means_, WarmupListing(store_, options_.mount_prefix, task.path, *std::move(filter)),
+          WarmupRun::Shown{task.completed_bytes, task.completed_object_count});
       runs_.emplace(id, run);
       runners_->Run([this, id, run] { RunOne(id, *run); });
     }
