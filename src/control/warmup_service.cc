@@ -141,6 +141,11 @@ class WarmupService final : public WarmupTasks {
     return newest;
   }
 
+  size_t RunningCount() override {
+    const MutexLock lock(mutex_);
+    return history_.running_count();
+  }
+
   Result<std::vector<WarmupTask>> Cancel(std::string_view path,
                                          std::optional<std::string_view> pattern) override {
     const std::string one(path);

@@ -362,7 +362,9 @@ TEST_F(WarmupServiceTest, ThousandsOfPathsAreSubmittedAndCanceledAtOnce) {
   paths.resize(1000);
   paths.emplace_back("e");
   ASSERT_TRUE(tasks_->Load("e", ""));
+  EXPECT_EQ(tasks_->RunningCount(), 1);
   const auto canceled = tasks_->CancelAll(paths, std::nullopt);
+  EXPECT_EQ(tasks_->RunningCount(), 0);
   EXPECT_FALSE(canceled.front());
   EXPECT_TRUE(canceled.back());
   bucket_.Release();
