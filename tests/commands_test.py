@@ -335,16 +335,19 @@ class Commands(unittest.TestCase):
                 (["-m", "/", "-r", "warmup/stat", "--path", "", "--preceding_time", "-5"],
                  "--preceding_time"),
                 (["-m", "/", "-r", "nonsense"], "warmup/load"),
-                (["-r", "tier"], "-m")]:
+                (["-r", "tier"], "-m"),
+                (["-m", "/", "-r", "tier"], "is in no mounted bucket")]:
             with self.subTest(arguments):
-                done = subprocess.run([cli, *arguments], capture_output=True, text=True,
-                                      timeout=60)
-                self.assertEqual(done.returncode, 1)
-                self.assertIn(message, done.stderr)
-        done = subprocess.run([cli, "-m", "/", "-r", "tier"], capture_output=True, text=True,
-                              timeout=60)
-        self.assertEqual(done.returncode, 32)
-        self.assertIn("is in no mounted bucket", done.stderr)
+                plain, told = (subprocess.run([cli, *arguments, *json_flag], capture_output=True,
+                                              text=True, timeout=60)
+                               for json_flag in ([], ["--json"]))
+                status = 32 if "mounted" in message else 1
+                self.assertEqual((plain.returncode, plain.stdout), (status, ""))
+                self.assertIn(message, plain.stderr)
+                self.assertEqual((told.returncode, told.stderr), (status, plain.stderr))
+                reason = plain.stderr.rstrip("\n").partition(": ")[2]
+                self.assertEqual(json.loads(told.stdout),
+                                 {"ExitStatus": status, "ErrorMessage": reason})
 
     def test_the_runtime_tool_finds_the_installed_program_where_PATH_lacks_it(self):
         path = pathlib.Path(__file__).parents[1] / "tools/efc_runtime_ops.py"

@@ -40,13 +40,15 @@ class EfcCommand final : public Command {
     app.add_flag("-c", clear_, "Set the counters to zero (tier)");
     app.add_option("-k", action_, "clear_readdir_cache or clear_metadata_cache (action)")
         ->check(CLI::IsMember({"clear_readdir_cache", "clear_metadata_cache"}));
+    app.add_flag("--json", json_, "Print what the admin port answers");
   }
 
   int Run() override {
     const Result<int> status = Ask();
     if (status) return *status;
-    fmt::print(stderr, "aliyun-alinas-efc-cli: {}\n", status.error().detail);
-    return status.error().code == Errc::kInvalid && !asked_ ? kExitUsage : StatusOf(status.error());
+    const bool is_usage = status.error().code == Errc::kInvalid && !asked_;
+    return Complain(name(), is_usage ? kExitUsage : StatusOf(status.error()), status.error().detail,
+                    json_);
   }
 
  private:
@@ -78,15 +80,17 @@ class EfcCommand final : public Command {
 
   [[nodiscard]] int Print(const Json& answer) const {
     bool well = answer.value("ErrorCode", 0) == 0;
-    if (operation_ == "tier" && !clear_) {
+    const bool is_warmup = operation_.starts_with("warmup/");
+    if (json_ || is_warmup) {
+      fmt::print("{}\n", answer.dump(2));
+    } else if (operation_ == "tier" && !clear_) {
       for (const auto& [name, value] : answer.items())
         if (name.starts_with("tier_")) fmt::print("{}: {}\n", name, value.get<uint64_t>());
-    } else if (operation_ == "tier" || operation_ == "action") {
-      fmt::print("{}\n", answer.at("ErrorMessage").get<std::string>());
     } else {
-      fmt::print("{}\n", answer.dump(2));
-      for (const Json& result : answer.at("Results")) well = well && result.at("ErrorCode") == 0;
+      fmt::print("{}\n", answer.at("ErrorMessage").get<std::string>());
     }
+    if (is_warmup)
+      for (const Json& result : answer.at("Results")) well = well && result.at("ErrorCode") == 0;
     return well ? kExitSuccess : kExitFailure;
   }
 
@@ -98,6 +102,7 @@ class EfcCommand final : public Command {
   std::string preceding_seconds_;
   std::string action_;
   bool clear_ = false;
+  bool json_ = false;
   bool asked_ = false;
 };
 

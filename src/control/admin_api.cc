@@ -110,6 +110,16 @@ Result<uint64_t> PrecedingSecondsOf(const AdminQuery& query) {
   return std::min(seconds, kPrecedingSecondsMax);
 }
 
+Result<size_t> CountOf(const AdminQuery& query) {
+  const std::string* const text = query.Find("count");
+  if (text == nullptr) return kListedTaskCount;
+  size_t count = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
+  if (error != std::errc{} || end != text->data() + text->size() || count > kTaskCountMax)
+    return Fail(Errc::kInvalid, fmt::format("count: not a number from 0 to {}", kTaskCountMax));
+  return count;
+}
+
 HttpAnswer BadRequest(const Error& error) {
   return ErrorAnswer(400, error.detail);
 }
@@ -141,7 +151,7 @@ const AdminApi::Route* AdminApi::FindRoute(std::string_view path) {
       {"/v1/warmup/stat", kReads, &AdminApi::Stat, kTaskParameters},
       {"/v1/warmup/cancel", kChanges, &AdminApi::Cancel, kTaskParameters},
       {"/v1/warmup/list", kReads, &AdminApi::ListTasks, kCountParameter},
-      {"/v1/warmup/running", kReads, &AdminApi::RunningTasks},
+      {"/v1/warmup/running", kReads, &AdminApi::RunningTasks, kCountParameter},
       {"/v1/stat", kReads, &AdminApi::DescribePath, kPathParameter},
       {"/v1/tier", kReads, &AdminApi::Tier},
       {"/v1/tier/clear", kChanges, &AdminApi::ClearTier},
@@ -278,20 +288,18 @@ HttpAnswer AdminApi::Cancel(const Call& call) {
 }
 
 HttpAnswer AdminApi::ListTasks(const Call& call) {
-  size_t count = kListedTaskCount;
-  if (const std::string* const text = call.query.Find("count")) {
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
-    if (error != std::errc{} || end != text->data() + text->size() || count > kTaskCountMax)
-      return ErrorAnswer(400, fmt::format("count: not a number from 0 to {}", kTaskCountMax));
-  }
-  return TaskListAnswer(node_.warmup.Newest(count));
+  const auto count = CountOf(call.query);
+  if (!count) return BadRequest(count.error());
+  return TaskListAnswer(node_.warmup.Newest(*count), node_.warmup.RunningCount());
 }
 
-HttpAnswer AdminApi::RunningTasks(const Call&) {
-  std::vector<WarmupTask> tasks = node_.warmup.Newest(kListedTaskCount);
+HttpAnswer AdminApi::RunningTasks(const Call& call) {
+  const auto count = CountOf(call.query);
+  if (!count) return BadRequest(count.error());
+  std::vector<WarmupTask> tasks = node_.warmup.Newest(*count);
   std::erase_if(tasks,
                 [](const WarmupTask& task) { return task.status != WarmupTask::Status::kRunning; });
-  return TaskListAnswer(tasks);
+  return TaskListAnswer(tasks, node_.warmup.RunningCount());
 }
 
 HttpAnswer AdminApi::DescribePath(const Call& call) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -224,6 +225,7 @@ TEST_F(AdminApiTest, BadRequestsAre400WithAReason) {
        "target_path, pattern, preceding_time"},
       {"/v1/tier?x=1", "'x' is no parameter of /v1/tier, which has none"},
       {"/v1/warmup/list?count=10001", "count: not a number from 0 to 10000"},
+      {"/v1/warmup/running?count=x", "count: not a number from 0 to 10000"},
       {"/v1/stat", "target_path is missing: one path below the mount point; empty for the root"},
   };
   for (const auto& [target, reason] : cases) {
@@ -506,6 +508,22 @@ TEST_F(AdminApiTest, ListsTasksWithTheirObjectsRunningOnesFirst) {
             R"("TotalSize":0,"Id":2,"EndTime":5,"CompletedCount":0,"TotalCount":7})");
   EXPECT_EQ(GetJson("/v1/warmup/list?count=1")["TaskInfos"].size(), 1U);
   EXPECT_EQ(GetJson("/v1/warmup/running")["TaskInfos"].size(), 1U);
+}
+
+TEST_F(AdminApiTest, SaysHowManyTasksRunInAllHoweverFewAreListed) {
+  WarmupTask ended;
+  ended.status = WarmupTask::Status::kCompleted;
+  tasks_.Add(ended);
+  for (int i = 0; i < 150; ++i) Get("/v1/warmup/load?target_path=" + std::to_string(i));
+  for (const auto& [target, listed_count] :
+       std::map<std::string, size_t>{{"/v1/warmup/list?count=3", 3},
+                                     {"/v1/warmup/list?count=1000", 151},
+                                     {"/v1/warmup/running", 100},
+                                     {"/v1/warmup/running?count=1000", 150}}) {
+    const AdminJson list = GetJson(target);
+    EXPECT_EQ(list["RunningCount"], 150) << target;
+    EXPECT_EQ(list["TaskInfos"].size(), listed_count) << target;
+  }
 }
 
 TEST_F(AdminApiTest, NamesThatAreNotUtf8DoNotBreakTheJson) {

@@ -78,8 +78,10 @@ AdminJson LongTaskInfo(const WarmupTask& task) {
   return info;
 }
 
-HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks) {
-  std::string text = TextOf(Outcome(0, kRequestProcessed));
+HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks, size_t running_count) {
+  AdminJson json = Outcome(0, kRequestProcessed);
+  json["RunningCount"] = running_count;
+  std::string text = TextOf(json);
   text.back() = ',';
   text += "\"TaskInfos\":[";
   for (const WarmupTask& task : tasks) {

@@ -36,8 +36,9 @@ AdminJson TaskInfo(const WarmupTask& task);
 // With what the live page and `shoal top` want beyond the specification: objects and the end.
 AdminJson LongTaskInfo(const WarmupTask& task);
 
-// With LongTaskInfo of each. Of thousands a tree in memory would be many times the text.
-HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks);
+// With LongTaskInfo of each, and how many run in all. Of thousands a tree in memory would be many
+// times the text.
+HttpAnswer TaskListAnswer(const std::vector<WarmupTask>& tasks, size_t running_count);
 
 AdminJson TierAsJson(const TierCounters& counters);
 AdminJson PathFactsAsJson(std::string_view path, const PathFacts& facts);

@@ -4,17 +4,32 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "control/warmup_service.h"
+#include "control/warmup_store.h"
 #include "testing/warmup_service_fixture.h"
 
 namespace shoal {
 namespace {
 
-class WarmupProgressTest : public WarmupServiceFixture {};
+class WarmupProgressTest : public WarmupServiceFixture {
+ protected:
+  // As an earlier process would, of objects of 4 MiB.
+  void LeaveRunningWithTwoOfThreeObjects() {
+    WarmupTask task;
+    task.id = 1;
+    task.path = "d";
+    task.completed_bytes = 9 * kMiB;
+    task.total_bytes = 12 * kMiB;
+    task.completed_object_count = 2;
+    task.total_object_count = 3;
+    ASSERT_TRUE(WarmupStore(options_.state_file).Save(std::span(&task, 1), {}));
+  }
+};
 
 TEST_F(WarmupProgressTest, ProgressOfALargeFileIsSeen) {
   Put("large", 40 * kMiB);
@@ -79,6 +94,39 @@ TEST_F(WarmupProgressTest, WhatIsCompletedFallsAtNoAttemptAndIsTheTruthInTheEnd)
   const WarmupTask task = Newest("d");
   EXPECT_EQ(task.status, Status::kFailed);
   EXPECT_EQ(task.completed_bytes, 0);
+}
+
+TEST_F(WarmupProgressTest, WhatCountedInAnEarlierProcessCountsInTheNextAlthoughItListsAgain) {
+  Put("d/1", 4 * kMiB);
+  Put("d/2", 4 * kMiB);
+  Put("d/3", 4 * kMiB);
+  LeaveRunningWithTwoOfThreeObjects();
+  bucket_.Hold();
+  bucket_.HoldLists(true);
+  Start();  // with a cache that has lost all of it
+  const auto expect_as_before = [this] {
+    const WarmupTask task = Newest("d");
+    EXPECT_EQ(task.completed_bytes, 9 * kMiB);
+    EXPECT_EQ(task.completed_object_count, 2);
+  };
+  expect_as_before();
+  bucket_.HoldLists(false);
+  bucket_.WaitForHeld(1);
+  expect_as_before();
+  bucket_.Release();
+  ExpectAllCompleted(WaitForEnd("d"), 3, 12 * kMiB);
+}
+
+TEST_F(WarmupProgressTest, OfWhatIsLessThanInAnEarlierProcessNoMoreThanAllCounts) {
+  Put("d/1", 4 * kMiB);
+  LeaveRunningWithTwoOfThreeObjects();
+  bucket_.Hold();
+  Start();
+  bucket_.WaitForHeld(1);
+  EXPECT_EQ(Newest("d").completed_bytes, 4 * kMiB);
+  EXPECT_EQ(Newest("d").completed_object_count, 1);
+  bucket_.Release();
+  ExpectAllCompleted(WaitForEnd("d"), 1, 4 * kMiB);
 }
 
 }  // namespace

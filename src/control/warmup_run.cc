@@ -68,8 +68,10 @@ class WarmupRun::Watcher final : public Delivery::Watcher {
   uint64_t came_bytes_ = 0;
 };
 
-WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing)
-    : means_(means), survey_(means, std::move(listing), [this] { return stopped(); }) {}
+WarmupRun::WarmupRun(WarmupMeans& means, WarmupListing listing, Shown shown)
+    : means_(means),
+      survey_(means, std::move(listing), [this] { return stopped(); }),
+      shown_(shown) {}
 
 void WarmupRun::Stop() {
   stopped_ = true;
@@ -81,10 +83,15 @@ void WarmupRun::Stop() {
 WarmupSums WarmupRun::progress() const {
   const MutexLock lock(mutex_);
   WarmupSums sums = progress_;
+  if (!sums.is_listed) return sums;
   // What the total lost meanwhile was not to be completed.
-  shown_bytes_ =
-      std::min(std::max(shown_bytes_, sums.completed_bytes + coming_bytes_), sums.total_bytes);
-  sums.completed_bytes = shown_bytes_;
+  const auto show = [](uint64_t& shown, uint64_t completed, uint64_t total) {
+    return shown = std::min(std::max(shown, completed), total);
+  };
+  sums.completed_bytes =
+      show(shown_.completed_bytes, sums.completed_bytes + coming_bytes_, sums.total_bytes);
+  sums.completed_object_count =
+      show(shown_.completed_object_count, sums.completed_object_count, sums.total_object_count);
   return sums;
 }
 

@@ -37,8 +37,14 @@ struct WarmupSums {
 
 class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
  public:
+  // What it was said to have completed, also by an earlier process.
+  struct Shown {
+    uint64_t completed_bytes = 0;
+    uint64_t completed_object_count = 0;
+  };
+
   // Made by std::make_shared.
-  WarmupRun(WarmupMeans& means, WarmupListing listing);
+  WarmupRun(WarmupMeans& means, WarmupListing listing, Shown shown);
   WarmupRun(const WarmupRun&) = delete;
   WarmupRun& operator=(const WarmupRun&) = delete;
 
@@ -49,8 +55,8 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // From any thread: it ends with the requests under way, whose bytes nobody waits for.
   void Stop();
-  // Bytes count as completed as they come. Their sum does not fall: what has to be fetched once
-  // more stays counted.
+  // Bytes count as completed as they come. What counts does not fall: what has to be fetched, or
+  // found in the cache, once more stays counted.
   [[nodiscard]] WarmupSums progress() const;
   // Of what is completed and nothing else, for when it has run.
   [[nodiscard]] WarmupSums completed() const;
@@ -122,7 +128,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   int64_t wake_at_job_count_ GUARDED_BY(mutex_) = kNoWake;
   const Object* awaited_ GUARDED_BY(mutex_) = nullptr;
   WarmupSums progress_ GUARDED_BY(mutex_);  // with completed objects only
-  mutable uint64_t shown_bytes_ GUARDED_BY(mutex_) = 0;
+  mutable Shown shown_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

@@ -63,6 +63,12 @@ void WarmupSaver::Flush() {
   if (attempted_ < wanted) hangs_ = true;
 }
 
+void WarmupSaver::Wake() {
+  const MutexLock lock(mutex_);
+  ++wanted_;
+  wanted_changed_.NotifyAll();
+}
+
 void WarmupSaver::Loop() {
   pthread_setname_np(pthread_self(), "warmup-save");
   if (!file_.empty() && !Load()) return;

@@ -1,5 +1,5 @@
-// Loads warm-up tasks and saves them, on threads of its own: about once a second, and at once for
-// who waits. Thread-safe.
+// Loads warm-up tasks and saves them, on threads of its own: about once a second, and at once when
+// it is asked to. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,8 @@ class WarmupSaver {
   // Until what had changed before the call is on the disk, or could not be saved; but for a disk
   // that hangs some seconds once, and not before all was loaded.
   void Flush();
+  // Begins that, without a wait.
+  void Wake();
 
  private:
   struct Loading;

@@ -141,6 +141,11 @@ class WarmupService final : public WarmupTasks {
     return newest;
   }
 
+  size_t RunningCount() override {
+    const MutexLock lock(mutex_);
+    return history_.running_count();
+  }
+
   Result<std::vector<WarmupTask>> Cancel(std::string_view path,
                                          std::optional<std::string_view> pattern) override {
     const std::string one(path);
@@ -256,7 +261,8 @@ class WarmupService final : public WarmupTasks {
         continue;
       }
       const auto run = std::make_shared<WarmupRun>(
-          *means_, WarmupListing(store_, options_.mount_prefix, task.path, *std::move(filter)));
+          *means_, WarmupListing(store_, options_.mount_prefix, task.path, *std::move(filter)),
+          WarmupRun::Shown{task.completed_bytes, task.completed_object_count});
       runs_.emplace(id, run);
       runners_->Run([this, id, run] { RunOne(id, *run); });
     }
@@ -287,6 +293,8 @@ class WarmupService final : public WarmupTasks {
     }
     history_.End(task, outcome ? Status::kCompleted : Status::kFailed, clock_.UnixMicros());
     changed_.insert(id);
+    // What was seen to have ended runs in no later process.
+    saver_->Wake();
   }
 
   void Resume(Result<std::vector<WarmupTask>> tasks) EXCLUDES(mutex_) {

@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "control/warmup_store.h"
 #include "testing/warmup_service_fixture.h"
 
 namespace shoal {
@@ -24,7 +26,21 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class WarmupServiceTest : public WarmupServiceFixture {};
+class WarmupServiceTest : public WarmupServiceFixture {
+ protected:
+  // As a process that begins now would find it.
+  std::optional<Status> SavedStatus(const std::string& path) {
+    const auto copy = directory_.path() / "copy";
+    std::filesystem::remove_all(copy);
+    std::filesystem::create_directory(copy);
+    for (const char* const name : {"tasks.db", "tasks.db-wal"})
+      std::filesystem::copy(directory_.path() / name, copy / name);
+    const auto tasks = WarmupStore(copy / "tasks.db").Load();
+    if (!tasks) return {};
+    const auto task = std::ranges::find(*tasks, path, &WarmupTask::path);
+    return task == tasks->end() ? std::nullopt : std::optional(task->status);
+  }
+};
 
 TEST_F(WarmupServiceTest, AFileThatWasLoadedIsReadWithoutTheOrigin) {
   Put("model/weights.bin", 9 * kMiB + 77);
@@ -313,6 +329,21 @@ TEST_F(WarmupServiceTest, ATaskGoesOnInTheNextProcessWithWhatIsMissing) {
   ExpectCached(keys);
 }
 
+TEST_F(WarmupServiceTest, ATaskThatHasEndedIsOnTheDiskAtOnceAndNotOnlyWithTheNextSecond) {
+  Start();
+  // Ten seconds if each had to wait for its second.
+  const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (int i = 0; i < 10; ++i) {
+    const std::string path = "d/" + std::to_string(i);
+    if (i > 0) Put(path, 1000);
+    const Status ended = Run(path).status;
+    EXPECT_EQ(ended, i > 0 ? Status::kCompleted : Status::kFailed);
+    while (SavedStatus(path) != ended && std::chrono::steady_clock::now() < late)
+      std::this_thread::yield();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now(), late);
+}
+
 TEST_F(WarmupServiceTest, ThousandsOfPathsAreSubmittedAndCanceledAtOnce) {
   std::vector<std::string> paths;
   for (int i = 0; i < 10'000; ++i) paths.push_back("d/" + std::to_string(i));
@@ -331,7 +362,9 @@ TEST_F(WarmupServiceTest, ThousandsOfPathsAreSubmittedAndCanceledAtOnce) {
   paths.resize(1000);
   paths.emplace_back("e");
   ASSERT_TRUE(tasks_->Load("e", ""));
+  EXPECT_EQ(tasks_->RunningCount(), 1);
   const auto canceled = tasks_->CancelAll(paths, std::nullopt);
+  EXPECT_EQ(tasks_->RunningCount(), 0);
   EXPECT_FALSE(canceled.front());
   EXPECT_TRUE(canceled.back());
   bucket_.Release();

@@ -82,6 +82,8 @@ class WarmupTasks {
                                        int64_t since_unix_micros) = 0;
   // The newest of all tasks, the newest first; running ones before the others.
   virtual std::vector<WarmupTask> Newest(size_t count_max) = 0;
+  // Those that run, in all.
+  virtual size_t RunningCount() = 0;
 
   // Cancels the running tasks of a path; with a pattern, only those that have it. Answers
   // what they then are. kNotFound: there never was such a task; kInvalid: there is, and its

@@ -53,6 +53,12 @@ class MemoryWarmupTasks final : public WarmupTasks {
     return newest;
   }
 
+  size_t RunningCount() override {
+    const MutexLock lock(mutex_);
+    return static_cast<size_t>(
+        std::ranges::count(tasks_, WarmupTask::Status::kRunning, &WarmupTask::status));
+  }
+
   Result<std::vector<WarmupTask>> Cancel(std::string_view path,
                                          std::optional<std::string_view> pattern) override {
     const MutexLock lock(mutex_);

@@ -57,6 +57,11 @@ class Bucket final : public ObjectStore {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return waiting_count_ >= count; });
   }
+  void HoldLists(bool held) {
+    const std::scoped_lock lock(mutex_);
+    lists_are_held_ = held;
+    changed_.notify_all();
+  }
   // The next `count` Gets of the key.
   void FailGets(const std::string& key, Error error, int count) {
     const std::scoped_lock lock(mutex_);
@@ -85,6 +90,10 @@ class Bucket final : public ObjectStore {
     return memory_.Head(key, deadline);
   }
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !lists_are_held_; });
+    }
     return memory_.List(query, deadline);
   }
   Result<BucketUsage> Usage(Deadline deadline) override { return memory_.Usage(deadline); }
@@ -127,6 +136,7 @@ class Bucket final : public ObjectStore {
   std::optional<uint64_t> hold_after_bytes_;
   std::condition_variable changed_;
   bool held_ = false;
+  bool lists_are_held_ = false;
   size_t waiting_count_ = 0;
   std::map<std::string, std::pair<Error, int>> failures_;
   std::map<std::string, std::function<void()>> before_;
@@ -142,7 +152,10 @@ class WarmupServiceFixture : public ::testing::Test {
     options_.state_file = directory_.path() / "tasks.db";
     options_.retry_pause_milliseconds = 1;
   }
-  void TearDown() override { bucket_.Release(); }
+  void TearDown() override {
+    bucket_.Release();
+    bucket_.HoldLists(false);
+  }
 
   void Start(uint64_t capacity_bytes = 64 * kMiB, size_t directory_count = 1) {
     Stop();

@@ -51,6 +51,31 @@ class Commands(ReportsTest):
         self.assertRegex(top.stdout, r"^read .*cached 4\.0 MiB  ready\n$")
         self.assertEqual(run(SHOAL, "doctor", mount.point, "--json").returncode, 0)
 
+    def test_the_specifications_cli_prints_the_ports_own_answers_for_programs(self):
+        _, mount = self.node(objects=[("file", MIB)])
+        cli = self.directory() / "aliyun-alinas-efc-cli"
+        os.symlink(os.path.abspath(SHOAL), cli)
+
+        def ask(*words):
+            done = run(cli, "-m", mount.point, "-r", *words, "--json")
+            return done.returncode, json.loads(done.stdout), done.stderr
+
+        status, load, _ = ask("warmup/load", "--path", "file")
+        self.assertEqual((status, load["Results"][0]["Path"]), (0, "file"))
+        self.admin.wait("file")
+        for words, target, parameters in (
+                (["warmup/stat", "--path", "file"], "warmup/stat", {"target_path": "file"}),
+                (["tier"], "tier", {}), (["tier", "-c"], "tier/clear", {}),
+                (["action", "-k", "clear_readdir_cache"], "action/clear_readdir_cache", {})):
+            answer = self.admin.get(f"/v1/{target}", **parameters)
+            self.assertEqual(ask(*words), (0, answer, ""), words)
+        status, refused, _ = ask("warmup/cancel", "--path", "file")
+        self.assertEqual((status, refused["Results"][0]["ErrorCode"]), (32, errno.EINVAL))
+        status, refused, said = ask("warmup/stat", "--path", "file",
+                                    "--preceding_time", str(2**64))
+        self.assertEqual((status, list(refused)), (32, ["ExitStatus", "ErrorMessage"]))
+        self.assertEqual(said, f"aliyun-alinas-efc-cli: {refused['ErrorMessage']}\n")
+
     def test_doctor_checks_what_a_mount_that_is_there_depends_on(self):
         origin, mount = self.node()
         cache = f"cache {self.cache}/"

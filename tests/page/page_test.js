@@ -127,6 +127,13 @@ test('running warm-ups show how fast they are and when they end', async () => {
   await close(page);
 });
 
+test('of thousands of warm-ups a few are shown, and the others counted', async () => {
+  const many = Array.from({ length: 5000 }, (_, i) => ({ id: i + 1, path: `d/${i}` }));
+  const page = await open(busy(), [...ended(), ...many]);
+  await becomes(page, '#warmups', /d\/4997 .*and 4 997 more running$/);
+  await close(page);
+});
+
 test('warm-ups that have ended say how', async () => {
   const page = await open(failing(), ended());
   assert.deepEqual(await texts(page, '#warmups .row'), [

@@ -350,13 +350,13 @@ function drawTask(task, status, now) {
     element('div', { class: 'under', title: parts.join(' · ') }, state));
 }
 
-function drawTasks(tasks, status) {
+function drawTasks({ TaskInfos: tasks, RunningCount }, status) {
   const now = performance.now() / 1000;
   const running = tasks.filter((task) => task.Status === 'running');
   for (const id of [...seen.keys()]) if (!running.some((task) => task.Id === id)) seen.delete(id);
   const shown = tasks.slice(0, TASKS_SHOWN);
   for (const task of running.slice(TASKS_SHOWN)) progressRate(task, now);
-  const more = running.length - shown.filter((task) => task.Status === 'running').length;
+  const more = RunningCount - shown.filter((task) => task.Status === 'running').length;
   $('warmups').replaceChildren(
     ...(shown.length ? shown.map((task) => drawTask(task, status, now)) : [element('p', { class: 'none' }, 'No task yet. ', element('code', {}, 'shoal warmup load PATH'), ' begins one.')]),
     ...(more > 0 ? [element('p', { class: 'none' }, `and ${count(more)} more running`)] : []));
@@ -475,7 +475,7 @@ async function poll() {
   try {
     const [status, tasks] = await Promise.all([ask('/v1/status'), ask('/v1/warmup/list?count=50')]);
     answered = Date.now();
-    latest = [status, tasks.TaskInfos];
+    latest = [status, tasks];
     draw(...latest);
   } catch (error) {
     if (error instanceof TokenNeeded) {
