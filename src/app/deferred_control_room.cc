@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -11,7 +13,8 @@
 namespace shoal {
 namespace {
 
-constexpr Duration kTryEvery = std::chrono::seconds(2);
+constexpr Duration kPauseMin = std::chrono::seconds(2);
+constexpr Duration kPauseMax = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -24,32 +27,37 @@ DeferredControlRoom::~DeferredControlRoom() {
   if (trying_.joinable()) trying_.join();
 }
 
-Result<> DeferredControlRoom::Open() {
-  ASSIGN_OR_RETURN(std::unique_ptr<ControlRoom> opened, IfThreadsAllow(open_));
+Result<> DeferredControlRoom::Open(const Opener& open) {
+  ASSIGN_OR_RETURN(std::unique_ptr<ControlRoom> opened, IfThreadsAllow(open));
   const MutexLock lock(mutex_);
   room_ = std::move(opened);
   if (room_ != nullptr && has_begun_) room_->Begin();
   return {};
 }
 
-void DeferredControlRoom::KeepTrying() {
-  auto thread = StartThread([this] { Try(); });
+void DeferredControlRoom::KeepTrying(Opener open) {
+  auto thread = StartThread([this, open = std::move(open)] { Try(open); });
   if (thread)
     trying_ = *std::move(thread);
   else
     log::Error("the admin port is not tried again: {}", thread.error().detail);
 }
 
-void DeferredControlRoom::Try() {
+void DeferredControlRoom::Try(const Opener& open) {
   pthread_setname_np(pthread_self(), "admin-open");
-  while (true) {
+  std::string said;
+  for (Duration pause = kPauseMin;; pause = std::min(2 * pause, kPauseMax)) {
     {
       const MutexLock lock(mutex_);
-      const auto until = CondVar::In(kTryEvery);
+      const auto until = CondVar::In(pause);
       while (!stopping_ && stop_came_.WaitUntil(mutex_, until)) continue;
       if (stopping_) return;
     }
-    if (Open()) return;
+    const Result<> opened = Open(open);
+    if (opened) return;
+    if (opened.error().detail == said) continue;
+    said = opened.error().detail;
+    log::Error("the admin port cannot be opened yet: {}", said);
   }
 }
 

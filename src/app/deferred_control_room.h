@@ -17,24 +17,22 @@ class DeferredControlRoom {
  public:
   using Opener = std::function<Result<std::unique_ptr<ControlRoom>>()>;
 
-  // What `open` uses outlives it.
-  explicit DeferredControlRoom(Opener open) : open_(std::move(open)) {}
+  DeferredControlRoom() = default;
   // Ends the room; waits for an attempt under way.
   ~DeferredControlRoom();
   DeferredControlRoom(const DeferredControlRoom&) = delete;
   DeferredControlRoom& operator=(const DeferredControlRoom&) = delete;
 
-  // Tries once.
-  Result<> Open() EXCLUDES(mutex_);
-  // Tries every few seconds from now on, until it opens.
-  void KeepTrying();
+  // Tries once. What `open` uses outlives this, here and below.
+  Result<> Open(const Opener& open) EXCLUDES(mutex_);
+  // Tries from now on until it opens, every 2 seconds and then more seldom, down to every 30.
+  void KeepTrying(Opener open);
   // ControlRoom::Begin, as soon as there is one.
   void Begin() EXCLUDES(mutex_);
 
  private:
-  void Try() EXCLUDES(mutex_);
+  void Try(const Opener& open) EXCLUDES(mutex_);
 
-  const Opener open_;
   Mutex mutex_;
   CondVar stop_came_;
   std::unique_ptr<ControlRoom> room_ GUARDED_BY(mutex_);  // null also where there is no port

@@ -31,8 +31,8 @@ std::vector<Finding> AskMount(const std::string& mount_point, const std::string&
   auto client = AdminClient::Open(mount_point, clock);
   if (!client && has_port)
     return {{Severity::kBad, subject, client.error().detail,
-             "it tries to open its port again and again; the log says why it cannot: journalctl -t "
-             "shoal"}};
+             "a port that could not be opened is tried again and again; the log says why: "
+             "journalctl -t shoal"}};
   if (!client) return {{Severity::kNote, subject, client.error().detail, "it cannot be asked"}};
   const Result<Json> status = client->GetJson("/v1/status");
   if (!status)

@@ -30,6 +30,8 @@
 #include "base/exit_status.h"
 #include "base/log.h"
 #include "cache/directory_list.h"
+#include "control/admin_server.h"
+#include "control/admin_token.h"
 #include "fs/shared_hand_over.h"
 #include "fuse/session.h"
 
@@ -271,17 +273,26 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
   ObeySignals(signals, **session, *node, seat);
   // After the session before this one has ended, so that its port is free.
   const bool has_its_path = state_path != OwnStatePath(StateDirectory(plan.mount_point), getppid());
-  std::optional<DeferredControlRoom> control_room(std::in_place, [&, has_its_path] {
-    return ControlRoom::Open(plan, *node, **session, clock, has_its_path, memory.workers_before());
-  });
-  const Result<> opened = control_room->Open();
+  const auto open_room = [&](bool has_its_path_now) {
+    return ControlRoom::Open(plan, *node, **session, clock, has_its_path_now,
+                             memory.workers_before());
+  };
+  auto control_room = std::make_optional<DeferredControlRoom>();
+  const Result<> opened = control_room->Open([&] { return open_room(has_its_path); });
   if (!opened && !seat.recovers) {
     signals.Finish();  // they use the session
     return Refuse(seat, StatusOf(opened.error()), opened.error());
   }
   if (!opened) {
     log::Error("served without the admin port until it can be opened: {}", opened.error().detail);
-    control_room->KeepTrying();
+    control_room->KeepTrying([&]() -> Result<std::unique_ptr<ControlRoom>> {
+      // The rest of a room is much, if it is made in vain.
+      RETURN_IF_ERROR(AdminToken::Open(plan.options.admin.token_file, clock));
+      RETURN_IF_ERROR(AdminServer::TryPort(plan.options.admin, clock));
+      const auto served = ReadMountState(StateDirectory(plan.mount_point) + "/state.json");
+      // By now the path may be another mount's.
+      return open_room(served && served->keeper_pid == getppid());
+    });
   }
   signals.ChangeOn([&in_force, &node, &seat, &memory, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {

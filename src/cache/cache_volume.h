@@ -176,6 +176,12 @@ class CacheVolume {
     bool is_verified;
     std::shared_ptr<CachedObject> object;  // null: nobody had it open
   };
+  // As CacheStorage::Found, in little: there may be tens of millions.
+  struct Counted {
+    ObjectDigest name;
+    uint32_t block_count;
+    uint32_t used_unix_seconds;
+  };
   class File;
   // Slow enough that nobody notices, quick enough for a terabyte in a few hours.
   static constexpr uint64_t kScrubBytesPerSecond = 64 * kMiB;
@@ -228,6 +234,7 @@ class CacheVolume {
   [[nodiscard]] uint64_t ObjectCountMax() const;
   bool Reserve(uint64_t block_count, bool is_new);
   [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const REQUIRES(mutex_);
+  bool IsKnown(const ObjectDigest& name) EXCLUDES(mutex_);
   bool Evict(std::vector<Victim> victims);
   // What a write asks others to give way for.
   struct Wanted {
@@ -254,13 +261,7 @@ class CacheVolume {
 
   void Maintain();
   bool Scan();
-  // As CacheStorage::Found, in little: there may be tens of millions.
-  struct Counted {
-    ObjectDigest name;
-    uint32_t block_count;
-    uint32_t used_unix_seconds;
-  };
-  bool RemoveOldest(std::deque<Counted>& found) EXCLUDES(mutex_);
+  void RemoveTooMany() EXCLUDES(mutex_);
   void SayIfTooLarge();
   bool Scrub();
   bool RoomIsDue() const REQUIRES(mutex_);
@@ -288,6 +289,8 @@ class CacheVolume {
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_ GUARDED_BY(mutex_);
   uint64_t idle_clock_ GUARDED_BY(mutex_) = 0;
   std::deque<std::shared_ptr<CachedObject>> to_check_ GUARDED_BY(mutex_);  // each once
+  // What was here at the start and there is no memory to know: in no index, to be removed.
+  std::deque<Counted> too_many_ GUARDED_BY(mutex_);
   // Their pages say nothing of the medium any more.
   std::vector<std::shared_ptr<CachedObject>> to_drop_ GUARDED_BY(mutex_);
   // Being compared, and not evicted since.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <thread>
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
@@ -21,8 +20,8 @@ constexpr Duration kScrubEvery = std::chrono::hours(24);
 constexpr Duration kRoomLookedAtEvery = std::chrono::seconds(5);
 constexpr int kNiceness = 10;
 // The kernel has a page in hand for a moment now and then, and cannot drop it.
-constexpr int kDropsTried = 5;
-constexpr Duration kDropTriedEvery = std::chrono::milliseconds(50);
+constexpr int kDropsTried = 3;
+constexpr Duration kDropTriedEvery = std::chrono::milliseconds(20);
 constexpr Duration kTrialLooksEvery = std::chrono::milliseconds(200);
 constexpr char kTrialIdentity[] = "a trial of the medium";
 
@@ -44,11 +43,12 @@ void CacheVolume::Maintain() {
       queue_sank_.NotifyAll();
       if (!counted && !stopping_) work_came_.WaitFor(mutex_, kTrialLooksEvery);
     } else if (!to_drop_.empty()) {
-      const std::vector<std::shared_ptr<CachedObject>> to_drop = std::exchange(to_drop_, {});
+      std::vector<std::shared_ptr<CachedObject>> to_drop = std::exchange(to_drop_, {});
       mutex_.Unlock();
       for (const auto& object : to_drop)
         if (StoredObject* const stored = object->stored(); stored != nullptr)
           (void)stored->DropPages(/*waits=*/false);
+      to_drop.clear();  // closes files
       mutex_.Lock();
     } else if (!to_check_.empty()) {
       std::shared_ptr<CachedObject> object = std::move(to_check_.front());
@@ -65,7 +65,11 @@ void CacheVolume::Maintain() {
         // Else somebody maps it: it is compared each time until it is next loaded.
         bool asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
         for (int i = 1; i < kDropsTried && !asks_medium; ++i) {
-          std::this_thread::sleep_for(kDropTriedEvery);
+          {
+            const MutexLock pause_lock(mutex_);
+            if (stopping_) break;
+            work_came_.WaitFor(mutex_, kDropTriedEvery);
+          }
           asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
         }
         if (asks_medium)
@@ -76,6 +80,11 @@ void CacheVolume::Maintain() {
       if (!object->distrusted) CheckAll(*object, Pace::kUpkeep);
       object.reset();
       mutex_.Lock();
+    } else if (scanned_ && !too_many_.empty() && health_.usable()) {
+      mutex_.Unlock();
+      RemoveTooMany();
+      mutex_.Lock();
+      changed_.NotifyAll();
     } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
       const uint64_t change_count = capacity_change_count_;
       mutex_.Unlock();
@@ -124,8 +133,16 @@ bool CacheVolume::Scan() {
     return false;
   }
   std::ranges::sort(found, {}, &Counted::used_unix_seconds);
-  if (!RemoveOldest(found)) return false;
   const size_t object_count = found.size();
+  const size_t too_many_count = object_count - std::min<size_t>(object_count, ObjectCountMax());
+  while (object_count - found.size() < too_many_count) {
+    const MutexLock lock(mutex_);
+    for (size_t i = 0; i < kAtOnceMax && object_count - found.size() < too_many_count; ++i) {
+      leaving_block_count_ += found.front().block_count;
+      too_many_.push_back(found.front());
+      found.pop_front();
+    }
+  }
   uint64_t bytes = 0;
   while (!found.empty()) {
     const MutexLock lock(mutex_);
@@ -136,42 +153,36 @@ bool CacheVolume::Scan() {
     }
   }
   if (object_count > 0)
-    log::Info("the cache at {} has {} objects, {} MiB", storage_->name(), object_count,
-              bytes / kMiB);
+    log::Info("the cache at {} has {} objects, {} MiB", storage_->name(),
+              object_count - too_many_count, bytes / kMiB);
+  if (too_many_count > 0)
+    log::Warn("the cache at {} had {} objects more than there is memory to know: the oldest go",
+              storage_->name(), too_many_count);
   SayIfTooLarge();
   const MutexLock lock(mutex_);
   may_be_over_ = true;  // the capacity may be less than it was
   return true;
 }
 
-// Those that there is no memory to know go without ever having been known. False: the medium fails,
-// or this ends.
-bool CacheVolume::RemoveOldest(std::deque<Counted>& found) {
-  uint64_t removed_count = 0;
-  while (true) {
-    std::vector<Victim> victims;
-    {
-      const MutexLock lock(mutex_);
-      if (stopping_ || !health_.usable()) return false;
-      const uint64_t object_count_max = ObjectCountMax();
-      while (found.size() > object_count_max && victims.size() < kAtOnceMax) {
-        const Counted oldest = found.front();
-        found.pop_front();
-        const auto known = objects_.find(oldest.name);
-        if (known != objects_.end() && known->second->user_count > 0)
-          index_.Put(oldest.name, oldest.block_count);
-        else
-          victims.push_back(TakeOut(oldest.name, oldest.block_count, /*is_verified=*/false));
-      }
+// Those that there is no memory to know, some of them.
+void CacheVolume::RemoveTooMany() {
+  std::vector<Victim> victims;
+  {
+    const MutexLock lock(mutex_);
+    while (!too_many_.empty() && victims.size() < kAtOnceMax) {
+      const Counted oldest = too_many_.front();
+      too_many_.pop_front();
+      leaving_block_count_ -= oldest.block_count;
+      if (index_.Contains(oldest.name)) continue;  // made anew, in place of what was there
+      const auto known = objects_.find(oldest.name);
+      if (known != objects_.end() && known->second->user_count > 0)
+        index_.Put(oldest.name, oldest.block_count);
+      else
+        victims.push_back(TakeOut(oldest.name, oldest.block_count, /*is_verified=*/false));
     }
-    if (victims.empty()) break;
-    removed_count += victims.size();
-    Evict(std::move(victims));
   }
-  if (removed_count > 0)
-    log::Warn("the cache at {} had {} objects more than there is memory to know: the oldest went",
-              storage_->name(), removed_count);
-  return true;
+  Evict(std::move(victims));
+  DoWhatIsDue();
 }
 
 void CacheVolume::SayIfTooLarge() {

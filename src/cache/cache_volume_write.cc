@@ -14,8 +14,8 @@ constexpr uint64_t kOverheadBlocks = 4;
 constexpr uint64_t kNewFilesBlocks = 4;
 // The index names victims a few at a time; those it may not give are passed over.
 constexpr int kVictimAttemptsMax = 16;
-// The memory of one object at most: 37 bytes in CacheIndex (cache_index.h), and on a shelf 25 in a
-// table that is 7/16 full when it has just grown: 37 + 25 * 16 / 7 is 94.
+// The memory of one object at most, and some for what is counted at a start: 37 bytes in CacheIndex
+// (cache_index.h), and on a shelf 17 in a table that is 3/8 full at least: 37 + 17 * 8 / 3 is 82.
 constexpr uint64_t kIndexBytesOfObject = 96;
 // How often others are chosen in place of victims that turn out to be mapped.
 constexpr int kEvictionRoundsMax = 8;
@@ -176,7 +176,8 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     if (!granted) return false;
     const MutexLock lock(mutex_);
     const auto is_free = [&]() REQUIRES(mutex_) {
-      return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes;
+      return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes &&
+             (missing_bytes == 0 || leaving_block_count_ == 0);
     };
     // What others are removing is theirs to remove; its room counts once it is gone.
     const auto until = CondVar::In(kOthersLeaveWithin);
@@ -196,14 +197,20 @@ uint64_t CacheVolume::BlocksUsed(const CacheStorage::Room& room) const {
          room.own_block_count;
 }
 
+bool CacheVolume::IsKnown(const ObjectDigest& name) {
+  const MutexLock lock(mutex_);
+  return index_.Contains(name);
+}
+
 // False: some could not be removed, or are mapped. They count as new.
 bool CacheVolume::Evict(std::vector<Victim> victims) {
   bool all_went = true;
   for (Victim& victim : victims) {
     victim.object.reset();  // its files are closed
-    const bool is_mapped = storage_->IsMapped(victim.name);
-    bool went = false;
-    if (!is_mapped) {
+    // Fetched again meanwhile: what was to go went when files were made anew.
+    bool went = IsKnown(victim.name);
+    const bool is_mapped = !went && storage_->IsMapped(victim.name);
+    if (!went && !is_mapped) {
       const Result<> removed = storage_->Remove(victim.name);
       if (!removed) OnFailure(removed.error());
       went = removed.has_value();

@@ -25,7 +25,8 @@ struct RangeRequest {
   ByteRange range;  // not empty, inside the object
   Purpose purpose = Purpose::kRead;
   Deadline deadline;
-  // Of the range: what nobody asked for, and only rounding it out to pages added.
+  // Of the range: what nobody asked for, which rounding it out to pages added, or to all of a small
+  // object.
   uint64_t rounding_bytes = 0;
 };
 

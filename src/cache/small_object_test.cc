@@ -43,14 +43,31 @@ TEST_F(SmallObjectTest, ThatFailsBehindWhatIsReadFailsNoReader) {
   ASSERT_TRUE(Reads(kSmall, kLaterPage));
 }
 
-TEST_F(SmallObjectTest, ThatFailsBeforeFailsTheReader) {
+TEST_F(SmallObjectTest, ThatFailsBeforeWhatIsReadHasThatFetchedAlone) {
   Mount();
   origin_.FailNext({Errc::kUnreachable, "cut"}, 64 * kKiB);
+  ASSERT_TRUE(Reads(kSmall, kLaterPage));
+  ASSERT_EQ(origin_.fetch_count(), 2);
+  EXPECT_EQ(origin_.requests()[1].range, kLaterPage);
+}
+
+TEST_F(SmallObjectTest, ThatHasChangedFailsTheReader) {
+  Mount();
+  origin_.FailNext({Errc::kChanged, "another version"});
   CollectingSink sink;
   const auto read = tier_->Open(kSmall)->Read({.range = kLaterPage, .deadline = {}}, sink);
   ASSERT_FALSE(read);
-  EXPECT_EQ(read.error().code, Errc::kUnreachable);
-  EXPECT_TRUE(sink.data.empty());
+  EXPECT_EQ(read.error().code, Errc::kChanged);
+  EXPECT_EQ(origin_.fetch_count(), 1);
+}
+
+// A source below that has the page at hand, as a disk tier below one in memory.
+TEST_F(SmallObjectTest, OfWhichAPartIsBelowIsNotAskedForWhole) {
+  Mount();
+  origin_.SetNear(kLaterPage);
+  ASSERT_TRUE(Reads(kSmall, kLaterPage));
+  ASSERT_EQ(origin_.fetch_count(), 1);
+  EXPECT_EQ(origin_.requests()[0].range, kLaterPage);
 }
 
 TEST_F(SmallObjectTest, OfWhichAPartIsCachedIsReadFromThereAfterARestart) {

@@ -201,19 +201,23 @@ class Tier::Bytes final : public ObjectBytes,
     claimed.rounding_bytes += claimed.range.length - wanted.length;
     Result<ServedBy> read = next_->Read(claimed, fill);
     fill.Finish();
-    const bool only_more_failed = wanted != claimed.range && fill.done();
-    if (!read && !only_more_failed) return tl::unexpected(std::move(read).error());
-    return Progress{wanted.end(), read.value_or(ServedBy::kOrigin)};
+    if (read) return Progress{wanted.end(), *read};
+    if (wanted == claimed.range) return tl::unexpected(std::move(read).error());
+    if (fill.done()) return Progress{wanted.end(), ServedBy::kOrigin};
+    // What failed was to come before it, and more than was asked for: it alone may come.
+    if (read.error().code != Errc::kUnreachable || request.deadline.Passed(clock()))
+      return tl::unexpected(std::move(read).error());
+    return Progress{request.range.offset, tier_.options_.kind};
   }
 
   // Whoever first asks for a part of a small object has the rest for little, in the same request.
-  // Null: it is not that, or somebody brings some of it.
+  // Null: it is not that, or somebody brings some of it, or it is to be had without the store.
   std::unique_ptr<FlightTable::Flight> ClaimWhole(const Place& place, const Miss& miss) {
     const ByteRange all{0, size_bytes_};
     if (size_bytes_ > kFetchedWholeBytesMax || miss.range == all) return nullptr;
     if (asked_.exchange(true)) return nullptr;  // or a cache that keeps nothing would ask for all
     const Run run = PresentRun(0, size_bytes_, places_);
-    if (run.place != nullptr || run.end < size_bytes_) return nullptr;
+    if (run.place != nullptr || run.end < size_bytes_ || next_->IsNear(miss.range)) return nullptr;
     auto flight = place.use->flights.Claim({all, miss.need, miss.patient_until});
     return flight != nullptr && flight->range() == all ? std::move(flight) : nullptr;
   }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -293,7 +294,7 @@ class WarmupService final : public WarmupTasks {
     }
     history_.End(task, outcome ? Status::kCompleted : Status::kFailed, clock_.UnixMicros());
     changed_.insert(id);
-    // What was seen to have ended runs in no later process.
+    // What was seen to have ended should not run in the next process.
     saver_->Wake();
   }
 
@@ -335,11 +336,13 @@ class WarmupService final : public WarmupTasks {
     for (const auto& [id, run] : runs_) {
       WarmupTask* const task = history_.Find(id);
       if (task == nullptr || task->status != Status::kRunning) continue;
-      const uint64_t completed_bytes = task->completed_bytes;
-      const uint64_t total_bytes = task->total_bytes;
+      const auto figures = [task] {
+        return std::tuple(task->completed_bytes, task->total_bytes, task->completed_object_count,
+                          task->total_object_count);
+      };
+      const auto before = figures();
       Take(run->progress(), *task);
-      if (task->completed_bytes != completed_bytes || task->total_bytes != total_bytes)
-        changed_.insert(id);
+      if (figures() != before) changed_.insert(id);
     }
     WarmupSaver::Batch batch;
     for (const uint64_t id : std::exchange(changed_, {})) batch.changed.push_back(Now(id));

@@ -25,6 +25,7 @@ void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
     wanted = !fetch->object->closed;
     for (const SegmentPointer& segment : fetch->segments) {
       for (const Segment::Waiter& waiter : segment->waiters) {
+        if (waiter.read->settled) continue;
         purpose = Purpose::kRead;
         // It may have stood in line while they waited, and has no more time than they.
         if (fetch->read == nullptr) deadline.at = std::min(deadline.at, waiter.read->deadline.at);
