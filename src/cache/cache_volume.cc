@@ -312,7 +312,7 @@ uint64_t CacheVolume::RoomBytes(Deadline deadline) {
   const uint64_t own_bytes = (*room)->own_block_count * kCacheBlockBytes;
   const uint64_t own_capacity = capacity_bytes_;
   return std::min(own_capacity > own_bytes ? own_capacity - own_bytes : 0,
-                  index_.total_blocks() * kCacheBlockBytes + free_bytes);
+                  (index_.total_blocks() + leaving_block_count_) * kCacheBlockBytes + free_bytes);
 }
 
 std::shared_ptr<const WholeFile> CacheVolume::Whole(const Use& use, Deadline deadline) {

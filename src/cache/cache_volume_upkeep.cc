@@ -42,6 +42,11 @@ void CacheVolume::Maintain() {
       changed_.NotifyAll();
       queue_sank_.NotifyAll();
       if (!counted && !stopping_) work_came_.WaitFor(mutex_, kTrialLooksEvery);
+    } else if (scanned_ && !too_many_.empty() && health_.usable()) {
+      mutex_.Unlock();
+      RemoveTooMany();
+      mutex_.Lock();
+      changed_.NotifyAll();
     } else if (!to_drop_.empty()) {
       std::vector<std::shared_ptr<CachedObject>> to_drop = std::exchange(to_drop_, {});
       mutex_.Unlock();
@@ -67,8 +72,8 @@ void CacheVolume::Maintain() {
         for (int i = 1; i < kDropsTried && !asks_medium; ++i) {
           {
             const MutexLock pause_lock(mutex_);
-            if (stopping_) break;
-            work_came_.WaitFor(mutex_, kDropTriedEvery);
+            const auto until = CondVar::In(kDropTriedEvery);
+            while (!stopping_ && work_came_.WaitUntil(mutex_, until)) continue;
           }
           asks_medium = AsksTheMedium(*object->stored(), /*waits=*/true);
         }
@@ -80,11 +85,6 @@ void CacheVolume::Maintain() {
       if (!object->distrusted) CheckAll(*object, Pace::kUpkeep);
       object.reset();
       mutex_.Lock();
-    } else if (scanned_ && !too_many_.empty() && health_.usable()) {
-      mutex_.Unlock();
-      RemoveTooMany();
-      mutex_.Lock();
-      changed_.NotifyAll();
     } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
       const uint64_t change_count = capacity_change_count_;
       mutex_.Unlock();

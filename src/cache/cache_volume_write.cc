@@ -166,25 +166,33 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     {
       const MutexLock lock(mutex_);
       if (clock_.Now() < full_until_) return false;
+      // What goes at a start takes a while, and its room until then.
+      if (block_count > 0 && !too_many_.empty() &&
+          BlocksUsed(*room) + block_count > capacity_bytes_ / kCacheBlockBytes)
+        return false;
       granted = ChooseVictims({.block_count = block_count,
                                .object_count = is_new ? uint64_t{1} : 0,
                                .free_bytes = missing_bytes},
                               room->own_block_count, victims);
       if (granted) reserved_block_count_ += block_count;
     }
+    uint64_t chosen_block_count = 0;
+    for (const Victim& victim : victims) chosen_block_count += victim.block_count;
+    // What others are removing makes room as well, for whoever looks first once it is gone.
+    const bool looks_again = missing_bytes > chosen_block_count * kCacheBlockBytes;
     const bool all_went = Evict(std::move(victims));
     if (!granted) return false;
     const MutexLock lock(mutex_);
     const auto is_free = [&]() REQUIRES(mutex_) {
       return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes &&
-             (missing_bytes == 0 || leaving_block_count_ == 0);
+             (!looks_again || leaving_block_count_ == 0);
     };
     // What others are removing is theirs to remove; its room counts once it is gone.
     const auto until = CondVar::In(kOthersLeaveWithin);
     const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
-    while (!left() && left_.WaitUntil(mutex_, until)) continue;
+    while (!left() && too_many_.empty() && left_.WaitUntil(mutex_, until)) continue;
     const bool has_left = left();
-    if (all_went && is_free()) return true;
+    if (all_went && is_free() && !looks_again) return true;
     reserved_block_count_ -= block_count;  // it was to be theirs
     if (!has_left) return false;
   }

@@ -1,6 +1,7 @@
 // Hands bytes on to a reader, and collects them into chunks of whole pages for a volume.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -28,8 +29,10 @@ class FillSink final : public ByteSink {
   bool Append(std::span<const std::byte> bytes) override;
   // Keeps the whole pages that came since the last chunk, also of a range cut short.
   void Finish();
-  // All that is wanted was handed on.
-  [[nodiscard]] bool done() const { return offset_ >= wanted_.end(); }
+  // How far what is wanted was handed on.
+  [[nodiscard]] uint64_t handed_on_until() const {
+    return std::clamp(offset_, wanted_.offset, wanted_.end());
+  }
 
  private:
   void Collect(std::span<const std::byte> bytes);

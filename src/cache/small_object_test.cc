@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "testing/disk_tier.h"
@@ -51,6 +52,15 @@ TEST_F(SmallObjectTest, ThatFailsBeforeWhatIsReadHasThatFetchedAlone) {
   EXPECT_EQ(origin_.requests()[1].range, kLaterPage);
 }
 
+TEST_F(SmallObjectTest, ThatFailsInTheMiddleOfWhatIsReadGoesOnThere) {
+  for (const uint64_t cut : {128 * kKiB, 128 * kKiB + 5000}) {
+    const ObjectVersion object = Object(200'000, "cut at " + std::to_string(cut));
+    Mount();
+    origin_.FailNext({Errc::kUnreachable, "cut"}, cut);
+    EXPECT_TRUE(Reads(object, {64 * kKiB, 120 * kKiB})) << cut;
+  }
+}
+
 TEST_F(SmallObjectTest, ThatHasChangedFailsTheReader) {
   Mount();
   origin_.FailNext({Errc::kChanged, "another version"});
@@ -59,15 +69,6 @@ TEST_F(SmallObjectTest, ThatHasChangedFailsTheReader) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, Errc::kChanged);
   EXPECT_EQ(origin_.fetch_count(), 1);
-}
-
-// A source below that has the page at hand, as a disk tier below one in memory.
-TEST_F(SmallObjectTest, OfWhichAPartIsBelowIsNotAskedForWhole) {
-  Mount();
-  origin_.SetNear(kLaterPage);
-  ASSERT_TRUE(Reads(kSmall, kLaterPage));
-  ASSERT_EQ(origin_.fetch_count(), 1);
-  EXPECT_EQ(origin_.requests()[0].range, kLaterPage);
 }
 
 TEST_F(SmallObjectTest, OfWhichAPartIsCachedIsReadFromThereAfterARestart) {

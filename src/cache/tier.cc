@@ -203,21 +203,24 @@ class Tier::Bytes final : public ObjectBytes,
     fill.Finish();
     if (read) return Progress{wanted.end(), *read};
     if (wanted == claimed.range) return tl::unexpected(std::move(read).error());
-    if (fill.done()) return Progress{wanted.end(), ServedBy::kOrigin};
-    // What failed was to come before it, and more than was asked for: it alone may come.
-    if (read.error().code != Errc::kUnreachable || request.deadline.Passed(clock()))
+    // More than was asked for: the rest of that may come by itself, if it did not come already.
+    const uint64_t until = fill.handed_on_until();
+    if (until < wanted.end() &&
+        (read.error().code != Errc::kUnreachable || request.deadline.Passed(clock())))
       return tl::unexpected(std::move(read).error());
-    return Progress{request.range.offset, tier_.options_.kind};
+    return Progress{until, ServedBy::kOrigin};
   }
 
   // Whoever first asks for a part of a small object has the rest for little, in the same request.
-  // Null: it is not that, or somebody brings some of it, or it is to be had without the store.
+  // Null: it is not that, or somebody brings some of it. A tier above another leaves it to that,
+  // which knows what is there.
   std::unique_ptr<FlightTable::Flight> ClaimWhole(const Place& place, const Miss& miss) {
     const ByteRange all{0, size_bytes_};
-    if (size_bytes_ > kFetchedWholeBytesMax || miss.range == all) return nullptr;
+    if (size_bytes_ > kFetchedWholeBytesMax || miss.range == all || !tier_.options_.keep_at_first)
+      return nullptr;
     if (asked_.exchange(true)) return nullptr;  // or a cache that keeps nothing would ask for all
     const Run run = PresentRun(0, size_bytes_, places_);
-    if (run.place != nullptr || run.end < size_bytes_ || next_->IsNear(miss.range)) return nullptr;
+    if (run.place != nullptr || run.end < size_bytes_) return nullptr;
     auto flight = place.use->flights.Claim({all, miss.need, miss.patient_until});
     return flight != nullptr && flight->range() == all ? std::move(flight) : nullptr;
   }
