@@ -404,7 +404,7 @@ void CacheVolume::WaitUntilScanned() {
 
 void CacheVolume::WaitUntilWithinCapacity() {
   const MutexLock lock(mutex_);
-  while (may_be_over_ || !too_many_.empty()) changed_.Wait(mutex_);
+  while (may_be_over_ || removes_too_many_) changed_.Wait(mutex_);
 }
 
 void CacheVolume::WaitUntilWritten() {

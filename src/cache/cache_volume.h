@@ -291,6 +291,7 @@ class CacheVolume {
   std::deque<std::shared_ptr<CachedObject>> to_check_ GUARDED_BY(mutex_);  // each once
   // What was here at the start and there is no memory to know: in no index, to be removed.
   std::deque<Counted> too_many_ GUARDED_BY(mutex_);
+  bool removes_too_many_ GUARDED_BY(mutex_) = false;  // until the last of them is gone
   // Their pages say nothing of the medium any more.
   std::vector<std::shared_ptr<CachedObject>> to_drop_ GUARDED_BY(mutex_);
   // Being compared, and not evicted since.

@@ -102,7 +102,8 @@ void CacheVolume::Maintain() {
       mutex_.Unlock();
       DoWhatIsDue();
       mutex_.Lock();
-    } else if (scanned_ && options_.may_wait && health_.usable() && clock_.Now() >= next_scrub_) {
+    } else if (scanned_ && options_.may_wait && !may_be_over_ && health_.usable() &&
+               clock_.Now() >= next_scrub_) {
       mutex_.Unlock();
       const bool finished = Scrub();
       mutex_.Lock();
@@ -140,6 +141,7 @@ bool CacheVolume::Scan() {
     for (size_t i = 0; i < kAtOnceMax && object_count - found.size() < too_many_count; ++i) {
       leaving_block_count_ += found.front().block_count;
       too_many_.push_back(found.front());
+      removes_too_many_ = true;
       found.pop_front();
     }
   }
@@ -182,6 +184,10 @@ void CacheVolume::RemoveTooMany() {
     }
   }
   Evict(std::move(victims));
+  {
+    const MutexLock lock(mutex_);
+    removes_too_many_ = !too_many_.empty();
+  }
   DoWhatIsDue();
 }
 
@@ -226,7 +232,7 @@ bool CacheVolume::ScrubOne(const ObjectDigest& name) {
   bool verified = false;
   {
     const MutexLock lock(mutex_);
-    if (stopping_ || !to_check_.empty() || !health_.usable()) return false;
+    if (stopping_ || !to_check_.empty() || may_be_over_ || !health_.usable()) return false;
     verified = index_.IsVerified(name);
     if (verified && !scrubs_again_) return true;
     if (!index_.Contains(name)) return true;  // it is being evicted

@@ -167,7 +167,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
       const MutexLock lock(mutex_);
       if (clock_.Now() < full_until_) return false;
       // What goes at a start takes a while, and its room until then.
-      if (block_count > 0 && !too_many_.empty() &&
+      if (block_count > 0 && removes_too_many_ &&
           BlocksUsed(*room) + block_count > capacity_bytes_ / kCacheBlockBytes)
         return false;
       granted = ChooseVictims({.block_count = block_count,
@@ -190,7 +190,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     // What others are removing is theirs to remove; its room counts once it is gone.
     const auto until = CondVar::In(kOthersLeaveWithin);
     const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
-    while (!left() && too_many_.empty() && left_.WaitUntil(mutex_, until)) continue;
+    while (!left() && !removes_too_many_ && left_.WaitUntil(mutex_, until)) continue;
     const bool has_left = left();
     if (all_went && is_free() && !looks_again) return true;
     reserved_block_count_ -= block_count;  // it was to be theirs
