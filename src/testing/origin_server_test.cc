@@ -23,6 +23,7 @@
 #include "testing/origin_http_client.h"
 #include "testing/origin_message.h"
 #include "testing/origin_range.h"
+#include "testing/origin_server_fixture.h"
 #include "testing/origin_service.h"
 #include "testing/raw_http_client.h"
 
@@ -50,82 +51,7 @@ class FixedKeys final : public CredentialSource {
   const AccessKeys keys_;
 };
 
-class OriginServerTest : public testing::Test {
- protected:
-  OriginServerTest() {
-    std::string name = (fs::temp_directory_path() / "shoal-origin-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    options_.root = folder_ / "root";
-    options_.buckets = {"bucket"};
-    fs::create_directory(options_.root);
-  }
-  ~OriginServerTest() override {
-    server_.reset();
-    fs::remove_all(folder_);
-  }
-
-  void Start() {
-    server_.reset();
-    auto started = OriginServer::Start(options_, clock_);
-    ASSERT_TRUE(started) << started.error().detail;
-    server_ = *std::move(started);
-    client_ = std::make_unique<OriginHttpClient>(server_->url(), keys_, clock_);
-  }
-  HttpAnswer Ask(const std::string& method, const std::string& key,
-                 const OriginHttpClient::Query& query = {},
-                 const OriginHttpClient::Headers& headers = {}, std::string_view body = {}) {
-    return client_->Ask(method, "bucket", key, query, headers, body);
-  }
-  HttpAnswer AskAs(const AccessKeys& keys, SignatureScheme scheme, const std::string& method,
-                   const std::string& key) {
-    return OriginHttpClient(server_->url(), keys, clock_, scheme).Ask(method, "bucket", key);
-  }
-  fs::path InBucket(const std::string& path) const {
-    return fs::path(options_.root) / "bucket" / path;
-  }
-  void WriteOutside(const std::string& path, const std::string& text) const {
-    fs::create_directories(InBucket(path).parent_path());
-    std::ofstream(InBucket(path)) << text;
-  }
-  // Keys, then common prefixes, of all pages.
-  std::vector<std::string> List(OriginHttpClient::Query query, size_t page_size) {
-    query.emplace_back("max-keys", std::to_string(page_size));
-    query.emplace_back("encoding-type", "url");
-    query.emplace_back("marker", "");
-    std::vector<std::string> listed;
-    while (true) {
-      const HttpAnswer answer = Ask("GET", "", query);
-      EXPECT_EQ(answer.status, 200) << answer.body;
-      pugi::xml_document document;
-      EXPECT_TRUE(document.load_string(answer.body.c_str()));
-      const pugi::xml_node root = document.child("ListBucketResult");
-      const auto decoded = [](const char* text) { return *PercentDecode(text, false); };
-      for (const auto node : root.children("Contents"))
-        listed.push_back(decoded(node.child_value("Key")));
-      for (const auto node : root.children("CommonPrefixes"))
-        listed.push_back(decoded(node.child_value("Prefix")));
-      if (!root.child("IsTruncated").text().as_bool()) return listed;
-      query.back().second = decoded(root.child_value("NextMarker"));
-    }
-  }
-  static std::string UploadId(const HttpAnswer& answer) {
-    pugi::xml_document document;
-    document.load_string(answer.body.c_str());
-    return document.child("InitiateMultipartUploadResult").child_value("UploadId");
-  }
-  static std::string Code(const HttpAnswer& answer) {
-    pugi::xml_document document;
-    document.load_string(answer.body.c_str());
-    return document.child("Error").child_value("Code");
-  }
-
-  fs::path folder_;
-  FakeClock clock_;
-  OriginServerOptions options_;
-  AccessKeys keys_{OriginServer::kKeyId, OriginServer::kKeySecret, "", 0};
-  std::unique_ptr<OriginServer> server_;
-  std::unique_ptr<OriginHttpClient> client_;
-};
+class OriginServerTest : public OriginServerFixture {};
 
 TEST_F(OriginServerTest, KeysThatNoFileCanBeNamedAfterAreStoredListedAndSurviveARestart) {
   Start();
@@ -409,107 +335,6 @@ TEST_F(OriginServerTest, ACopyOfAMultipartUploadHasTheEtagOfItsBytesInS3) {
       plain);
   EXPECT_EQ(s3.Ask("HEAD", "bucket", "of-s3").headers.at("etag"), plain);
   EXPECT_EQ(s3.Ask("HEAD", "bucket", "k").headers.at("etag"), '"' + embedded::BareEtag(etag) + '"');
-}
-
-TEST_F(OriginServerTest, EverySchemeIsVerified) {
-  Start();
-  ASSERT_EQ(Ask("PUT", "k", {}, {}, "x").status, 200);
-  for (const auto scheme :
-       {SignatureScheme::kOssV1, SignatureScheme::kOssV4, SignatureScheme::kAwsV4}) {
-    EXPECT_EQ(AskAs(keys_, scheme, "GET", "k").body, "x");
-    EXPECT_EQ(Code(AskAs({"shoal-dev", "wrong", "", 0}, scheme, "GET", "k")),
-              "SignatureDoesNotMatch");
-    EXPECT_EQ(Code(AskAs({"nobody", "wrong", "", 0}, scheme, "GET", "k")), "InvalidAccessKeyId");
-  }
-  const HttpAnswer unsigned_answer = client_->AskRaw("GET", "/bucket/k");
-  EXPECT_EQ(unsigned_answer.status, 403);
-  EXPECT_EQ(Code(unsigned_answer), "AccessDenied");
-  EXPECT_EQ(unsigned_answer.headers.at("x-oss-request-id").size(), 24U);
-}
-
-TEST_F(OriginServerTest, AnAwsSignatureCoversTheHostAndEveryHeaderOfTheService) {
-  Start();
-  const auto ask = [&](const OriginHttpClient::Headers& covered,
-                       const OriginHttpClient::Headers& others) {
-    const SignableRequest request{.method = "PUT",
-                                  .bucket = "bucket",
-                                  .key = "k",
-                                  .encoded_path = "/bucket/k",
-                                  .headers = covered};
-    auto headers = Sign(SignatureScheme::kAwsV4, request, keys_, "us-east-1", clock_.UnixSeconds());
-    headers.insert(covered.begin(), covered.end());
-    headers.insert(others.begin(), others.end());
-    return client_->AskRaw("PUT", "/bucket/k", headers, "x");
-  };
-  const std::string host = server_->url().substr(std::string_view("http://").size());
-  EXPECT_EQ(ask({{"host", host}, {"x-amz-meta-a", "b"}}, {{"content-type", "text/plain"}}).status,
-            200);
-  const HttpAnswer refused =
-      ask({{"host", host}}, {{"x-amz-acl", "private"}, {"x-amz-meta-a", "b"}});
-  EXPECT_EQ(refused.status, 403);
-  EXPECT_EQ(Code(refused), "AccessDenied");
-  EXPECT_THAT(refused.body, HasSubstr(">x-amz-acl, x-amz-meta-a</HeadersNotSigned>"));
-  EXPECT_THAT(ask({}, {{"host", host}}).body, HasSubstr(">host</HeadersNotSigned>"));
-}
-
-TEST_F(OriginServerTest, ASignatureOfAnotherTimeIsRefused) {
-  Start();
-  FakeClock late;
-  late.Advance(std::chrono::minutes(16));
-  OriginHttpClient client(server_->url(), keys_, late);
-  EXPECT_EQ(Code(client.Ask("GET", "bucket", "k")), "RequestTimeTooSkewed");
-  clock_.Advance(std::chrono::minutes(2));
-  EXPECT_EQ(Code(client.Ask("GET", "bucket", "k")), "NoSuchKey");
-}
-
-TEST_F(OriginServerTest, TokensExpireAndRightsAreMissingAsTheCredentialsFileSays) {
-  options_.credentials_file = folder_ / "credentials";
-  const auto write = [&](const std::string& text) {
-    std::ofstream(options_.credentials_file) << text;
-  };
-  // FakeClock starts on 2023-11-14 at 22:13:20.
-  write(R"([{"id": "t", "secret": "s", "token": "tok", "expiration": "2023-11-14T22:14:20Z"},
-            {"id": "r", "secret": "s", "deny": ["GetObject"]}])");
-  Start();
-  const AccessKeys temporary{"t", "s", "tok", 0};
-  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kOssV4, "GET", "k")), "NoSuchKey");
-  EXPECT_EQ(Code(AskAs({"t", "s", "other", 0}, SignatureScheme::kOssV4, "GET", "k")),
-            "InvalidSecurityToken");
-  clock_.Advance(std::chrono::minutes(1));
-  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kOssV4, "GET", "k")), "SecurityTokenExpired");
-  EXPECT_EQ(Code(AskAs(temporary, SignatureScheme::kAwsV4, "GET", "k")), "ExpiredToken");
-  const HttpAnswer denied = AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "k");
-  EXPECT_EQ(Code(denied), "AccessDenied");
-  EXPECT_THAT(denied.body, testing::HasSubstr("oss:GetObject"));
-  EXPECT_EQ(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "").status, 200);
-  write("other:pair\n");
-  EXPECT_EQ(Code(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "")),
-            "InvalidAccessKeyId");
-  EXPECT_EQ(AskAs({"other", "pair", "", 0}, SignatureScheme::kOssV4, "GET", "").status, 200);
-}
-
-TEST_F(OriginServerTest, RightsAreDeniedInEitherSpellingAndOthersAreRefused) {
-  options_.credentials_file = folder_ / "credentials";
-  const auto write = [&](const std::string& right) {
-    std::ofstream(options_.credentials_file)
-        << R"([{"id": "r", "secret": "s", "deny": [)" << right << "]}]";
-  };
-  write(R"("oss:GetObject")");
-  Start();
-  EXPECT_EQ(Code(AskAs({"r", "s", "", 0}, SignatureScheme::kOssV4, "GET", "k")), "AccessDenied");
-  for (const std::string wrong : {R"("GetObjects")", R"("oss:")", R"("s3:GetObject")", "7"}) {
-    write(wrong);
-    const auto started = OriginServer::Start(options_, clock_);
-    ASSERT_FALSE(started) << wrong;
-    EXPECT_THAT(started.error().detail, testing::HasSubstr("deny")) << wrong;
-  }
-  write(R"("oss:Getobject")");
-  EXPECT_THAT(OriginServer::Start(options_, clock_).error().detail,
-              testing::EndsWith("deny: there is no right 'oss:Getobject'; there are "
-                                "AbortMultipartUpload, DeleteObject, GetBucketInfo, "
-                                "GetBucketLocation, GetBucketStat, GetObject, ListBuckets, "
-                                "ListMultipartUploads, ListObjects, ListParts, PutBucket, "
-                                "PutObject"));
 }
 
 TEST_F(OriginServerTest, ARequestLineMayNameTheHost) {
