@@ -25,7 +25,8 @@ class DeferredControlRoom {
 
   // Tries once. What `open` uses outlives this, here and below.
   Result<> Open(const Opener& open) EXCLUDES(mutex_);
-  // Tries from now on until it opens, every 2 seconds and then more seldom, down to every 30.
+  // Once, after an Open that failed. Tries from now on until it opens, every 2 seconds and then
+  // more seldom, down to every 30.
   void KeepTrying(Opener open);
   // ControlRoom::Begin, as soon as there is one.
   void Begin() EXCLUDES(mutex_);

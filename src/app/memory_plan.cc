@@ -11,6 +11,13 @@
 #include "cache/directory_list.h"
 
 namespace shoal {
+
+uint64_t DirectoryCount(const CacheOptions& cache) {
+  if (!cache.enabled || cache.disk_capacity_mib == 0) return 0;
+  const auto directories = SplitDirectoryList(cache.disk_directories);
+  return directories ? directories->size() : 0;  // the error is the cache's to say
+}
+
 namespace {
 
 // The program and what it answers from; and without what makes it quick.
@@ -30,12 +37,6 @@ constexpr uint64_t kRingsMib =
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
-
-uint64_t DirectoryCount(const CacheOptions& cache) {
-  if (!cache.enabled || cache.disk_capacity_mib == 0) return 0;
-  const auto directories = SplitDirectoryList(cache.disk_directories);
-  return directories ? directories->size() : 0;  // the error is the cache's to say
-}
 
 uint64_t MemoryMib(const CacheOptions& cache) {
   return cache.enabled ? cache.memory_capacity_mib : 0;

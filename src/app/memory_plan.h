@@ -9,6 +9,9 @@
 
 namespace shoal {
 
+// Directories of the disk cache that the options name; 0 without one.
+uint64_t DirectoryCount(const CacheOptions& cache);
+
 // The most memory that the options let the daemon use, with the memory cache, and with the least
 // that the index of what is cached may take. A formula, which docs/operations.md repeats.
 uint64_t MemoryNeededBytes(const MountOptions& options);

@@ -23,13 +23,14 @@
 #include "app/deferred_control_room.h"
 #include "app/descriptor_limit.h"
 #include "app/live_change.h"
+#include "app/memory_plan.h"
 #include "app/mount_signals.h"
 #include "app/store_checks.h"
 #include "app/version.h"
 #include "app/worker_message.h"
 #include "base/exit_status.h"
 #include "base/log.h"
-#include "cache/directory_list.h"
+#include "cache/cache_volume.h"
 #include "control/admin_server.h"
 #include "control/admin_token.h"
 #include "fs/shared_hand_over.h"
@@ -39,17 +40,13 @@ namespace shoal {
 namespace {
 
 // Beside its connections a mount has files of its cache open: those of files that are open, and in
-// each directory and in memory two for each of a thousand objects that were used last.
+// each directory and in memory two for each of the objects that were used last.
 constexpr uint64_t kDescriptorsOfFiles = 256;
-constexpr uint64_t kDescriptorsOfCache = 2048;
 
 uint64_t FilesOf(const CacheOptions& cache) {
-  uint64_t caches = 0;
-  if (cache.enabled && cache.memory_capacity_mib > 0) ++caches;
-  if (cache.enabled && cache.disk_capacity_mib > 0)
-    if (const auto directories = SplitDirectoryList(cache.disk_directories))
-      caches += directories->size();
-  return kDescriptorsOfFiles + caches * kDescriptorsOfCache;
+  const bool in_memory = cache.enabled && cache.memory_capacity_mib > 0;
+  const uint64_t cache_count = DirectoryCount(cache) + (in_memory ? 1 : 0);
+  return kDescriptorsOfFiles + cache_count * 2 * CacheVolume::kIdleObjectsMax;
 }
 
 void PrepareProcess(const MountOptions& options) {

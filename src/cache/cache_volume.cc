@@ -8,9 +8,6 @@
 namespace shoal {
 namespace {
 
-// Objects nobody uses whose files stay open, because they are often used again. The warning of too
-// few descriptors (app/serve_mount.cc) knows the number.
-constexpr size_t kIdleObjectsMax = 1024;
 // A medium serves no more at once for being asked more; and who waits in line gives up.
 constexpr size_t kReaderThreads = 8;
 // The share of the queue for what nobody waits for. Those who fill patiently wake when half of

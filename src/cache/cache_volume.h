@@ -67,6 +67,9 @@ struct VolumeMetrics {
 
 class CacheVolume {
  public:
+  // Objects nobody uses whose files, two each, stay open, because they are often used again.
+  static constexpr size_t kIdleObjectsMax = 1024;
+
   // Says that somebody uses an object: it is not evicted meanwhile, and its files stay open.
   class Use {
    public:
