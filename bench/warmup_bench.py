@@ -55,7 +55,8 @@ def one_object(repeat):
 
 
 def small_objects(repeat):
-    """Many small objects, against a client that throws them away."""
+    """Many small objects, against a client that throws them away; and from a store that is 20 ms
+    away, where it counts how many are in flight."""
     with closing(Origin()) as origin, tempfile.TemporaryDirectory() as scratch:
         make_small_files(origin, SMALL_FILES)
         urls = pathlib.Path(scratch) / "urls"
@@ -66,39 +67,21 @@ def small_objects(repeat):
             with warm_mount(origin, **capacity) as (_, admin):
                 return SMALL_FILES / seconds_to_load(admin, "small")
 
-        def raw():
-            return operations_per_second("http-get", urls, threads=2,
+        def raw(threads):
+            return operations_per_second("http-get", urls, threads=threads,
                                          user=f"{KEY_ID}:{KEY_SECRET}")
 
-        raw()  # the origin works out its ETags, once
+        raw(2)  # the origin works out its ETags, once
+        name = f"warm-up of {SMALL_FILES:,} objects of 110 KiB"
         for tier, capacity in (("disk", dict(disk_mib=8192)), ("memory", dict(memory_mib=4096))):
-            ours, theirs = interleaved(repeat, lambda capacity=capacity: load(**capacity), raw)
-            yield at_least(0.8, f"warm-up of {SMALL_FILES:,} objects of 110 KiB, {tier} tier",
-                           ours, "objects/s", theirs, "raw HTTP, two connections")
-
-
-def small_objects_far(repeat):
-    """The same from a store that is 20 ms away: how many are in flight is what counts."""
-    with closing(Origin()) as origin, tempfile.TemporaryDirectory() as scratch:
-        make_small_files(origin, SMALL_FILES)
-        urls = pathlib.Path(scratch) / "urls"
-        urls.write_text("".join(f"{origin.endpoint}/data/small/{i:06}\n"
-                                for i in range(SMALL_FILES)))
-
-        def load():
-            with warm_mount(origin, disk_mib=8192) as (_, admin):
-                return SMALL_FILES / seconds_to_load(admin, "small")
-
-        def raw():
-            return operations_per_second("http-get", urls, threads=128,
-                                         user=f"{KEY_ID}:{KEY_SECRET}")
-
-        raw()  # the origin works out its ETags, once
+            ours, theirs = interleaved(repeat, lambda capacity=capacity: load(**capacity),
+                                       lambda: raw(2))
+            yield at_least(0.8, f"{name}, {tier} tier", ours, "objects/s", theirs,
+                           "raw HTTP, two connections")
         origin.configure(latency_ms=20)
-        ours, theirs = interleaved(repeat, load, raw)
-    yield at_least(0.8, f"warm-up of {SMALL_FILES:,} objects of 110 KiB, disk tier, "
-                        "20 ms first byte",
-                   ours, "objects/s", theirs, "raw HTTP, 128 connections")
+        ours, theirs = interleaved(repeat, lambda: load(disk_mib=8192), lambda: raw(128))
+        yield at_least(0.8, f"{name}, disk tier, 20 ms first byte", ours, "objects/s", theirs,
+                       "raw HTTP, 128 connections")
 
 
 def demand(repeat):
@@ -126,7 +109,7 @@ def demand(repeat):
 
 
 def warmup(repeat):
-    for rows in (one_object, small_objects, small_objects_far, demand):
+    for rows in (one_object, small_objects, demand):
         yield from rows(repeat)
 
 
