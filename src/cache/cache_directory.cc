@@ -62,6 +62,7 @@ Result<> CacheDirectory::Prepare(uint64_t capacity_bytes) {
   const std::string shown = name_ + "/quarantine";
   ASSIGN_OR_RETURN(FileDescriptor folder, OpenFolder(root_.get(), kQuarantine, shown));
   ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown, capacity_bytes));
+  CountRoot();
   return {};
 }
 
@@ -171,14 +172,15 @@ Result<CacheStorage::Room> CacheDirectory::GetRoom() {
   struct statvfs file_system {};
   RETURN_IF_ERROR(quarantine_->KeepWithinCapacity());
   if (fstatvfs(root_.get(), &file_system) != 0) return FailSystem("looking at " + name_);
-  uint64_t own = quarantine_->block_count() + kFormatBlocks;
-  struct stat root {};
-  if (fstat(root_.get(), &root) == 0) own += BlocksOf(root);
-  for (const std::atomic<uint32_t>& folder : folder_block_counts_)
-    own += folder.load(std::memory_order_relaxed);
   return Room{.total_bytes = uint64_t{file_system.f_blocks} * file_system.f_frsize,
-              .free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize,
-              .own_block_count = own};
+              .free_bytes = uint64_t{file_system.f_bavail} * file_system.f_frsize};
+}
+
+uint64_t CacheDirectory::own_block_count() {
+  uint64_t count = quarantine_->block_count() + kFormatBlocks + root_block_count_;
+  for (const std::atomic<uint32_t>& folder : folder_block_counts_)
+    count += folder.load(std::memory_order_relaxed);
+  return count;
 }
 
 Result<> CacheDirectory::Resize(uint64_t capacity_bytes) {
@@ -204,6 +206,7 @@ Result<int> CacheDirectory::Folder(std::string_view hex, bool make) {
   }
   ASSIGN_OR_RETURN(FileDescriptor opened,
                    OpenFolder(root_.get(), prefix.c_str(), name_ + "/" + prefix, make));
+  if (make) CountRoot();
   const MutexLock lock(folders_mutex_);
   if (!folders_[index].valid()) folders_[index] = std::move(opened);
   return folders_[index].get();
@@ -214,6 +217,11 @@ void CacheDirectory::CountFolder(int folder, std::string_view hex) {
   if (fstat(folder, &folder_stat) == 0)
     folder_block_counts_[IndexOf(hex)].store(static_cast<uint32_t>(BlocksOf(folder_stat)),
                                              std::memory_order_relaxed);
+}
+
+void CacheDirectory::CountRoot() {
+  struct stat root {};
+  if (fstat(root_.get(), &root) == 0) root_block_count_ = BlocksOf(root);
 }
 
 Result<> CacheDirectory::ScanFolders(bool clean, const std::function<bool(const Found&)>& visit) {

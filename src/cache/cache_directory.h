@@ -54,6 +54,7 @@ class CacheDirectory final : public CacheStorage {
   Result<> MarkUsed(const ObjectDigest& name) override;
   Result<> SyncAll() override;
   Result<Room> GetRoom() override;
+  [[nodiscard]] uint64_t own_block_count() override;
   Result<> Resize(uint64_t capacity_bytes) override;  // in memory also before Prepare
   [[nodiscard]] const std::string& name() const override { return name_; }
 
@@ -64,6 +65,7 @@ class CacheDirectory final : public CacheStorage {
   // is frozen.
   Result<int> Folder(std::string_view hex, bool make) EXCLUDES(folders_mutex_);
   void CountFolder(int folder, std::string_view hex);
+  void CountRoot();
   Result<> ScanFolders(bool clean, const std::function<bool(const Found&)>& visit);
   // False: `visit` wanted no more.
   Result<bool> ScanFolder(int folder, const std::string& prefix, bool clean,
@@ -80,6 +82,7 @@ class CacheDirectory final : public CacheStorage {
   // Never closed.
   std::array<FileDescriptor, kFolderCount> folders_ GUARDED_BY(folders_mutex_);
   std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
+  std::atomic<uint64_t> root_block_count_{0};
 };
 
 }  // namespace shoal

@@ -343,9 +343,10 @@ TEST_F(CacheDirectoryTest, WhatIsPutAsideGivesWayToASmallerCapacityWhenRoomIsAsk
   ASSERT_TRUE(object);
   ASSERT_TRUE((*object)->WriteData(0, std::vector<std::byte>(kMiB, std::byte{7})));
   ASSERT_TRUE(storage->Quarantine(kName));
-  EXPECT_GE(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+  EXPECT_GE(storage->own_block_count(), kMiB / kCacheBlockBytes);
   ASSERT_TRUE(storage->Resize(8 * kMiB));
-  EXPECT_LT(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+  ASSERT_TRUE(storage->GetRoom());
+  EXPECT_LT(storage->own_block_count(), kMiB / kCacheBlockBytes);
 }
 
 TEST_F(CacheDirectoryTest, OfWhatIsPutAsideAFewAreKept) {

@@ -100,9 +100,20 @@ class CacheStorage {
   struct Room {
     uint64_t total_bytes;  // of the file system
     uint64_t free_bytes;
-    uint64_t own_block_count;  // of directories, indexes and what is put aside
   };
   virtual Result<Room> GetRoom() = 0;
+  // What directories, indexes, and what is put aside take, and what was removed while somebody
+  // read it. What a call takes of that is counted when it returns. Asks the medium nothing.
+  [[nodiscard]] virtual uint64_t own_block_count() = 0;
+
+  // Writes what was only noted (MarkUsed), and indexes anew that have grown long, as far as that
+  // takes no more than so many blocks.
+  virtual Result<> PutInOrder(uint64_t block_count_max) {
+    (void)block_count_max;
+    return {};
+  }
+  // What that takes of them if all is done.
+  virtual uint64_t blocks_to_put_in_order() { return 0; }
 
   // The volume has this capacity from now on. Asks a medium that may hang nothing.
   virtual Result<> Resize(uint64_t capacity_bytes) {

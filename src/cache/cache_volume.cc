@@ -65,6 +65,7 @@ CacheVolume::~CacheVolume() {
     work_came_.NotifyAll();
   }
   maintainer_.join();
+  if (scanned_ && health_.usable()) PutInOrder();
   readers_.reset();
 }
 
@@ -306,7 +307,7 @@ uint64_t CacheVolume::RoomBytes(Deadline deadline) {
   const uint64_t floor_bytes = std::min(options_.free_bytes_min, (*room)->total_bytes / 20);
   const uint64_t free_bytes =
       (*room)->free_bytes > floor_bytes ? (*room)->free_bytes - floor_bytes : 0;
-  const uint64_t own_bytes = (*room)->own_block_count * kCacheBlockBytes;
+  const uint64_t own_bytes = storage_->own_block_count() * kCacheBlockBytes;
   const uint64_t own_capacity = capacity_bytes_;
   return std::min(own_capacity > own_bytes ? own_capacity - own_bytes : 0,
                   (index_.total_blocks() + leaving_block_count_) * kCacheBlockBytes + free_bytes);
@@ -380,14 +381,8 @@ Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
 }
 
 CacheVolume::Usage CacheVolume::usage() {
-  uint64_t own_block_count = 0;
-  if (health_.usable())
-    if (const Result<CacheStorage::Room> room = storage_->GetRoom())
-      own_block_count = room->own_block_count;
   const MutexLock lock(mutex_);
-  const uint64_t blocks =
-      index_.total_blocks() + reserved_block_count_ + leaving_block_count_ + own_block_count;
-  return {.used_bytes = blocks * kCacheBlockBytes,
+  return {.used_bytes = BlocksUsed() * kCacheBlockBytes,
           .object_count = index_.object_count(),
           .object_count_max = ObjectCountMax(),
           .index_bytes = index_.memory_bytes() + storage_->memory_bytes(),

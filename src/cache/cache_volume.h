@@ -164,7 +164,7 @@ class CacheVolume {
     uint64_t index_bytes;  // of memory
     bool scanned;          // what was there when it began is counted
   };
-  // Does not ask a medium that does not work.
+  // Asks the medium nothing.
   [[nodiscard]] Usage usage();
   // For tests: until what was there is counted, until all fills are written, and until what is
   // too much for the capacity has gone.
@@ -236,7 +236,7 @@ class CacheVolume {
                                  std::span<const uint64_t> checksums);
   [[nodiscard]] uint64_t ObjectCountMax() const;
   bool Reserve(uint64_t block_count, bool is_new);
-  [[nodiscard]] uint64_t BlocksUsed(const CacheStorage::Room& room) const REQUIRES(mutex_);
+  [[nodiscard]] uint64_t BlocksUsed() const REQUIRES(mutex_);
   bool IsKnown(const ObjectDigest& name) EXCLUDES(mutex_);
   bool Evict(std::vector<Victim> victims);
   // What a write asks others to give way for.
@@ -245,8 +245,7 @@ class CacheVolume {
     uint64_t object_count;  // new ones
     uint64_t free_bytes;    // that the medium does not have
   };
-  bool ChooseVictims(const Wanted& wanted, uint64_t own_block_count, std::vector<Victim>& victims)
-      REQUIRES(mutex_);
+  bool ChooseVictims(const Wanted& wanted, std::vector<Victim>& victims) REQUIRES(mutex_);
   // Nobody uses it, and it is on its way out from now on.
   Victim TakeOut(const ObjectDigest& name, uint32_t block_count, bool is_verified) REQUIRES(mutex_);
   void Settle(CachedObject& object, uint64_t reserved_block_count);
@@ -269,6 +268,7 @@ class CacheVolume {
   bool Scrub();
   bool RoomIsDue() const REQUIRES(mutex_);
   void DoWhatIsDue();
+  void PutInOrder();
   bool ScrubOne(const ObjectDigest& name);
   void Try();
 
@@ -299,7 +299,9 @@ class CacheVolume {
   std::vector<std::shared_ptr<CachedObject>> to_drop_ GUARDED_BY(mutex_);
   // Being compared, and not evicted since.
   std::optional<ObjectDigest> scrubbed_ GUARDED_BY(mutex_);
+  // For writes under way; and for those that wait until others have given way.
   uint64_t reserved_block_count_ GUARDED_BY(mutex_) = 0;
+  uint64_t promised_block_count_ GUARDED_BY(mutex_) = 0;
   // Of what was evicted and is still on the medium.
   uint64_t leaving_block_count_ GUARDED_BY(mutex_) = 0;
   uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;  // waiting to be written

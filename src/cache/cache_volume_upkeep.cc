@@ -203,7 +203,7 @@ void CacheVolume::SayIfTooLarge() {
 }
 
 bool CacheVolume::RoomIsDue() const {
-  return scanned_ && options_.may_wait && health_.usable() && clock_.Now() >= next_look_at_room_;
+  return scanned_ && health_.usable() && clock_.Now() >= next_look_at_room_;
 }
 
 // Also in the middle of what takes long.
@@ -214,7 +214,16 @@ void CacheVolume::DoWhatIsDue() {
     if (!RoomIsDue()) return;
   }
   next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
-  Reserve(0, false);  // others may have filled the medium
+  PutInOrder();
+}
+
+// Others may have filled the medium; and what the storage has to write takes room as well.
+void CacheVolume::PutInOrder() {
+  const uint64_t block_count = storage_->blocks_to_put_in_order();
+  if (!Reserve(block_count, false)) return;
+  (void)storage_->PutInOrder(block_count);  // tried again the next time
+  const MutexLock lock(mutex_);
+  reserved_block_count_ -= block_count;
 }
 
 // Compares what an earlier process left with its checksums. False: it was cut short.

@@ -168,13 +168,13 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
       if (clock_.Now() < full_until_) return false;
       // What goes at a start takes a while, and its room until then.
       if (block_count > 0 && removes_too_many_ &&
-          BlocksUsed(*room) + block_count > capacity_bytes_ / kCacheBlockBytes)
+          BlocksUsed() + promised_block_count_ + block_count > capacity_bytes_ / kCacheBlockBytes)
         return false;
       granted = ChooseVictims({.block_count = block_count,
                                .object_count = is_new ? uint64_t{1} : 0,
                                .free_bytes = missing_bytes},
-                              room->own_block_count, victims);
-      if (granted) reserved_block_count_ += block_count;
+                              victims);
+      if (granted) promised_block_count_ += block_count;
     }
     uint64_t chosen_block_count = 0;
     for (const Victim& victim : victims) chosen_block_count += victim.block_count;
@@ -184,7 +184,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     if (!granted) return false;
     const MutexLock lock(mutex_);
     const auto is_free = [&]() REQUIRES(mutex_) {
-      return BlocksUsed(*room) <= capacity_bytes_ / kCacheBlockBytes &&
+      return BlocksUsed() + block_count <= capacity_bytes_ / kCacheBlockBytes &&
              (!looks_again || leaving_block_count_ == 0);
     };
     // What others are removing is theirs to remove; its room counts once it is gone.
@@ -192,17 +192,20 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
     const auto left = [&]() REQUIRES(mutex_) { return leaving_block_count_ == 0 || is_free(); };
     while (!left() && !removes_too_many_ && left_.WaitUntil(mutex_, until)) continue;
     const bool has_left = left();
-    if (all_went && is_free() && !looks_again) return true;
-    reserved_block_count_ -= block_count;  // it was to be theirs
+    promised_block_count_ -= block_count;
+    if (all_went && is_free() && !looks_again) {
+      reserved_block_count_ += block_count;
+      return true;
+    }
     if (!has_left) return false;
   }
   return false;
 }
 
 // What leaves is on the medium until it is gone.
-uint64_t CacheVolume::BlocksUsed(const CacheStorage::Room& room) const {
+uint64_t CacheVolume::BlocksUsed() const {
   return index_.total_blocks() + reserved_block_count_ + leaving_block_count_ +
-         room.own_block_count;
+         storage_->own_block_count();
 }
 
 bool CacheVolume::IsKnown(const ObjectDigest& name) {
@@ -238,10 +241,10 @@ bool CacheVolume::Evict(std::vector<Victim> victims) {
   return all_went;
 }
 
-bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
-                                std::vector<Victim>& victims) {
+bool CacheVolume::ChooseVictims(const Wanted& wanted, std::vector<Victim>& victims) {
   const uint64_t limit = capacity_bytes_ / kCacheBlockBytes;
   const uint64_t object_count_max = ObjectCountMax();
+  const uint64_t own_block_count = storage_->own_block_count();
   const auto in_use = [this](const ObjectDigest& name) REQUIRES(mutex_) {
     const auto found = objects_.find(name);
     return found != objects_.end() && found->second->user_count > 0;
@@ -255,7 +258,8 @@ bool CacheVolume::ChooseVictims(const Wanted& wanted, uint64_t own_block_count,
   int attempts = 0;
   while (true) {
     // What leaves, for others as well, is as good as gone.
-    const uint64_t staying = index_.total_blocks() + reserved_block_count_ + own_block_count;
+    const uint64_t staying =
+        index_.total_blocks() + reserved_block_count_ + promised_block_count_ + own_block_count;
     if (staying + wanted.block_count <= limit &&
         index_.object_count() + wanted.object_count <= object_count_max &&
         leaving_block_count_ * kCacheBlockBytes >= wanted.free_bytes)

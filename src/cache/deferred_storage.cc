@@ -187,6 +187,21 @@ Result<CacheStorage::Room> DeferredStorage::GetRoom() {
   return storage->GetRoom();
 }
 
+uint64_t DeferredStorage::own_block_count() {
+  const Result<CacheStorage*> storage = Opened();
+  return storage ? (*storage)->own_block_count() : 0;
+}
+
+Result<> DeferredStorage::PutInOrder(uint64_t block_count_max) {
+  ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());
+  return storage->PutInOrder(block_count_max);
+}
+
+uint64_t DeferredStorage::blocks_to_put_in_order() {
+  const Result<CacheStorage*> storage = Opened();
+  return storage ? (*storage)->blocks_to_put_in_order() : 0;
+}
+
 Result<> DeferredStorage::Resize(uint64_t capacity_bytes) {
   if (opening_->NoteCapacity(capacity_bytes)) return {};
   ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());

@@ -47,6 +47,9 @@ class DeferredStorage final : public CacheStorage {
   Result<> MarkUsed(const ObjectDigest& name) override;
   Result<> SyncAll() override;
   Result<Room> GetRoom() override;
+  [[nodiscard]] uint64_t own_block_count() override;
+  Result<> PutInOrder(uint64_t block_count_max) override;
+  uint64_t blocks_to_put_in_order() override;
   // Of one that is not open yet it is the size that it will have.
   Result<> Resize(uint64_t capacity_bytes) override;
   [[nodiscard]] size_t memory_bytes() override;

@@ -130,7 +130,8 @@ TEST_F(DeferredStorageTest, ACapacityThatIsSetMeanwhileIsInForceWhenItOpens) {
   ASSERT_TRUE(storage->Resize(8 * kMiB));
   trouble_->Thaw();
   ASSERT_TRUE(storage->Await({}));
-  EXPECT_LT(storage->GetRoom()->own_block_count, kMiB / kCacheBlockBytes);
+  ASSERT_TRUE(storage->GetRoom());
+  EXPECT_LT(storage->own_block_count(), kMiB / kCacheBlockBytes);
 }
 
 TEST_F(DeferredStorageTest, AVolumeIsOnProbationUntilItIsOpen) {

@@ -12,7 +12,8 @@
 namespace shoal {
 namespace {
 
-// More uses than this between two writes are forgotten: they only order what is there at a start.
+// More uses than this that are not written yet are forgotten: they only order what is there at a
+// start.
 constexpr size_t kUsedNotedMax = 4096;
 
 uint32_t Now() {
@@ -41,12 +42,7 @@ Shelf::Shelf(int folder_fd, std::string name, std::string shown, bool in_memory)
       in_memory_(in_memory) {}
 
 Shelf::~Shelf() {
-  bool anything = false;
-  {
-    const MutexLock lock(mutex_);
-    anything = !used_.empty();
-  }
-  if (anything) (void)Append({});
+  MakeHolesLeft();
 }
 
 Result<std::unique_ptr<StoredObject>> Shelf::Open(const ObjectDigest& name) {
@@ -70,7 +66,10 @@ Result<std::unique_ptr<StoredObject>> Shelf::Create(const ObjectDigest& name, ui
       return Fail(Errc::kBusy, shown_ + " takes no more");
     // Another thread may have made one since.
     const std::optional<Taken> before = TakeAway(TagOf(name));
-    if (before && !before->in_use) holes_left_.push_back(before->place);
+    if (before && !before->in_use) {
+      holes_left_.push_back(before->place);
+      left_block_count_ += before->place.block_count();
+    }
     place.first_block = static_cast<uint32_t>(end_block_);
     end_block_ = place.end_block();
     placed_block_count_ += place.block_count();
@@ -81,7 +80,7 @@ Result<std::unique_ptr<StoredObject>> Shelf::Create(const ObjectDigest& name, ui
   Result<> noted = Lengthen(place);
   if (noted)
     noted = Append(
-        {{.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()}});
+        {.kind = ShelfEntry::Kind::kPlaced, .name = name, .place = place, .unix_seconds = Now()});
   if (!noted) {
     (void)Remove(name);  // the reason is the first failure
     return tl::unexpected(noted.error());
@@ -105,14 +104,14 @@ Result<bool> Shelf::Remove(const ObjectDigest& name) {
       const MutexLock lock(mutex_);
       // It takes its room as before. Another may have its name by now; then it is nobody's,
       // and is given back at the next start.
-      if (places_.try_emplace(TagOf(name), place).second)
-        placed_block_count_ += place.block_count();
+      const bool is_back = places_.try_emplace(TagOf(name), place).second;
+      (is_back ? placed_block_count_ : left_block_count_) += place.block_count();
       return tl::unexpected(made.error());
     }
   }
   // It is gone, whatever comes of this: an entry of a hole is nobody's.
   (void)Append(
-      {{.kind = ShelfEntry::Kind::kDropped, .name = name, .place = place, .unix_seconds = Now()}});
+      {.kind = ShelfEntry::Kind::kDropped, .name = name, .place = place, .unix_seconds = Now()});
   CountBlocks();
   return true;
 }
@@ -127,7 +126,10 @@ std::optional<Shelf::Taken> Shelf::TakeAway(Tag tag) {
   placed_block_count_ -= taken.place.block_count();
   const auto users = users_.find(taken.place.first_block);
   taken.in_use = users != users_.end();
-  if (taken.in_use) users->second.removed = true;
+  if (taken.in_use) {
+    users->second.removed = true;
+    left_block_count_ += taken.place.block_count();
+  }
   return taken;
 }
 

@@ -37,7 +37,7 @@ class Shelf {
   // The files are in the folder, which outlives this and is on a tmpfs if `in_memory`; `shown`
   // names the shelf in messages.
   Shelf(int folder_fd, std::string name, std::string shown, bool in_memory = false);
-  // Every object has been closed. Writes what was only noted so far.
+  // Every object has been closed. Forgets what was only noted.
   ~Shelf();
   Shelf(const Shelf&) = delete;
   Shelf& operator=(const Shelf&) = delete;
@@ -49,13 +49,18 @@ class Shelf {
   Result<std::unique_ptr<StoredObject>> Create(const ObjectDigest& name, uint64_t size_bytes);
   // False: it was not here. After an error it is here as before.
   Result<bool> Remove(const ObjectDigest& name);
-  // The same. Is written with what is next written, so that no reader waits for it.
+  // The same. Is only noted, so that no reader waits for it.
   Result<bool> MarkUsed(const ObjectDigest& name);
+  // Writes what was noted, and the log anew if most of it is of nothing that is here. Does nothing
+  // if that takes more than so many blocks.
+  Result<> PutInOrder(uint64_t block_count_max) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
+  [[nodiscard]] uint64_t blocks_to_put_in_order() EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   // False: `visit` wanted no more. `clean` also gives back what belongs to no object; nothing
   // may be created meanwhile.
   Result<bool> Scan(bool clean, const std::function<bool(const CacheStorage::Found&)>& visit);
 
-  // What the files take beyond the places of the objects that are here.
+  // What the files take beyond the places of the objects that are here, and may yet take for them
+  // when the file system writes them out.
   [[nodiscard]] uint64_t own_block_count() const {
     return own_block_count_.load(std::memory_order_relaxed);
   }
@@ -102,8 +107,10 @@ class Shelf {
   Result<> MakeWritable() REQUIRES(file_mutex_);
   // The file is longer than what is placed on it: XFS takes room in advance where a file grows.
   Result<> Lengthen(const ShelfPlace& place) EXCLUDES(file_mutex_);
-  // With what was noted before.
-  Result<> Append(std::vector<ShelfEntry> entries) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
+  Result<> Append(const ShelfEntry& entry) EXCLUDES(file_mutex_);
+  Result<> AppendAll(const std::vector<ShelfEntry>& entries) REQUIRES(file_mutex_);
+  [[nodiscard]] bool LogIsLong() const REQUIRES(file_mutex_) REQUIRES(mutex_);
+  [[nodiscard]] uint64_t BlocksToPutInOrder() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<std::vector<std::byte>> ReadLog();
   static constexpr char kBytesSuffix[] = ".bytes";
@@ -138,6 +145,7 @@ class Shelf {
   uint64_t end_block_ GUARDED_BY(mutex_) = 0;           // where the next place begins
   uint64_t placed_block_count_ GUARDED_BY(mutex_) = 0;
   std::vector<ShelfPlace> holes_left_ GUARDED_BY(mutex_);  // to be made
+  uint64_t left_block_count_ GUARDED_BY(mutex_) = 0;       // of what is gone and no hole yet
   std::vector<ShelfEntry> used_ GUARDED_BY(mutex_);        // to be written, or forgotten
 
   std::atomic<uint64_t> own_block_count_{0};

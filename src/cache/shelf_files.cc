@@ -26,6 +26,10 @@ constexpr uint64_t kLogBytesMax = 512 * kMiB;
 constexpr int kFailedLoadsMax = 4;
 constexpr uint64_t kLengthenedByBlocks = 1024;
 
+uint64_t LogBlocksFor(uint64_t entry_count) {
+  return (entry_count * kShelfEntryBytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
+}
+
 // What lies behind an object is another's, and perhaps not on the medium yet: nobody would notice
 // if the kernel read it too early (cache_volume_trust.cc).
 void ReadNoFurther(int fd) {
@@ -152,20 +156,17 @@ Result<std::vector<std::byte>> Shelf::ReadLog() {
   return bytes;
 }
 
-Result<> Shelf::Append(std::vector<ShelfEntry> entries) {
+Result<> Shelf::Append(const ShelfEntry& entry) {
   const MutexLock lock(file_mutex_);
+  return AppendAll({entry});
+}
+
+Result<> Shelf::AppendAll(const std::vector<ShelfEntry>& entries) {
   RETURN_IF_ERROR(MakeWritable());
-  size_t placed_count = 0;
-  {
-    const MutexLock places_lock(mutex_);
-    placed_count = places_.size();
-    entries.insert(entries.begin(), used_.begin(), used_.end());
-    used_.clear();
-  }
-  if (log_is_ragged_ || log_entry_count_ > 2 * placed_count + kIdleEntriesMax) {
-    Result<> rewritten = RewriteLog();
-    if (!rewritten && log_is_ragged_) return rewritten;
-  }
+  if (log_is_ragged_ &&
+      ftruncate(log_.get(), static_cast<off_t>(log_entry_count_ * kShelfEntryBytes)) != 0)
+    return FailSystem("cutting the index of " + shown_);
+  log_is_ragged_ = false;
   std::vector<std::byte> encoded;
   for (const ShelfEntry& entry : entries) {
     const EncodedShelfEntry one = EncodeShelfEntry(entry);
@@ -181,6 +182,41 @@ Result<> Shelf::Append(std::vector<ShelfEntry> entries) {
     errno = ENOSPC;
   }
   return FailSystem("writing the index of " + shown_);
+}
+
+bool Shelf::LogIsLong() const {
+  return log_entry_count_ > 2 * places_.size() + kIdleEntriesMax;
+}
+
+uint64_t Shelf::BlocksToPutInOrder() {
+  const MutexLock lock(mutex_);
+  // What was noted has room where the old one was.
+  if (LogIsLong()) return LogBlocksFor(places_.size());
+  return LogBlocksFor(log_entry_count_ + used_.size()) - LogBlocksFor(log_entry_count_);
+}
+
+uint64_t Shelf::blocks_to_put_in_order() {
+  const MutexLock lock(file_mutex_);
+  return BlocksToPutInOrder();
+}
+
+Result<> Shelf::PutInOrder(uint64_t block_count_max) {
+  {
+    const MutexLock lock(file_mutex_);
+    std::vector<ShelfEntry> used;
+    bool is_long = false;
+    if (BlocksToPutInOrder() > block_count_max) return {};
+    {
+      const MutexLock places_lock(mutex_);
+      is_long = LogIsLong();
+      used.swap(used_);
+    }
+    if (is_long) RETURN_IF_ERROR(RewriteLog());
+    if (!used.empty()) RETURN_IF_ERROR(AppendAll(used));
+    if (!is_long && used.empty()) return {};
+  }
+  CountBlocks();
+  return {};
 }
 
 Result<> Shelf::RewriteLog() {

@@ -146,6 +146,22 @@ TEST_F(ShelfTest, WhoHasAnObjectOpenReadsItOnAfterItWasRemovedAndMadeAnew) {
   EXPECT_EQ(Get("a"), "new bytes!");
 }
 
+TEST_F(ShelfTest, WhatWasRemovedCountsForAsLongAsSomebodyReadsItAlsoBesideWhatIsNotWrittenYet) {
+  Put("kept", "bytes");
+  Put("a", std::string(100 * kKiB, 'a'));
+  const uint64_t before = shelf_->own_block_count();
+  {
+    const auto reader = shelf_->Open(NameOf("a"));
+    ASSERT_TRUE(reader);
+    ASSERT_TRUE(shelf_->Remove(NameOf("a")));
+    ASSERT_TRUE(shelf_->Create(NameOf("b"), 100 * kKiB));
+    EXPECT_EQ(shelf_->own_block_count(), before + 26);
+  }
+  EXPECT_EQ(shelf_->own_block_count(), before + 26) << "it is not a hole yet";
+  shelf_.reset();
+  EXPECT_EQ(BlocksOnDisk(), 2u) << "none is left behind";
+}
+
 TEST_F(ShelfTest, AScanFindsWhatIsThereWithItsRoomAndWhenItWasUsed) {
   Put("a", std::string(5000, 'a'));
   Put("b", "b");
@@ -153,6 +169,7 @@ TEST_F(ShelfTest, AScanFindsWhatIsThereWithItsRoomAndWhenItWasUsed) {
   ASSERT_TRUE(shelf_->Remove(NameOf("gone")));
   EXPECT_TRUE(shelf_->MarkUsed(NameOf("b")).value());
   EXPECT_FALSE(shelf_->MarkUsed(NameOf("gone")).value());
+  EXPECT_TRUE(shelf_->PutInOrder(0)) << "there is room for it in the log's last block";
   Restart();
   const auto found = Scanned();
   ASSERT_EQ(found.size(), 2U);
@@ -204,11 +221,27 @@ TEST_F(ShelfTest, TheIndexDoesNotGrowWithWhatComesAndGoes) {
     const ObjectDigest name{{1, static_cast<uint64_t>(i)}};
     ASSERT_TRUE(shelf_->Create(name, 1));
     ASSERT_TRUE(shelf_->Remove(name));
+    ASSERT_TRUE(shelf_->PutInOrder(1));  // what is here, in one block
   }
   EXPECT_LT(fs::file_size(File(".index")), 20'000 * kShelfEntryBytes);
   Restart();
   EXPECT_EQ(Get("stays"), "here");
   EXPECT_THAT(Names(), UnorderedElementsAre(NameOf("stays")));
+}
+
+TEST_F(ShelfTest, WhenObjectsWereUsedIsWrittenWhereThereIsRoomForIt) {
+  Put("a", "a");
+  Put("b", "b");
+  constexpr uint64_t kEntries = kCacheBlockBytes / kShelfEntryBytes;
+  for (uint64_t i = 2; i < kEntries + 1; ++i) ASSERT_TRUE(shelf_->MarkUsed(NameOf("a")));
+  EXPECT_EQ(shelf_->blocks_to_put_in_order(), 1u);
+  ASSERT_TRUE(shelf_->PutInOrder(0));
+  EXPECT_EQ(fs::file_size(File(".index")), 2 * kShelfEntryBytes);
+  const uint64_t before = shelf_->own_block_count();
+  ASSERT_TRUE(shelf_->PutInOrder(1));
+  EXPECT_EQ(fs::file_size(File(".index")), (kEntries + 1) * kShelfEntryBytes);
+  EXPECT_EQ(shelf_->own_block_count(), before + 1);
+  EXPECT_EQ(shelf_->blocks_to_put_in_order(), 0u);
 }
 
 TEST_F(ShelfTest, WhatWasPlantedInThePlaceOfItsFilesIsNotFollowed) {

@@ -23,6 +23,7 @@ ShelvedStorage::ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescript
     shelves_[i] = std::make_unique<Shelf>(folder_.get(), name, files_->name() + "/shelves/" + name,
                                           in_memory);
   }
+  CountFolder();
 }
 
 Result<std::unique_ptr<StoredObject>> ShelvedStorage::Open(const ObjectDigest& name) {
@@ -35,6 +36,7 @@ Result<std::unique_ptr<StoredObject>> ShelvedStorage::Create(const ObjectDigest&
                                                              uint64_t size_bytes) {
   if (size_bytes > 0 && size_bytes < below_bytes_) {
     Result<std::unique_ptr<StoredObject>> made = ShelfOf(name).Create(name, size_bytes);
+    CountFolder();  // the first makes files
     if (made || made.error().code != Errc::kBusy) return made;
   }
   return files_->Create(name, size_bytes);
@@ -90,12 +92,31 @@ Result<> ShelvedStorage::MarkUsed(const ObjectDigest& name) {
   return is_on_shelf ? Result<>() : files_->MarkUsed(name);
 }
 
-Result<CacheStorage::Room> ShelvedStorage::GetRoom() {
-  ASSIGN_OR_RETURN(Room room, files_->GetRoom());
+uint64_t ShelvedStorage::own_block_count() {
+  uint64_t count = files_->own_block_count() + folder_block_count_;
+  for (const auto& shelf : shelves_) count += shelf->own_block_count();
+  return count;
+}
+
+void ShelvedStorage::CountFolder() {
   struct stat folder {};
-  if (fstat(folder_.get(), &folder) == 0) room.own_block_count += BlocksOf(folder);
-  for (const auto& shelf : shelves_) room.own_block_count += shelf->own_block_count();
-  return room;
+  if (fstat(folder_.get(), &folder) == 0) folder_block_count_ = BlocksOf(folder);
+}
+
+uint64_t ShelvedStorage::blocks_to_put_in_order() {
+  uint64_t count = files_->blocks_to_put_in_order();
+  for (const auto& shelf : shelves_) count += shelf->blocks_to_put_in_order();
+  return count;
+}
+
+Result<> ShelvedStorage::PutInOrder(uint64_t block_count_max) {
+  for (const auto& shelf : shelves_) {
+    const uint64_t block_count = shelf->blocks_to_put_in_order();
+    if (block_count > block_count_max) continue;
+    RETURN_IF_ERROR(shelf->PutInOrder(block_count));
+    block_count_max -= block_count;
+  }
+  return files_->PutInOrder(block_count_max);
 }
 
 size_t ShelvedStorage::memory_bytes() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,7 +34,10 @@ class ShelvedStorage final : public CacheStorage {
   Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) override;
   Result<> MarkUsed(const ObjectDigest& name) override;
   Result<> SyncAll() override { return files_->SyncAll(); }
-  Result<Room> GetRoom() override;
+  Result<Room> GetRoom() override { return files_->GetRoom(); }
+  [[nodiscard]] uint64_t own_block_count() override;
+  Result<> PutInOrder(uint64_t block_count_max) override;
+  uint64_t blocks_to_put_in_order() override;
   Result<> Resize(uint64_t capacity_bytes) override { return files_->Resize(capacity_bytes); }
   [[nodiscard]] size_t memory_bytes() override;
   [[nodiscard]] const std::string& name() const override { return files_->name(); }
@@ -45,6 +49,7 @@ class ShelvedStorage final : public CacheStorage {
 
   // False: `visit` wanted no more.
   Result<bool> ScanShelves(bool clean, const std::function<bool(const Found&)>& visit);
+  void CountFolder();
   [[nodiscard]] Shelf& ShelfOf(const ObjectDigest& name) {
     return *shelves_[name.words[0] % kShelfCount];
   }
@@ -53,6 +58,7 @@ class ShelvedStorage final : public CacheStorage {
   const FileDescriptor folder_;
   QuarantineFolder& quarantine_;
   const uint64_t below_bytes_;
+  std::atomic<uint64_t> folder_block_count_{0};
   std::array<std::unique_ptr<Shelf>, kShelfCount> shelves_;
 };
 

@@ -35,6 +35,35 @@ TEST_F(TierCapacityTest, NeverTakesMoreThanItsCapacity) {
   EXPECT_GT(Volume().metrics().evicted_bytes.Value(), 0);
 }
 
+TEST_F(TierCapacityTest, WhatIsOnlyPromisedDoesNotCountBesideWhatGivesWayToIt) {
+  Mount(8 * kMiB);
+  for (int i = 0; i < 12; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));
+  uint64_t used_bytes = 0;
+  Trouble().AnswerIsMapped([&] {
+    used_bytes = Volume().usage().used_bytes;
+    return false;
+  });
+  Keep(Object(kMiB, "one more"));
+  EXPECT_GT(used_bytes, 7 * kMiB);
+  EXPECT_LE(used_bytes, 8 * kMiB);
+}
+
+TEST_F(TierCapacityTest, WhenObjectsWereUsedIsNotedWithinTheCapacity) {
+  constexpr uint64_t kCapacity = 16 * kMiB;
+  constexpr int kObjects = 2'200;
+  shelved_below_bytes_ = 256 * kKiB;
+  index_bytes_max_ = kMiB;
+  const auto tiny = [](int i) { return Object(100, "key" + std::to_string(i)); };
+  for (int round = 0; round < 6; ++round) {
+    Mount(kCapacity);
+    Volume().WaitUntilWithinCapacity();
+    for (int i = 0; i < kObjects; ++i) Keep(tiny(i));
+    Unmount();
+    ASSERT_LE(UsedOnDisk(), kCapacity) << round;
+    ASSERT_GT(UsedOnDisk(), kCapacity - 2 * kMiB) << round;
+  }
+}
+
 TEST_F(TierCapacityTest, WhatDoesNotFitIntoASmallerCapacityGoesAtTheNextMount) {
   Mount(32 * kMiB);
   for (int i = 0; i < 20; ++i) Keep(Object(kMiB, "key" + std::to_string(i)));

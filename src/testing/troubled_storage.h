@@ -226,6 +226,12 @@ class TroubledStorage final : public CacheStorage {
     RETURN_IF_ERROR(trouble_->Pass());
     return real_->GetRoom();
   }
+  [[nodiscard]] uint64_t own_block_count() override { return real_->own_block_count(); }
+  Result<> PutInOrder(uint64_t block_count_max) override {
+    RETURN_IF_ERROR(trouble_->Pass());
+    return real_->PutInOrder(block_count_max);
+  }
+  uint64_t blocks_to_put_in_order() override { return real_->blocks_to_put_in_order(); }
   Result<> Resize(uint64_t capacity_bytes) override { return real_->Resize(capacity_bytes); }
   [[nodiscard]] const std::string& name() const override { return real_->name(); }
 
