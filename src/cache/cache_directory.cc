@@ -62,7 +62,7 @@ Result<> CacheDirectory::Prepare(uint64_t capacity_bytes) {
   const std::string shown = name_ + "/quarantine";
   ASSIGN_OR_RETURN(FileDescriptor folder, OpenFolder(root_.get(), kQuarantine, shown));
   ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown, capacity_bytes));
-  CountRoot();
+  root_blocks_.Count(root_.get());
   return {};
 }
 
@@ -106,7 +106,7 @@ Result<std::unique_ptr<StoredObject>> CacheDirectory::Create(const ObjectDigest&
   }
   if (files && ftruncate(files->first.get(), static_cast<off_t>(size_bytes)) != 0)
     files = FailSystem("sizing " + hex);
-  CountFolder(folder, hex);
+  folder_blocks_[IndexOf(hex)].Count(folder);
   if (!files) {
     (void)Remove(name);  // what there is of it; the reason is the first failure
     return tl::unexpected(std::move(files).error());
@@ -177,9 +177,8 @@ Result<CacheStorage::Room> CacheDirectory::GetRoom() {
 }
 
 uint64_t CacheDirectory::own_block_count() {
-  uint64_t count = quarantine_->block_count() + kFormatBlocks + root_block_count_;
-  for (const std::atomic<uint32_t>& folder : folder_block_counts_)
-    count += folder.load(std::memory_order_relaxed);
+  uint64_t count = quarantine_->block_count() + kFormatBlocks + root_blocks_.count();
+  for (const CountedBlocks& folder : folder_blocks_) count += folder.count();
   return count;
 }
 
@@ -206,22 +205,10 @@ Result<int> CacheDirectory::Folder(std::string_view hex, bool make) {
   }
   ASSIGN_OR_RETURN(FileDescriptor opened,
                    OpenFolder(root_.get(), prefix.c_str(), name_ + "/" + prefix, make));
-  if (make) CountRoot();
+  if (make) root_blocks_.Count(root_.get());
   const MutexLock lock(folders_mutex_);
   if (!folders_[index].valid()) folders_[index] = std::move(opened);
   return folders_[index].get();
-}
-
-void CacheDirectory::CountFolder(int folder, std::string_view hex) {
-  struct stat folder_stat {};
-  if (fstat(folder, &folder_stat) == 0)
-    folder_block_counts_[IndexOf(hex)].store(static_cast<uint32_t>(BlocksOf(folder_stat)),
-                                             std::memory_order_relaxed);
-}
-
-void CacheDirectory::CountRoot() {
-  struct stat root {};
-  if (fstat(root_.get(), &root) == 0) root_block_count_ = BlocksOf(root);
 }
 
 Result<> CacheDirectory::ScanFolders(bool clean, const std::function<bool(const Found&)>& visit) {
@@ -236,7 +223,7 @@ Result<> CacheDirectory::ScanFolders(bool clean, const std::function<bool(const 
       continue;
     }
     if (!folder) return tl::unexpected(folder.error());
-    CountFolder(*folder, prefix);
+    folder_blocks_[i].Count(*folder);
     ASSIGN_OR_RETURN(const bool go_on, ScanFolder(*folder, prefix, clean, visit));
     if (!go_on) return {};
   }

@@ -20,6 +20,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "cache/cache_storage.h"
+#include "cache/counted_blocks.h"
 #include "cache/quarantine_folder.h"
 
 namespace shoal {
@@ -64,8 +65,6 @@ class CacheDirectory final : public CacheStorage {
   // Kept open from its first use. Reading makes none: that would wait where the file system
   // is frozen.
   Result<int> Folder(std::string_view hex, bool make) EXCLUDES(folders_mutex_);
-  void CountFolder(int folder, std::string_view hex);
-  void CountRoot();
   Result<> ScanFolders(bool clean, const std::function<bool(const Found&)>& visit);
   // False: `visit` wanted no more.
   Result<bool> ScanFolder(int folder, const std::string& prefix, bool clean,
@@ -81,8 +80,8 @@ class CacheDirectory final : public CacheStorage {
   Mutex folders_mutex_;
   // Never closed.
   std::array<FileDescriptor, kFolderCount> folders_ GUARDED_BY(folders_mutex_);
-  std::array<std::atomic<uint32_t>, kFolderCount> folder_block_counts_{};
-  std::atomic<uint64_t> root_block_count_{0};
+  std::array<CountedBlocks, kFolderCount> folder_blocks_;
+  CountedBlocks root_blocks_;
 };
 
 }  // namespace shoal

@@ -90,7 +90,7 @@ class CacheStorage {
   // The same, and removes files that are not of an object. Nothing may be created meanwhile:
   // the one file of an object that is being made would be taken for such.
   virtual Result<> ScanAndClean(const std::function<bool(const Found&)>& visit) = 0;
-  // So that a later Scan knows.
+  // So that a later Scan knows; some storages only note it until PutInOrder.
   virtual Result<> MarkUsed(const ObjectDigest& name) = 0;
 
   // Waits until all that was written is on the medium. An error: that could not be, or something
@@ -106,14 +106,20 @@ class CacheStorage {
   // read it. What a call takes of that is counted when it returns. Asks the medium nothing.
   [[nodiscard]] virtual uint64_t own_block_count() = 0;
 
-  // Writes what was only noted (MarkUsed), and indexes anew that have grown long, as far as that
-  // takes no more than so many blocks.
-  virtual Result<> PutInOrder(uint64_t block_count_max) {
+  // An index keeps itself short, and in step with what is here, when it is put in order: that gives
+  // back what readers left, writes what was only noted, and the index anew where it has grown
+  // long. What takes more blocks than given is left for the next time; what was noted and could not
+  // be written is forgotten. By one thread at a time.
+  [[nodiscard]] virtual size_t index_count() const { return 0; }
+  virtual uint64_t BlocksToPutInOrder(size_t index) {
+    (void)index;
+    return 0;
+  }
+  virtual Result<> PutInOrder(size_t index, uint64_t block_count_max) {
+    (void)index;
     (void)block_count_max;
     return {};
   }
-  // What that takes of them if all is done.
-  virtual uint64_t blocks_to_put_in_order() { return 0; }
 
   // The volume has this capacity from now on. Asks a medium that may hang nothing.
   virtual Result<> Resize(uint64_t capacity_bytes) {

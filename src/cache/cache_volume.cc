@@ -65,7 +65,7 @@ CacheVolume::~CacheVolume() {
     work_came_.NotifyAll();
   }
   maintainer_.join();
-  if (scanned_ && health_.usable()) PutInOrder();
+  if (scanned_ && health_.usable()) PutInOrder(/*makes_room=*/false);
   readers_.reset();
 }
 

@@ -158,7 +158,7 @@ class CacheVolume {
   [[nodiscard]] bool is_memory() const { return !options_.may_wait; }
 
   struct Usage {
-    uint64_t used_bytes;  // of the medium, what is promised to writers included
+    uint64_t used_bytes;  // of the medium, what is being written included
     uint64_t object_count;
     uint64_t object_count_max;
     uint64_t index_bytes;  // of memory
@@ -268,7 +268,7 @@ class CacheVolume {
   bool Scrub();
   bool RoomIsDue() const REQUIRES(mutex_);
   void DoWhatIsDue();
-  void PutInOrder();
+  void PutInOrder(bool makes_room);
   bool ScrubOne(const ObjectDigest& name);
   void Try();
 
@@ -320,6 +320,7 @@ class CacheVolume {
   std::atomic<uint32_t> stalled_count_{0};
   std::atomic<bool> was_full_{false};  // said, and nothing was written since
   std::atomic<bool> said_many_objects_{false};
+  std::atomic<bool> said_disorder_{false};
 
   // Syncs of the medium, by number: the last that began, the last that went well, and the last
   // to begin before something was written. What was there at the start counts as written.

@@ -269,15 +269,18 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
     }
     block_count = index_.block_count(object.name);
     RemoveFromIndex(object.name);
+    leaving_block_count_ += block_count;
   }
   log::Warn("the cache at {} put {} aside, and will fetch it again: {}", storage_->name(),
             object.name.Hex(), why);
   const Result<> moved = storage_->Quarantine(object.name);
   metrics_.put_aside.Add();  // who sees it counted finds it there
-  if (moved) return;
-  OnFailure(moved.error());
+  if (!moved) OnFailure(moved.error());
   const MutexLock lock(mutex_);
-  index_.Put(object.name, block_count);  // it takes room as before, and will be found again
+  leaving_block_count_ -= block_count;
+  left_.NotifyAll();
+  if (!moved)
+    index_.Put(object.name, block_count);  // it takes room as before, and will be found again
 }
 
 // The medium failed where this object lies. Perhaps nowhere else: so it is not looked for there

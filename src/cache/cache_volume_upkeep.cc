@@ -214,16 +214,26 @@ void CacheVolume::DoWhatIsDue() {
     if (!RoomIsDue()) return;
   }
   next_look_at_room_ = clock_.Now() + kRoomLookedAtEvery;
-  PutInOrder();
+  Reserve(0, false);  // others may have filled the medium
+  PutInOrder(/*makes_room=*/true);
 }
 
-// Others may have filled the medium; and what the storage has to write takes room as well.
-void CacheVolume::PutInOrder() {
-  const uint64_t block_count = storage_->blocks_to_put_in_order();
-  if (!Reserve(block_count, false)) return;
-  (void)storage_->PutInOrder(block_count);  // tried again the next time
-  const MutexLock lock(mutex_);
-  reserved_block_count_ -= block_count;
+// What the storage has to write for its indexes takes room as anything else does.
+void CacheVolume::PutInOrder(bool makes_room) {
+  for (size_t index = 0; index < storage_->index_count(); ++index) {
+    const uint64_t wanted_block_count = storage_->BlocksToPutInOrder(index);
+    const bool has_room =
+        makes_room && wanted_block_count > 0 && Reserve(wanted_block_count, false);
+    const uint64_t block_count = has_room ? wanted_block_count : 0;
+    if (const Result<> done = storage_->PutInOrder(index, block_count);
+        !done && !said_disorder_.exchange(true))
+      log::Warn(
+          "the cache at {} takes more room than it should, and the order in which its objects "
+          "were used is lost: {}",
+          storage_->name(), done.error().detail);
+    const MutexLock lock(mutex_);
+    reserved_block_count_ -= block_count;
+  }
 }
 
 // Compares what an earlier process left with its checksums. False: it was cut short.

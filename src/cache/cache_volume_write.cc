@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cache/cache_volume.h"
+#include "cache/counted_blocks.h"
 #include "cache/options.h"
 
 namespace shoal {
@@ -24,14 +25,6 @@ constexpr Duration kOthersLeaveWithin = std::chrono::milliseconds(250);
 
 uint64_t BlocksFor(uint64_t bytes) {
   return (bytes + kCacheBlockBytes - 1) / kCacheBlockBytes;
-}
-
-// What a file system may yet take, when it writes the bytes out, to say where they are: at
-// worst a block for each few hundred pages, if none lies beside the one before it.
-uint64_t TreeBlocksFor(uint64_t page_count) {
-  constexpr uint64_t kPagesWithoutTree = 4;
-  constexpr uint64_t kPagesOfATreeBlock = 256;
-  return page_count <= kPagesWithoutTree ? 0 : 1 + page_count / kPagesOfATreeBlock;
 }
 
 Result<MetaHeader> HeaderOf(const CachedObject& object) {

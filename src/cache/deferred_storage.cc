@@ -132,7 +132,7 @@ Result<> DeferredStorage::Await(const Patience& patience) {
   return opening_->Await(patience, begun_at_, clock_);
 }
 
-Result<CacheStorage*> DeferredStorage::Opened() {
+Result<CacheStorage*> DeferredStorage::Opened() const {
   return opening_->Opened();
 }
 
@@ -192,14 +192,19 @@ uint64_t DeferredStorage::own_block_count() {
   return storage ? (*storage)->own_block_count() : 0;
 }
 
-Result<> DeferredStorage::PutInOrder(uint64_t block_count_max) {
-  ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());
-  return storage->PutInOrder(block_count_max);
+size_t DeferredStorage::index_count() const {
+  const Result<CacheStorage*> storage = Opened();
+  return storage ? (*storage)->index_count() : 0;
 }
 
-uint64_t DeferredStorage::blocks_to_put_in_order() {
+uint64_t DeferredStorage::BlocksToPutInOrder(size_t index) {
   const Result<CacheStorage*> storage = Opened();
-  return storage ? (*storage)->blocks_to_put_in_order() : 0;
+  return storage ? (*storage)->BlocksToPutInOrder(index) : 0;
+}
+
+Result<> DeferredStorage::PutInOrder(size_t index, uint64_t block_count_max) {
+  ASSIGN_OR_RETURN(CacheStorage* const storage, Opened());
+  return storage->PutInOrder(index, block_count_max);
 }
 
 Result<> DeferredStorage::Resize(uint64_t capacity_bytes) {

@@ -48,8 +48,9 @@ class DeferredStorage final : public CacheStorage {
   Result<> SyncAll() override;
   Result<Room> GetRoom() override;
   [[nodiscard]] uint64_t own_block_count() override;
-  Result<> PutInOrder(uint64_t block_count_max) override;
-  uint64_t blocks_to_put_in_order() override;
+  [[nodiscard]] size_t index_count() const override;
+  uint64_t BlocksToPutInOrder(size_t index) override;
+  Result<> PutInOrder(size_t index, uint64_t block_count_max) override;
   // Of one that is not open yet it is the size that it will have.
   Result<> Resize(uint64_t capacity_bytes) override;
   [[nodiscard]] size_t memory_bytes() override;
@@ -59,7 +60,7 @@ class DeferredStorage final : public CacheStorage {
   class Opening;
 
   // The error: why there is none yet.
-  Result<CacheStorage*> Opened();
+  Result<CacheStorage*> Opened() const;
 
   const std::string name_;
   const Clock& clock_;

@@ -57,18 +57,22 @@ Result<std::unique_ptr<QuarantineFolder>> QuarantineFolder::Open(FileDescriptor 
 
 Result<> QuarantineFolder::MoveHere(int folder_fd, const std::string& name) {
   const MutexLock lock(mutex_);
+  Result<> moved;
   for (const std::string& file : {name + ".meta", name + ".data"})
-    if (renameat(folder_fd, file.c_str(), folder_.get(), file.c_str()) != 0 && errno != ENOENT)
-      return FailSystem("putting aside " + file);
-  return KeepFew();
+    if (moved && renameat(folder_fd, file.c_str(), folder_.get(), file.c_str()) != 0 &&
+        errno != ENOENT)
+      moved = FailSystem("putting aside " + file);
+  Result<> counted = KeepFew();  // half of it as well
+  return moved ? counted : moved;
 }
 
 Result<> QuarantineFolder::Write(const std::string& name, std::span<const std::byte> data,
                                  std::span<const std::byte> meta) {
   const MutexLock lock(mutex_);
-  RETURN_IF_ERROR(WriteFile(folder_.get(), name + ".data", data));
-  RETURN_IF_ERROR(WriteFile(folder_.get(), name + ".meta", meta));
-  return KeepFew();
+  Result<> written = WriteFile(folder_.get(), name + ".data", data);
+  if (written) written = WriteFile(folder_.get(), name + ".meta", meta);
+  Result<> counted = KeepFew();  // half of it as well
+  return written ? counted : written;
 }
 
 Result<> QuarantineFolder::KeepWithinCapacity() {

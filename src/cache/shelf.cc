@@ -41,10 +41,6 @@ Shelf::Shelf(int folder_fd, std::string name, std::string shown, bool in_memory)
       shown_(std::move(shown)),
       in_memory_(in_memory) {}
 
-Shelf::~Shelf() {
-  MakeHolesLeft();
-}
-
 Result<std::unique_ptr<StoredObject>> Shelf::Open(const ObjectDigest& name) {
   RETURN_IF_ERROR(Load());
   const MutexLock lock(mutex_);

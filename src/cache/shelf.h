@@ -5,7 +5,7 @@
 // taken one behind the other and never twice; what an object that goes had is given back to
 // the file system as a hole. The kernel is never given a shelf to read by itself, so nobody but
 // this process reads a place, and the hole is made once the last reader has let go, by who next
-// writes to the shelf: a reader does not wait for that.
+// writes to the shelf or puts it in order: a reader does not wait for that.
 //
 // Two files: NAME.bytes, and NAME.index, the log of what is where (shelf_log.h). Neither is
 // synced: what a power loss took does not compare with its checksum. The log is read when the
@@ -37,8 +37,8 @@ class Shelf {
   // The files are in the folder, which outlives this and is on a tmpfs if `in_memory`; `shown`
   // names the shelf in messages.
   Shelf(int folder_fd, std::string name, std::string shown, bool in_memory = false);
-  // Every object has been closed. Forgets what was only noted.
-  ~Shelf();
+  // Every object has been closed. What was only noted is forgotten.
+  ~Shelf() = default;
   Shelf(const Shelf&) = delete;
   Shelf& operator=(const Shelf&) = delete;
 
@@ -51,10 +51,9 @@ class Shelf {
   Result<bool> Remove(const ObjectDigest& name);
   // The same. Is only noted, so that no reader waits for it.
   Result<bool> MarkUsed(const ObjectDigest& name);
-  // Writes what was noted, and the log anew if most of it is of nothing that is here. Does nothing
-  // if that takes more than so many blocks.
+  // CacheStorage's.
+  [[nodiscard]] uint64_t BlocksToPutInOrder() EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   Result<> PutInOrder(uint64_t block_count_max) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
-  [[nodiscard]] uint64_t blocks_to_put_in_order() EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   // False: `visit` wanted no more. `clean` also gives back what belongs to no object; nothing
   // may be created meanwhile.
   Result<bool> Scan(bool clean, const std::function<bool(const CacheStorage::Found&)>& visit);
@@ -92,10 +91,10 @@ class Shelf {
   std::optional<Taken> TakeAway(Tag tag) REQUIRES(mutex_);
 
   // What it takes, and what it gives back (shelf_room.cc).
-  void CountBlocks() EXCLUDES(mutex_);
+  void CountBlocks() EXCLUDES(mutex_) EXCLUDES(count_mutex_);
   Result<> MakeHole(uint64_t first_block, uint64_t end_block);
   // Those that readers left.
-  void MakeHolesLeft() EXCLUDES(mutex_);
+  void MakeHolesLeft() EXCLUDES(mutex_) EXCLUDES(count_mutex_);
   Result<> GiveBackTheRest(uint64_t file_blocks) EXCLUDES(mutex_);
 
   // Its two files (shelf_files.cc).
@@ -109,8 +108,9 @@ class Shelf {
   Result<> Lengthen(const ShelfPlace& place) EXCLUDES(file_mutex_);
   Result<> Append(const ShelfEntry& entry) EXCLUDES(file_mutex_);
   Result<> AppendAll(const std::vector<ShelfEntry>& entries) REQUIRES(file_mutex_);
+  Result<> PutLogInOrder(uint64_t block_count_max) EXCLUDES(file_mutex_) EXCLUDES(mutex_);
   [[nodiscard]] bool LogIsLong() const REQUIRES(file_mutex_) REQUIRES(mutex_);
-  [[nodiscard]] uint64_t BlocksToPutInOrder() REQUIRES(file_mutex_) EXCLUDES(mutex_);
+  [[nodiscard]] uint64_t LogBlocksWanted() const REQUIRES(file_mutex_) REQUIRES(mutex_);
   Result<> RewriteLog() REQUIRES(file_mutex_) EXCLUDES(mutex_);
   Result<std::vector<std::byte>> ReadLog();
   static constexpr char kBytesSuffix[] = ".bytes";
@@ -148,6 +148,7 @@ class Shelf {
   uint64_t left_block_count_ GUARDED_BY(mutex_) = 0;       // of what is gone and no hole yet
   std::vector<ShelfEntry> used_ GUARDED_BY(mutex_);        // to be written, or forgotten
 
+  Mutex count_mutex_;  // held while it is counted: an older count must not come after a newer one
   std::atomic<uint64_t> own_block_count_{0};
 };
 

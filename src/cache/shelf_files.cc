@@ -188,35 +188,38 @@ bool Shelf::LogIsLong() const {
   return log_entry_count_ > 2 * places_.size() + kIdleEntriesMax;
 }
 
-uint64_t Shelf::BlocksToPutInOrder() {
-  const MutexLock lock(mutex_);
+uint64_t Shelf::LogBlocksWanted() const {
   // What was noted has room where the old one was.
   if (LogIsLong()) return LogBlocksFor(places_.size());
   return LogBlocksFor(log_entry_count_ + used_.size()) - LogBlocksFor(log_entry_count_);
 }
 
-uint64_t Shelf::blocks_to_put_in_order() {
+uint64_t Shelf::BlocksToPutInOrder() {
   const MutexLock lock(file_mutex_);
-  return BlocksToPutInOrder();
+  const MutexLock places_lock(mutex_);
+  return LogBlocksWanted();
 }
 
 Result<> Shelf::PutInOrder(uint64_t block_count_max) {
-  {
-    const MutexLock lock(file_mutex_);
-    std::vector<ShelfEntry> used;
-    bool is_long = false;
-    if (BlocksToPutInOrder() > block_count_max) return {};
-    {
-      const MutexLock places_lock(mutex_);
-      is_long = LogIsLong();
-      used.swap(used_);
-    }
-    if (is_long) RETURN_IF_ERROR(RewriteLog());
-    if (!used.empty()) RETURN_IF_ERROR(AppendAll(used));
-    if (!is_long && used.empty()) return {};
-  }
+  MakeHolesLeft();
+  Result<> done = PutLogInOrder(block_count_max);
   CountBlocks();
-  return {};
+  return done;
+}
+
+Result<> Shelf::PutLogInOrder(uint64_t block_count_max) {
+  const MutexLock lock(file_mutex_);
+  std::vector<ShelfEntry> used;
+  bool is_long = false;
+  {
+    const MutexLock places_lock(mutex_);
+    is_long = LogIsLong();
+    if (LogBlocksWanted() > block_count_max || (!is_long && used_.empty())) return {};
+    used.swap(used_);
+  }
+  Result<> rewritten = is_long ? RewriteLog() : Result<>();
+  Result<> appended = used.empty() ? Result<>() : AppendAll(used);
+  return rewritten ? appended : rewritten;
 }
 
 Result<> Shelf::RewriteLog() {

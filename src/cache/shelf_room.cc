@@ -7,22 +7,11 @@
 #include <cerrno>
 #include <vector>
 
+#include "cache/counted_blocks.h"
 #include "cache/guarded_files.h"
 #include "cache/shelf.h"
 
 namespace shoal {
-namespace {
-
-// What the file system takes to say where the bytes are, if no place lies beside the one before
-// it: a few fit into the inode, and of a block of 4 KiB that was split XFS fills half, which is
-// 125 (ext4 has room for 340).
-uint64_t TreeBlocksFor(size_t place_count) {
-  constexpr size_t kPlacesWithoutTree = 4;
-  constexpr size_t kPlacesOfATreeBlock = 125;
-  return place_count <= kPlacesWithoutTree ? 0 : 1 + place_count / kPlacesOfATreeBlock;
-}
-
-}  // namespace
 
 Result<> Shelf::MakeHole(uint64_t first_block, uint64_t end_block) {
   RETURN_IF_ERROR(PrepareToWrite());
@@ -39,12 +28,16 @@ void Shelf::MakeHolesLeft() {
     const MutexLock lock(mutex_);
     left.swap(holes_left_);
   }
+  if (left.empty()) return;
   for (const ShelfPlace& place : left) {
-    // In vain, it is made at the next start, and counts until then.
-    if (!MakeHole(place.first_block, place.end_block())) continue;
+    const bool is_made = MakeHole(place.first_block, place.end_block()).has_value();
     const MutexLock lock(mutex_);
-    left_block_count_ -= place.block_count();
+    if (is_made)
+      left_block_count_ -= place.block_count();
+    else
+      holes_left_.push_back(place);
   }
+  CountBlocks();
 }
 
 // What lies between the places.
@@ -72,6 +65,7 @@ Result<> Shelf::GiveBackTheRest(uint64_t file_blocks) {
 }
 
 void Shelf::CountBlocks() {
+  const MutexLock count_lock(count_mutex_);
   struct stat bytes {};
   struct stat log {};
   const bool known =

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "cache/counted_blocks.h"
 #include "testing/temporary_directory.h"
 
 namespace shoal {
@@ -156,10 +157,30 @@ TEST_F(ShelfTest, WhatWasRemovedCountsForAsLongAsSomebodyReadsItAlsoBesideWhatIs
     ASSERT_TRUE(shelf_->Remove(NameOf("a")));
     ASSERT_TRUE(shelf_->Create(NameOf("b"), 100 * kKiB));
     EXPECT_EQ(shelf_->own_block_count(), before + 26);
+    ASSERT_TRUE(shelf_->PutInOrder(0));
+    EXPECT_EQ(shelf_->own_block_count(), before + 26);
   }
-  EXPECT_EQ(shelf_->own_block_count(), before + 26) << "it is not a hole yet";
-  shelf_.reset();
-  EXPECT_EQ(BlocksOnDisk(), 2u) << "none is left behind";
+  ASSERT_TRUE(shelf_->PutInOrder(0));
+  EXPECT_EQ(shelf_->own_block_count(), before);
+  EXPECT_EQ(BlocksOnDisk(), 2u);
+}
+
+TEST_F(ShelfTest, AnIndexThatCannotBeWrittenAnewCountsWhatItTakesAndIsWrittenAgainLater) {
+  for (uint64_t i = 0; i < 8'500; ++i) {
+    const ObjectDigest name{{1, i}};
+    ASSERT_TRUE(shelf_->Create(name, 1));
+    ASSERT_TRUE(shelf_->Remove(name));
+  }
+  const auto size = [&] { return fs::file_size(File(".index")); };
+  const uint64_t long_bytes = size();
+  fs::create_hard_link(File(".index"), File(".link"));  // it is not as it was made
+  EXPECT_FALSE(shelf_->PutInOrder(1));
+  EXPECT_EQ(size(), long_bytes);
+  EXPECT_GE(shelf_->own_block_count(), long_bytes / kCacheBlockBytes);
+  fs::remove(File(".link"));
+  EXPECT_TRUE(shelf_->PutInOrder(1));
+  EXPECT_EQ(size(), 0u);
+  EXPECT_LE(shelf_->own_block_count(), 1u);
 }
 
 TEST_F(ShelfTest, AScanFindsWhatIsThereWithItsRoomAndWhenItWasUsed) {
@@ -234,14 +255,14 @@ TEST_F(ShelfTest, WhenObjectsWereUsedIsWrittenWhereThereIsRoomForIt) {
   Put("b", "b");
   constexpr uint64_t kEntries = kCacheBlockBytes / kShelfEntryBytes;
   for (uint64_t i = 2; i < kEntries + 1; ++i) ASSERT_TRUE(shelf_->MarkUsed(NameOf("a")));
-  EXPECT_EQ(shelf_->blocks_to_put_in_order(), 1u);
+  EXPECT_EQ(shelf_->BlocksToPutInOrder(), 1u);
   ASSERT_TRUE(shelf_->PutInOrder(0));
   EXPECT_EQ(fs::file_size(File(".index")), 2 * kShelfEntryBytes);
   const uint64_t before = shelf_->own_block_count();
   ASSERT_TRUE(shelf_->PutInOrder(1));
   EXPECT_EQ(fs::file_size(File(".index")), (kEntries + 1) * kShelfEntryBytes);
   EXPECT_EQ(shelf_->own_block_count(), before + 1);
-  EXPECT_EQ(shelf_->blocks_to_put_in_order(), 0u);
+  EXPECT_EQ(shelf_->BlocksToPutInOrder(), 0u);
 }
 
 TEST_F(ShelfTest, WhatWasPlantedInThePlaceOfItsFilesIsNotFollowed) {
@@ -299,6 +320,9 @@ TEST_F(ShelfTest, AnyOrderOfCallsAndRestartsKeepsWhatAMapKeeps) {
       case 5:
         if (random(20) == 0) Restart();
         if (random(20) == 0) Scanned(/*clean=*/true);
+        if (random(20) == 0) {
+          EXPECT_TRUE(shelf_->PutInOrder(random(2)));
+        }
         break;
       default:
         ASSERT_EQ(Get(object), model.contains(object) ? model[object] : "(not here)") << step;
@@ -347,9 +371,21 @@ TEST_F(ShelfTest, ThreadsThatMakeReadAndRemoveSideBySideSeeTheirOwnBytesOnly) {
         if (round % 3 == 0) {
           EXPECT_TRUE(shelf_->Remove(NameOf(object)).value());
         }
+        EXPECT_TRUE(shelf_->MarkUsed(NameOf(other)));
+        if (i == 0) {
+          EXPECT_TRUE(shelf_->PutInOrder(shelf_->BlocksToPutInOrder()));
+        }
       }
     });
   for (std::thread& thread : threads) thread.join();
+  Scanned();
+  uint64_t placed = 0;
+  for (const auto& found : Scanned()) placed += found.block_count;
+  struct stat index {};
+  ASSERT_EQ(stat(File(".index").c_str(), &index), 0);
+  EXPECT_EQ(BlocksOnDisk(), placed);
+  EXPECT_EQ(shelf_->own_block_count(),
+            TreeBlocksFor(Scanned().size()) + static_cast<uint64_t>(index.st_blocks) * 512 / 4096);
 }
 
 TEST_F(ShelfTest, AnIndexThatCannotBeReadIsGivenUpAfterSomeTrials) {

@@ -1,7 +1,6 @@
 #include "cache/shelved_storage.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
@@ -23,7 +22,7 @@ ShelvedStorage::ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescript
     shelves_[i] = std::make_unique<Shelf>(folder_.get(), name, files_->name() + "/shelves/" + name,
                                           in_memory);
   }
-  CountFolder();
+  folder_blocks_.Count(folder_.get());
 }
 
 Result<std::unique_ptr<StoredObject>> ShelvedStorage::Open(const ObjectDigest& name) {
@@ -36,7 +35,7 @@ Result<std::unique_ptr<StoredObject>> ShelvedStorage::Create(const ObjectDigest&
                                                              uint64_t size_bytes) {
   if (size_bytes > 0 && size_bytes < below_bytes_) {
     Result<std::unique_ptr<StoredObject>> made = ShelfOf(name).Create(name, size_bytes);
-    CountFolder();  // the first makes files
+    folder_blocks_.Count(folder_.get());  // it may have files now
     if (made || made.error().code != Errc::kBusy) return made;
   }
   return files_->Create(name, size_bytes);
@@ -48,23 +47,20 @@ Result<> ShelvedStorage::Remove(const ObjectDigest& name) {
 }
 
 Result<> ShelvedStorage::Quarantine(const ObjectDigest& name) {
-  const Result<std::unique_ptr<StoredObject>> shelved = ShelfOf(name).Open(name);
+  Result<std::unique_ptr<StoredObject>> shelved = ShelfOf(name).Open(name);
   if (!shelved && shelved.error().code == Errc::kNotFound) return files_->Quarantine(name);
   if (!shelved) return tl::unexpected(shelved.error());
+  ASSIGN_OR_RETURN(const uint64_t size_bytes, (*shelved)->DataBytes());
+  std::vector<std::byte> data(size_bytes);
+  std::vector<std::byte> meta(kCacheBlockBytes);
+  Result<> copied = (*shelved)->ReadData(0, data);
+  if (copied) copied = (*shelved)->ReadMeta(0, meta);
+  shelved->reset();  // so that its room is there for the copy
   ASSIGN_OR_RETURN(const bool removed, ShelfOf(name).Remove(name));
   if (!removed) return {};  // somebody else just did
-  // While it is open its bytes stay.
-  ASSIGN_OR_RETURN(const uint64_t size_bytes, (*shelved)->DataBytes());
-  const auto copy = [&]() -> Result<> {
-    std::vector<std::byte> data(size_bytes);
-    std::vector<std::byte> meta(kCacheBlockBytes);
-    RETURN_IF_ERROR((*shelved)->ReadData(0, data));
-    RETURN_IF_ERROR((*shelved)->ReadMeta(0, meta));
-    return quarantine_.Write(name.Hex(), data, meta);
-  };
+  if (copied) copied = quarantine_.Write(name.Hex(), data, meta);
   // It is out of the way, also where there is no room for a copy.
-  if (const Result<> copied = copy(); !copied)
-    log::Warn("{} is not kept to be looked at: {}", name.Hex(), copied.error().detail);
+  if (!copied) log::Warn("{} is not kept to be looked at: {}", name.Hex(), copied.error().detail);
   return {};
 }
 
@@ -93,30 +89,9 @@ Result<> ShelvedStorage::MarkUsed(const ObjectDigest& name) {
 }
 
 uint64_t ShelvedStorage::own_block_count() {
-  uint64_t count = files_->own_block_count() + folder_block_count_;
+  uint64_t count = files_->own_block_count() + folder_blocks_.count();
   for (const auto& shelf : shelves_) count += shelf->own_block_count();
   return count;
-}
-
-void ShelvedStorage::CountFolder() {
-  struct stat folder {};
-  if (fstat(folder_.get(), &folder) == 0) folder_block_count_ = BlocksOf(folder);
-}
-
-uint64_t ShelvedStorage::blocks_to_put_in_order() {
-  uint64_t count = files_->blocks_to_put_in_order();
-  for (const auto& shelf : shelves_) count += shelf->blocks_to_put_in_order();
-  return count;
-}
-
-Result<> ShelvedStorage::PutInOrder(uint64_t block_count_max) {
-  for (const auto& shelf : shelves_) {
-    const uint64_t block_count = shelf->blocks_to_put_in_order();
-    if (block_count > block_count_max) continue;
-    RETURN_IF_ERROR(shelf->PutInOrder(block_count));
-    block_count_max -= block_count;
-  }
-  return files_->PutInOrder(block_count_max);
 }
 
 size_t ShelvedStorage::memory_bytes() {

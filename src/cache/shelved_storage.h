@@ -3,13 +3,13 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/file_descriptor.h"
 #include "cache/cache_storage.h"
+#include "cache/counted_blocks.h"
 #include "cache/quarantine_folder.h"
 #include "cache/shelf.h"
 
@@ -36,8 +36,13 @@ class ShelvedStorage final : public CacheStorage {
   Result<> SyncAll() override { return files_->SyncAll(); }
   Result<Room> GetRoom() override { return files_->GetRoom(); }
   [[nodiscard]] uint64_t own_block_count() override;
-  Result<> PutInOrder(uint64_t block_count_max) override;
-  uint64_t blocks_to_put_in_order() override;
+  [[nodiscard]] size_t index_count() const override { return kShelfCount; }
+  uint64_t BlocksToPutInOrder(size_t index) override {
+    return shelves_[index]->BlocksToPutInOrder();
+  }
+  Result<> PutInOrder(size_t index, uint64_t block_count_max) override {
+    return shelves_[index]->PutInOrder(block_count_max);
+  }
   Result<> Resize(uint64_t capacity_bytes) override { return files_->Resize(capacity_bytes); }
   [[nodiscard]] size_t memory_bytes() override;
   [[nodiscard]] const std::string& name() const override { return files_->name(); }
@@ -49,7 +54,6 @@ class ShelvedStorage final : public CacheStorage {
 
   // False: `visit` wanted no more.
   Result<bool> ScanShelves(bool clean, const std::function<bool(const Found&)>& visit);
-  void CountFolder();
   [[nodiscard]] Shelf& ShelfOf(const ObjectDigest& name) {
     return *shelves_[name.words[0] % kShelfCount];
   }
@@ -58,7 +62,7 @@ class ShelvedStorage final : public CacheStorage {
   const FileDescriptor folder_;
   QuarantineFolder& quarantine_;
   const uint64_t below_bytes_;
-  std::atomic<uint64_t> folder_block_count_{0};
+  CountedBlocks folder_blocks_;
   std::array<std::unique_ptr<Shelf>, kShelfCount> shelves_;
 };
 

@@ -227,11 +227,12 @@ class TroubledStorage final : public CacheStorage {
     return real_->GetRoom();
   }
   [[nodiscard]] uint64_t own_block_count() override { return real_->own_block_count(); }
-  Result<> PutInOrder(uint64_t block_count_max) override {
+  [[nodiscard]] size_t index_count() const override { return real_->index_count(); }
+  uint64_t BlocksToPutInOrder(size_t index) override { return real_->BlocksToPutInOrder(index); }
+  Result<> PutInOrder(size_t index, uint64_t block_count_max) override {
     RETURN_IF_ERROR(trouble_->Pass());
-    return real_->PutInOrder(block_count_max);
+    return real_->PutInOrder(index, block_count_max);
   }
-  uint64_t blocks_to_put_in_order() override { return real_->blocks_to_put_in_order(); }
   Result<> Resize(uint64_t capacity_bytes) override { return real_->Resize(capacity_bytes); }
   [[nodiscard]] const std::string& name() const override { return real_->name(); }
 
