@@ -85,6 +85,7 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
                                                .fetches = *node.fetches,
                                                .store = *node.store_metrics,
                                                .hidden_keys = node.file_system_metrics->hidden_keys,
+                                               .file_system = *node.file_system,
                                                .session = session,
                                                .clock = clock,
                                                .workers_before = workers_before});

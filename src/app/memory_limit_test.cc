@@ -97,32 +97,43 @@ TEST(MemoryPlan, AQuarterOfWhatIsLeftIsForTheIndex) {
   EXPECT_EQ(options.cache.index_mib_max, 0) << "nothing is left";
 }
 
+TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForFilesThatAreKnown) {
+  MountOptions options;
+  ASSERT_TRUE(FitIntoMemory({16'000 * kMiB, "the machine"}, options));
+  const uint64_t rest_mib = 16'000 - MemoryNeededBytes(options) / kMiB;
+  EXPECT_EQ(options.file_system.inode_count_max, (32 + rest_mib / 8) * kMiB / 400);
+  ASSERT_TRUE(FitIntoMemory({16'000 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.file_system.inode_count_max, (32 + rest_mib / 8) * kMiB / 400) << "not again";
+  ASSERT_TRUE(FitIntoMemory({80 * kMiB, "the control group /job"}, options));
+  EXPECT_EQ(options.file_system.inode_count_max, 2 * kMiB / 400);
+}
+
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({464 * kMiB, "the machine"}, options));
-  // 464 - 32 - 64 * 3 / 2 - 40 - 100 - 2 * 64 - 2000 / 1000
+  ASSERT_TRUE(FitIntoMemory({496 * kMiB, "the machine"}, options));
+  // 496 - 32 - 32 - 64 * 3 / 2 - 40 - 100 - 2 * 64 - 2000 / 1000
   EXPECT_EQ(options.read.memory_mib, 66);
-  EXPECT_EQ(MemoryNeededBytes(options), 464 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 496 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
 
 TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({364 * kMiB, "the machine"}, options));
+  ASSERT_TRUE(FitIntoMemory({396 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.read.memory_mib, 16);
-  // Half of 364 - 32 - 64 * 3 / 2 - 40 - 100 - 16 - 2000 / 1000
+  // Half of 396 - 32 - 32 - 64 * 3 / 2 - 40 - 100 - 16 - 2000 / 1000
   EXPECT_EQ(options.cache.write_queue_mib, 39);
-  EXPECT_LE(MemoryNeededBytes(options), 364 * kMiB);
+  EXPECT_LE(MemoryNeededBytes(options), 396 * kMiB);
   EXPECT_EQ(options.notices.size(), 2);
   options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({224 * kMiB, "the control group /job"}, options));
+  ASSERT_TRUE(FitIntoMemory({256 * kMiB, "the control group /job"}, options));
   EXPECT_EQ(options.cache.write_queue_mib, 8);
   EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
-  EXPECT_EQ(MemoryNeededBytes(options), 224 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 256 * kMiB);
   ASSERT_EQ(options.notices.size(), 3);
   EXPECT_EQ(options.notices.back().text,
             "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
-            "allows 224 MiB");
+            "allows 256 MiB");
 }
 
 TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {
@@ -208,11 +219,11 @@ TEST(MemoryPlan, WhatAControlGroupOf64MibAllows) {
 
 TEST(MemoryPlan, AMemoryCacheThatDoesNotFitIsRefused) {
   MountOptions options = WithCache(1024, 0);
-  const Result<> fits = FitIntoMemory({1024 * kMiB, "the control group /job"}, options);
+  const Result<> fits = FitIntoMemory({1004 * kMiB, "the control group /job"}, options);
   ASSERT_FALSE(fits);
   EXPECT_EQ(fits.error().detail,
             "g_tier_DadiMemCacheCapacityMB: 1024 MiB do not fit: the control group /job "
-            "allows 1024 MiB, and the rest of the daemon needs 57 at least");
+            "allows 1004 MiB, and the rest of the daemon needs 57 at least");
 }
 
 TEST(MemoryPlan, ACacheThatIsOffNeedsNothing) {

@@ -37,6 +37,15 @@ constexpr uint64_t kRingsMib =
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
+// What a file or directory takes that the kernel knows, with a key of some 60 bytes; and what is
+// handed over of it where the kernel opens files unasked.
+constexpr uint64_t kInodeBytes = 400;
+constexpr uint64_t kHandedOverInodeBytes = 200;
+constexpr uint64_t kInodesMib = 32;
+constexpr uint64_t kInodesMibOfProgram = 2;  // in what the program has for itself
+// Of what is left of the limit; the kernel itself needs three times as much for each.
+constexpr uint64_t kInodesShareOfRest = 8;
+constexpr uint64_t kInodesMibMax = 4096;
 
 uint64_t MemoryMib(const CacheOptions& cache) {
   return cache.enabled ? cache.memory_capacity_mib : 0;
@@ -71,6 +80,22 @@ uint64_t ListingMib(const FileSystemOptions& names) {
   return names.directory_cache ? names.directory_cache_size_bytes_max / kMiB : 0;
 }
 
+uint64_t InodeBytes(const MountOptions& options) {
+  return kInodeBytes + (options.session.open_requests == "off" ? kHandedOverInodeBytes : 0);
+}
+
+// Without what is only theirs if it is left over.
+uint64_t InodesMib(const MountOptions& options) {
+  const uint64_t bytes = options.file_system.inode_count_max * InodeBytes(options);
+  const uint64_t mib = (bytes + kMiB - 1) / kMiB;
+  return mib <= kInodesMibOfProgram ? 0 : std::min(mib, kInodesMib);
+}
+
+void SetInodesMib(uint64_t mib, MountOptions& options) {
+  options.file_system.inode_count_max =
+      std::max(mib, kInodesMibOfProgram) * kMiB / InodeBytes(options);
+}
+
 // What `auto` comes to is known only later.
 uint64_t RingsMib(const MountOptions& options) {
   return options.session.transport == "dev" ? 0 : kRingsMib;
@@ -98,7 +123,7 @@ std::vector<Fixed> FixedOf(const MountOptions& options) {
 uint64_t NeededMib(const MountOptions& options) {
   uint64_t mib =
       kProgramMib + ConnectionsMib(options) + RingsMib(options) + options.read.memory_mib +
-      ListingMib(options.file_system) +
+      ListingMib(options.file_system) + InodesMib(options) +
       DirectoryCount(options.cache) * (options.cache.write_queue_mib - kWriteQueueMibMin);
   for (const Fixed& fixed : FixedOf(options)) mib += fixed.mib;
   return mib;
@@ -121,6 +146,7 @@ Error DoesNotFit(const MemoryLimit& limit, const MountOptions& options, uint64_t
 }
 
 Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
+  SetInodesMib(kInodesMib, options);
   const uint64_t limit_mib = limit.bytes / kMiB;
   const uint64_t needed_mib = NeededMib(options);
   if (needed_mib <= limit_mib) return {};
@@ -152,6 +178,9 @@ Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
     uint64_t& bytes = options.file_system.directory_cache_size_bytes_max;
     bytes = say("g_readdircache_MaxSize", now_mib * kMiB, bytes);
   }
+  SetInodesMib(say("MiB for files and directories that are known at a time",
+                   reduce(kInodesMib, 0, kKibOfMib), kInodesMib),
+               options);
   if (excess_kib > 0 && options.session.transport == "auto") {
     options.session.transport = "dev";
     excess_kib -= std::min(excess_kib, kRingsMib * kKibOfMib);
@@ -184,6 +213,8 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
   const uint64_t needed_mib = NeededMib(options);
   const uint64_t rest_mib = limit_mib > needed_mib ? limit_mib - needed_mib : 0;
   options.cache.index_mib_max = IndexMibMin(options.cache) + rest_mib / kIndexShareOfRest;
+  SetInodesMib(std::min(InodesMib(options) + rest_mib / kInodesShareOfRest, kInodesMibMax),
+               options);
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "base/metric.h"
 #include "cache/counted_source.h"
 #include "cache/open_tiers.h"
+#include "fs/file_system.h"
 #include "fuse/session.h"
 #include "origin/measured_store.h"
 
@@ -32,6 +33,7 @@ struct NodeParts {
   const PlaceCounters& fetches;  // behind them
   const StoreMetrics& store;
   const Counter& hidden_keys;
+  const FileSystem& file_system;
   const Session& session;
   const Clock& clock;
   const WorkersBefore workers_before{};

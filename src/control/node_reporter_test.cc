@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "testing/adjustable_clock.h"
+#include "testing/memory_file_system.h"
 
 namespace shoal {
 namespace {
@@ -39,6 +40,7 @@ class NodeReporterTest : public testing::Test {
   PlaceCounters fetches_;
   StoreMetrics store_;
   Counter hidden_keys_{"hidden_keys", ""};
+  MemoryFileSystem file_system_;
   IdleSession session_;
   NodeReporter reporter_{{.version = "1",
                           .source = "bucket:/",
@@ -49,6 +51,7 @@ class NodeReporterTest : public testing::Test {
                           .fetches = fetches_,
                           .store = store_,
                           .hidden_keys = hidden_keys_,
+                          .file_system = file_system_,
                           .session = session_,
                           .clock = clock_}};
 };

@@ -97,6 +97,12 @@ class FileSystem {
   // The same when it is known without waiting, else empty.
   virtual std::optional<Result<Entry>> LookupIfKnown(InodeId parent, std::string_view name) = 0;
   virtual void Forget(InodeId inode, uint64_t count) = 0;
+  // That the kernel holds references on; and how many are planned for. More are served all the
+  // same.
+  [[nodiscard]] virtual size_t inode_count() const = 0;
+  [[nodiscard]] virtual size_t inode_count_max() const = 0;
+  // Some of them, other ones each time until all had their turn.
+  virtual std::vector<InodeId> NextInodes(size_t count) = 0;
 
   // Does not wait. kChanged: an inode nobody remembers.
   virtual Result<Entry> GetAttributes(InodeId inode) = 0;

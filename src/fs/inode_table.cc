@@ -192,6 +192,17 @@ void InodeTable::Forget(InodeId id, uint64_t count) {
   slots_.erase(slot);
 }
 
+std::vector<InodeId> InodeTable::Next(size_t count) {
+  std::vector<InodeId> ids;
+  const MutexLock lock(mutex_);
+  for (size_t i = 0; i < slots_.bucket_count() && ids.size() < count; ++i) {
+    next_bucket_ = (next_bucket_ + 1) % slots_.bucket_count();
+    for (auto slot = slots_.begin(next_bucket_); slot != slots_.end(next_bucket_); ++slot)
+      if (slot->first != kRootInode) ids.push_back(slot->first);
+  }
+  return ids;
+}
+
 size_t InodeTable::size() const {
   const MutexLock lock(mutex_);
   return slots_.size();

@@ -16,6 +16,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "fs/file_system.h"
@@ -65,6 +66,8 @@ class InodeTable {
   void Forget(InodeId id, uint64_t count);
 
   [[nodiscard]] size_t size() const;
+  // Some of those that are here but for the root, other ones each time until all had their turn.
+  std::vector<InodeId> Next(size_t count);
 
  private:
   struct Slot {
@@ -85,6 +88,7 @@ class InodeTable {
   const bool hands_over_all_files_;
   mutable Mutex mutex_;
   std::unordered_map<InodeId, Slot> slots_ GUARDED_BY(mutex_);
+  size_t next_bucket_ GUARDED_BY(mutex_) = 0;  // where Next goes on
   // The last, unless all are handed over.
   std::deque<std::pair<InodeId, HandOver::Token>> looked_up_ GUARDED_BY(mutex_);
 };

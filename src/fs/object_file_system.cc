@@ -20,10 +20,6 @@ namespace {
 // Listings read ahead, and the directory half of look-ups.
 constexpr size_t kRequestThreadsMax = 64;
 
-// The kernel holds a reference on each name that it is given with its attributes, which takes some
-// 300 bytes here. Of more names it is given the names alone, and asks for those that are opened.
-constexpr size_t kListedInodesMax = size_t{1} << 18;
-
 std::string_view StorageClassName(StorageClass storage_class) {
   switch (storage_class) {
     case StorageClass::kReadable:
@@ -114,6 +110,9 @@ class ObjectFileSystem final : public FileSystem {
   }
 
   void Forget(InodeId inode, uint64_t count) override { inodes_.Forget(inode, count); }
+  size_t inode_count() const override { return inodes_.size(); }
+  size_t inode_count_max() const override { return options_.inode_count_max; }
+  std::vector<InodeId> NextInodes(size_t count) override { return inodes_.Next(count); }
 
   Result<Entry> GetAttributes(InodeId inode) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> found, Find(inode));
@@ -203,7 +202,7 @@ class ObjectFileSystem final : public FileSystem {
   InodeId Remember(HandleId handle, const DirectoryEntry& entry) override {
     const Result<DirectoryHandle> directory = FindDirectoryHandle(handle);
     if (!directory) return entry.entry.attributes.inode;
-    if (inodes_.size() >= kListedInodesMax) return 0;
+    if (inodes_.size() >= options_.inode_count_max) return 0;
     const std::string& prefix = directory->inode->prefix;
     if (entry.entry.attributes.is_directory)
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;

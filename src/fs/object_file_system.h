@@ -29,6 +29,9 @@ struct FileSystemOptions {
   std::string prefix{};           // from SOURCE: "" or "a/b/"; not an option of its own
   uint64_t key_bytes_max = 1023;  // of the store; nor is this an option
   bool opens_go_unasked = false;  // reads come of files that no open named; set by who mounts
+  // Of files and directories that the kernel holds references on. Of more it is given the names
+  // alone by a listing, and asks for those that are opened. Set by who plans the memory.
+  uint64_t inode_count_max = uint64_t{1} << 18;
   uint64_t name_valid_seconds = 1;
   bool metadata_cache = false;
   bool directory_cache = true;

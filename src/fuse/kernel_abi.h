@@ -1,6 +1,6 @@
 // What the kernel speaks and the <linux/fuse.h> of the systems we build on does not have yet:
-// passthrough (since 6.9), FUSE over io_uring (6.14), epochs of names (6.16). Source: Linux,
-// include/uapi/linux/fuse.h and Documentation/filesystems/fuse/.
+// passthrough (since 6.9), FUSE over io_uring (6.14), epochs of names (6.16), pruning (6.18).
+// Source: Linux, include/uapi/linux/fuse.h and Documentation/filesystems/fuse/.
 #pragma once
 
 #include <linux/fuse.h>
@@ -24,6 +24,15 @@ inline constexpr uint64_t kUniqueResent = 1ULL << 63;
 // A notification that makes the kernel look up every name again, from this minor version on.
 inline constexpr int32_t kNotifyNamesChanged = 8;  // FUSE_NOTIFY_INC_EPOCH
 inline constexpr uint32_t kNotifyNamesChangedMinor = 44;
+
+// A notification that makes the kernel let go of inodes that nobody uses (Linux 6.18); their
+// numbers follow, 8 bytes each.
+inline constexpr int32_t kNotifyPrune = 9;  // FUSE_NOTIFY_PRUNE
+struct PruneNotification {
+  uint32_t count;
+  uint32_t padding;
+  uint64_t spare;
+};
 
 // Gives the kernel a file to read from by itself: the id to name it by, in answers to FUSE_OPEN.
 struct BackingMap {

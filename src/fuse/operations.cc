@@ -32,10 +32,11 @@ void Want(fuse_conn_info* connection, uint64_t capability) {
 }  // namespace
 
 Operations::Operations(FileSystem& file_system, const SessionOptions& options,
-                       BackingFiles& backing_files, RequestMetrics& metrics, const Clock& clock,
-                       std::function<void()> forget_names)
+                       BackingFiles& backing_files, InodePruner& pruner, RequestMetrics& metrics,
+                       const Clock& clock, std::function<void()> forget_names)
     : file_system_(file_system),
       backing_files_(backing_files),
+      pruner_(pruner),
       metrics_(metrics),
       clock_(clock),
       forget_names_(std::move(forget_names)),
@@ -170,6 +171,7 @@ void Operations::ReplyEntry(fuse_req_t request, std::string_view operation,
   if (!entry) return ReplyError(request, operation, entry.error());
   const fuse_entry_param param = ToEntryParam(Capped(*entry));
   if (fuse_reply_entry(request, &param) != 0) file_system_.Forget(entry->attributes.inode, 1);
+  pruner_.OnInode();
 }
 
 void Operations::Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
@@ -392,6 +394,7 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
         }
         entry.entry = self.Capped(entry.entry);
       }
+    if constexpr (kPlus) self.pruner_.OnInode();
     const std::string packed = PackDirectory(entries, fit, kPlus);
     if (fuse_reply_buf(call.request(), packed.data(), packed.size()) == 0) return;
     if constexpr (kPlus)

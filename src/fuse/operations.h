@@ -19,6 +19,7 @@
 #include "fs/file_system.h"
 #include "fuse/backing_files.h"
 #include "fuse/call.h"
+#include "fuse/inode_pruner.h"
 #include "fuse/low_level.h"
 #include "fuse/request_metrics.h"
 #include "fuse/session.h"
@@ -32,7 +33,8 @@ class Operations {
   // What is handed in by reference outlives this. `forget_names`: Session::ForgetNames, from any
   // thread.
   Operations(FileSystem& file_system, const SessionOptions& options, BackingFiles& backing_files,
-             RequestMetrics& metrics, const Clock& clock, std::function<void()> forget_names);
+             InodePruner& pruner, RequestMetrics& metrics, const Clock& clock,
+             std::function<void()> forget_names);
 
   // For fuse_session_new; its userdata is an Operations.
   static fuse_lowlevel_ops Table();
@@ -89,6 +91,7 @@ class Operations {
 
   FileSystem& file_system_;
   BackingFiles& backing_files_;
+  InodePruner& pruner_;
   RequestMetrics& metrics_;
   const Clock& clock_;
   const std::function<void()> forget_names_;

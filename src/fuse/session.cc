@@ -22,6 +22,7 @@
 #include "fuse/decoder.h"
 #include "fuse/device_transport.h"
 #include "fuse/init_exchange.h"
+#include "fuse/inode_pruner.h"
 #include "fuse/io_uring_switch.h"
 #include "fuse/mount_table.h"
 #include "fuse/operations.h"
@@ -63,7 +64,8 @@ class SessionImpl final : public Session, private RequestSink {
         options_(options),
         metrics_(clock),
         backing_files_(device_fd_, hand_over),
-        operations_(file_system, options, backing_files_, metrics_, clock,
+        pruner_(file_system, device_fd_),
+        operations_(file_system, options, backing_files_, pruner_, metrics_, clock,
                     [this] { [[maybe_unused]] const Result<> forgot = ForgetNames(); }),
         ring_(channel.ring) {}
 
@@ -250,6 +252,7 @@ class SessionImpl final : public Session, private RequestSink {
   ReceiverWatch receivers_;
   std::unique_ptr<Decoder> decoder_;
   BackingFiles backing_files_;
+  InodePruner pruner_;
   Operations operations_;
   std::optional<DeviceTransport> device_;
   std::shared_ptr<RingTransport> ring_;

@@ -163,7 +163,23 @@ class MemoryFileSystem final : public FileSystem {
   }
   void Forget(InodeId inode, uint64_t count) override {
     const std::scoped_lock lock(mutex_);
-    remembered_[inode] -= count;
+    if ((remembered_[inode] -= count) == 0) remembered_.erase(inode);
+  }
+  size_t inode_count() const override {
+    const std::scoped_lock lock(mutex_);
+    return remembered_.size();
+  }
+  size_t inode_count_max() const override { return inode_count_max_; }
+  void SetInodeCountMax(size_t count) { inode_count_max_ = count; }  // before mounting
+  std::vector<InodeId> NextInodes(size_t count) override {
+    const std::scoped_lock lock(mutex_);
+    std::vector<InodeId> inodes;
+    for (size_t i = 0; i < remembered_.size() && inodes.size() < count; ++i) {
+      auto next = remembered_.upper_bound(last_given_);
+      if (next == remembered_.end()) next = remembered_.begin();
+      inodes.push_back(last_given_ = next->first);
+    }
+    return inodes;
   }
   Result<Entry> GetAttributes(InodeId inode) override {
     attributes_gate.Pass();
@@ -354,6 +370,8 @@ class MemoryFileSystem final : public FileSystem {
   std::condition_variable handle_released_;
   std::map<InodeId, Node> nodes_;  // contents do not change while mounted
   std::map<InodeId, uint64_t> remembered_;
+  InodeId last_given_ = 0;
+  size_t inode_count_max_ = ~size_t{0};
   std::map<HandleId, InodeId> handles_;
   std::map<HandleId, KeptHandle> kept_;
   std::set<InodeId> changed_;
