@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -29,6 +28,7 @@
 #include "app/version.h"
 #include "app/worker_message.h"
 #include "base/exit_status.h"
+#include "base/leave_no_core.h"
 #include "base/log.h"
 #include "cache/cache_volume.h"
 #include "control/admin_server.h"
@@ -50,7 +50,7 @@ uint64_t FilesOf(const CacheOptions& cache) {
 }
 
 void PrepareProcess(const MountOptions& options) {
-  prctl(PR_SET_DUMPABLE, 0);
+  LeaveNoCore();
   signal(SIGPIPE, SIG_IGN);
   // Sent when somebody opens a file that the cache has a lease of (cache/cache_directory.cc), and
   // deadly otherwise.

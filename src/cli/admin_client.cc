@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/bytes.h"
+#include "base/leave_no_core.h"
 #include "base/log.h"
 #include "base/read_text.h"
 #include "base/resolve_links.h"
@@ -45,6 +46,7 @@ std::string PercentEncoded(std::string_view text) {
 
 Result<std::string> ReadToken(const std::string& file) {
   if (file.empty()) return std::string();
+  LeaveNoCore();
   std::string token = ReadText(file);
   while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back())) != 0)
     token.pop_back();

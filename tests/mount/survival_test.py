@@ -100,6 +100,20 @@ class Survival(SurvivalTest):
         self.kill_worker(mount)
         self.assertEqual((mount / "file").read_bytes(), b"contents")
 
+    def test_a_process_that_knows_keys_leaves_no_core(self):
+        directory = self.directory()
+        cores = lambda: list(directory.glob("core*"))
+        allow = f"cd {directory} && ulimit -c unlimited"
+        subprocess.run(["sh", "-c", f"{allow} && kill -SEGV $$"], check=False)
+        if not cores():
+            self.skipTest("cores go elsewhere here (kernel.core_pattern)")
+        for core in cores():
+            core.unlink()
+        mount = self.mount(self.origin(), shoal=self.shoal_after(allow))
+        self.assertEqual(os.readlink(f"/proc/{mount.worker()}/cwd"), str(directory))
+        self.kill_worker(mount, signal.SIGSEGV)
+        self.assertEqual(cores(), [])
+
     def test_a_worker_that_was_stopped_does_not_keep_the_mount_from_ending(self):
         mount = self.mount(self.origin())
         os.kill(mount.worker(), signal.SIGSTOP)
