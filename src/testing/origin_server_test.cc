@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -424,6 +425,29 @@ TEST_F(OriginServerTest, TheControlPathConfiguresCountsAndForgets) {
   EXPECT_EQ(client_->AskRaw("POST", "/__origin/stats/reset").status, 200);
   stats = nlohmann::json::parse(server_->Statistics());
   EXPECT_EQ(stats["request_count"], 0);
+}
+
+TEST_F(OriginServerTest, ARateIsThatOfEachConnectionOrOfAllTogether) {
+  const SystemClock clock;  // what waits for a rate does so by it
+  const auto server = OriginServer::Start(options_, clock);
+  ASSERT_TRUE(server) << server.error().detail;
+  const auto client = [&] { return OriginHttpClient((*server)->url(), keys_, clock); };
+  const std::string megabyte(1'000'000, 'x');
+  ASSERT_EQ(client().Ask("PUT", "bucket", "k", {}, {}, megabyte).status, 200);
+  // How long four connections take for one object each, at 4 MB/s.
+  const auto seconds = [&](const std::string& rate) {
+    const std::string config = "{\"" + rate + "\": 4000000}";
+    EXPECT_EQ(client().AskRaw("POST", "/__origin/config", {}, config).status, 200);
+    const auto begun = std::chrono::steady_clock::now();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] { EXPECT_EQ(client().Ask("GET", "bucket", "k").body, megabyte); });
+    for (std::thread& thread : threads) thread.join();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  const double each = seconds("bytes_per_second_per_connection");
+  EXPECT_GT(each, 0.15) << "each takes a quarter of a second";
+  EXPECT_GT(seconds("bytes_per_second"), 2 * each) << "all together take a second";
 }
 
 TEST_F(OriginServerTest, WritersOfOneKeyLeaveOneOfTheirObjectsWhole) {
