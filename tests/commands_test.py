@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 from unittest import mock
 
 SHOAL = os.environ.get("SHOAL_BIN", "build/release/bin/shoal")
@@ -100,6 +101,21 @@ class Commands(unittest.TestCase):
             self.assertEqual((failed.returncode, failed.stdout), (32, ""))
             self.assertIn(f"shoal origin: {reason}", failed.stderr)
 
+    def test_the_origin_tells_a_program_where_it_is_and_its_keys(self):
+        with tempfile.TemporaryDirectory() as root:
+            process = subprocess.Popen(
+                [SHOAL, "origin", "--root", root, "--listen", "127.0.0.1:0", "--json"],
+                stdout=subprocess.PIPE, text=True)
+            try:
+                told = json.loads(process.stdout.readline())
+                self.assertEqual(list(told), ["Endpoint", "AccessKeyId", "AccessKeySecret"])
+                with urllib.request.urlopen(told["Endpoint"] + "/__origin/stats") as stats:
+                    self.assertEqual(stats.status, 200)
+            finally:
+                process.terminate()
+                process.wait(60)
+                process.stdout.close()
+
     def test_the_origin_takes_as_many_descriptors_as_it_may_have(self):
         def few():
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
@@ -163,6 +179,7 @@ class Commands(unittest.TestCase):
         for line, status in (
                 ("stat", 1), ("stat /", 32), ("stat / --nonsense", 1), ("top /", 32),
                 ("warmup load /", 32), ("warmup stat", 1), ("warmup cancel -m / x", 32),
+                ("origin", 1), ("origin --root /proc/nothing", 32),
                 ("umount", 1), ("umount /nonexistent", 32), ("restart /", 32), ("rollback /", 32),
                 ("update / -o nonsense=1", 32), ("update /", 1), ("doctor b:/ -o nonsense=1", 1),
                 ("mount", 1), ("mount b:/ /nonexistent -o nonsense=1", 1),

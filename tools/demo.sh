@@ -38,10 +38,10 @@ say "2. An origin that speaks OSS and S3, 20 ms from each first byte"
 echo 'demo-id:demo-secret' > "$base/passwd-oss"
 chmod 600 "$base/passwd-oss"
 "$shoal" origin --root "$base/store" --bucket demo --credentials "$base/passwd-oss" \
-  --listen 127.0.0.1:0 --latency-ms 20 --log-level warning > "$base/origin.out" &
+  --listen 127.0.0.1:0 --latency-ms 20 --log-level warning --json > "$base/origin.out" &
 origin=$!
-until grep -q 'listening on' "$base/origin.out"; do kill -0 "$origin" && sleep 0.1; done
-endpoint=$(sed -n 's/.*listening on //p' "$base/origin.out")
+until grep -q Endpoint "$base/origin.out"; do kill -0 "$origin" && sleep 0.1; done
+endpoint=$(sed -n 's/.*"Endpoint":"\([^"]*\)".*/\1/p' "$base/origin.out")
 echo "$endpoint"
 
 say "3. Mount it, as with the real service"

@@ -41,6 +41,7 @@ struct OriginCommandOptions {
   uint64_t seed = 1;
   std::string faults;
   std::string log_level = "info";
+  bool json = false;
 };
 
 // strtoull takes "-5" for a very large number.
@@ -78,6 +79,23 @@ sigset_t BlockEndSignals() {
   return signals;
 }
 
+void SayWhereItIs(const OriginCommandOptions& options, const std::string& url) {
+  const bool knows_a_key = options.server.credentials_file.empty();
+  if (options.json) {
+    nlohmann::ordered_json json = {{"Endpoint", url}};
+    if (knows_a_key) {
+      json["AccessKeyId"] = OriginServer::kKeyId;
+      json["AccessKeySecret"] = OriginServer::kKeySecret;
+    }
+    fmt::print("{}\n", json.dump());
+    return;
+  }
+  fmt::print("shoal origin: listening on {}\n", url);
+  if (knows_a_key)
+    fmt::print("shoal origin: AccessKeyId {} AccessKeySecret {}\n", OriginServer::kKeyId,
+               OriginServer::kKeySecret);
+}
+
 Result<> Serve(OriginCommandOptions& options) {
   RETURN_IF_ERROR(log::Start(log::Target::kStderr, options.log_level));
   (void)RaiseDescriptorLimit();
@@ -86,10 +104,7 @@ Result<> Serve(OriginCommandOptions& options) {
   const SystemClock clock;
   ASSIGN_OR_RETURN(const std::unique_ptr<OriginServer> server,
                    OriginServer::Start(options.server, clock));
-  fmt::print("shoal origin: listening on {}\n", server->url());
-  if (options.server.credentials_file.empty())
-    fmt::print("shoal origin: AccessKeyId {} AccessKeySecret {}\n", OriginServer::kKeyId,
-               OriginServer::kKeySecret);
+  SayWhereItIs(options, server->url());
   RETURN_IF_ERROR(FlushOutput());
   int received = 0;
   sigwait(&signals, &received);
@@ -124,14 +139,15 @@ class OriginCommand final : public Command {
     app.add_option("--faults", options_.faults, "Faults to inject: JSON, or @FILE");
     app.add_option("--seed", options_.seed, "Seed of the faults' chances")->check(&WhyNegative);
     app.add_option("--log-level", options_.log_level, "trace, debug, info, warning or error");
+    app.add_flag("--json", options_.json,
+                 "Print the endpoint, and the access keys if it made them");
     app.footer(kFooter);
   }
 
   int Run() override {
     const Result<> served = Serve(options_);
     if (served) return kExitSuccess;
-    fmt::print(stderr, "shoal origin: {}\n", served.error().detail);
-    return kExitFailure;
+    return Complain("shoal origin", kExitFailure, served.error().detail, options_.json);
   }
 
  private:
