@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -28,11 +27,12 @@
 #include <utility>
 
 #include "app/cache_places.h"
-#include "app/memory_limit.h"
+#include "app/machine_limits.h"
 #include "app/memory_plan.h"
 #include "app/probe_bucket.h"
 #include "base/bytes.h"
 #include "base/file_descriptor.h"
+#include "base/leave_no_core.h"
 #include "base/log.h"
 #include "cache/directory_list.h"
 #include "cache/open_tiers.h"
@@ -48,6 +48,8 @@ namespace {
 using Severity = Finding::Severity;
 
 constexpr rlim_t kDescriptorsWanted = 65536;
+// With the options' defaults, and some for others.
+constexpr uint64_t kThreadsWanted = 1024;
 // Stores refuse signatures that are a quarter of an hour off.
 constexpr int64_t kSkewSecondsMax = 600;
 constexpr int64_t kSkewSecondsNoted = 30;
@@ -281,7 +283,7 @@ std::vector<Finding> CheckStore(const MountOptions& options, const Clock& clock)
   }
   std::shared_ptr<CredentialSource> credentials;
   const auto store = [&]() -> Result<std::unique_ptr<ObjectStore>> {
-    prctl(PR_SET_DUMPABLE, 0);  // keys are for no core
+    LeaveNoCore();
     ASSIGN_OR_RETURN(credentials, OpenCredentials(options.origin, clock));
     return OpenStore(options.origin, credentials, clock);
   }();
@@ -345,6 +347,14 @@ Finding CheckDescriptors(rlim_t hard_limit) {
               "many files open at once will fail: raise the hard limit (ulimit -Hn, LimitNOFILE=)");
 }
 
+Finding CheckThreads(const ThreadLimit& limit) {
+  const std::string text = fmt::format("{} may have {}", limit.whose, limit.count);
+  if (limit.count >= kThreadsWanted) return Good("threads", text);
+  return Note("threads", text,
+              "calls that wait for the store may wait for a thread as well: raise the limit "
+              "(pids.max, TasksMax=)");
+}
+
 Finding CheckClock(int64_t skew_seconds) {
   const int64_t off = std::abs(skew_seconds);
   const std::string text =
@@ -369,6 +379,7 @@ std::vector<Finding> CheckMachine(const std::filesystem::path& root) {
           CheckRights(),
           CheckIoUring(name.release, uring == 'Y', TryIoUring()),
           CheckDescriptors(descriptors.rlim_max),
+          CheckThreads(FindThreadLimit(root)),
           CheckHelper(root)};
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/machine_limits.h"
 #include "app/mount_options.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -31,6 +32,7 @@ Finding CheckKernel(std::string_view release);
 // `switched_on`: what enable_uring of the fuse module says. `made`: of TryIoUring.
 Finding CheckIoUring(std::string_view release, bool switched_on, const Result<>& made);
 Finding CheckDescriptors(rlim_t hard_limit);
+Finding CheckThreads(const ThreadLimit& limit);
 // `skew_seconds`: this clock less the store's.
 Finding CheckClock(int64_t skew_seconds);
 

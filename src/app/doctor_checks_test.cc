@@ -45,6 +45,13 @@ TEST(DoctorChecks, NoteALowLimitOfDescriptors) {
   EXPECT_EQ(CheckDescriptors(1 << 20).severity, Severity::kGood);
 }
 
+TEST(DoctorChecks, NoteALowLimitOfThreadsAndWhoseItIs) {
+  const Finding low = CheckThreads({500, "the control group /job"});
+  EXPECT_EQ(low.severity, Severity::kNote);
+  EXPECT_EQ(low.text, "the control group /job may have 500");
+  EXPECT_EQ(CheckThreads({30'000, "the machine"}).severity, Severity::kGood);
+}
+
 TEST(DoctorChecks, FindADirectoryThatIsMissingAndAnEndpointThatDoesNotAnswer) {
   const TemporaryDirectory directory;
   MountOptions options;

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "app/memory_limit.h"
+#include "app/machine_limits.h"
 #include "app/mount_options.h"
 #include "base/result.h"
 

@@ -16,7 +16,7 @@
 
 #include "app/background.h"
 #include "app/keeper.h"
-#include "app/memory_limit.h"
+#include "app/machine_limits.h"
 #include "app/memory_plan.h"
 #include "app/mount_options.h"
 #include "app/mount_plan.h"

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "app/memory_limit.h"
+#include "app/machine_limits.h"
 #include "app/memory_plan.h"
 #include "app/mount_source.h"
 

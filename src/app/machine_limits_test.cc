@@ -1,4 +1,4 @@
-#include "app/memory_limit.h"
+#include "app/machine_limits.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -69,6 +69,19 @@ TEST_F(MemoryLimitTest, InAContainerThatSeesItsOwnGroupAsTheRootIsFoundAtTheRoot
 
 TEST_F(MemoryLimitTest, NothingToReadIsNoLimit) {
   EXPECT_EQ(Find().bytes, ~uint64_t{0});
+}
+
+TEST_F(MemoryLimitTest, ThreadsAreLimitedByTheMachineOrAGroup) {
+  Write("proc/sys/kernel/threads-max", "9000\n");
+  Write("proc/self/cgroup", "8:pids:/job\n0::/unit\n");
+  EXPECT_EQ(FindThreadLimit(root_.path()).count, 9000);
+  EXPECT_EQ(FindThreadLimit(root_.path()).whose, "the machine");
+  Write("sys/fs/cgroup/unit/pids.max", "max\n");
+  Write("sys/fs/cgroup/pids/job/pids.max", "500\n");
+  EXPECT_EQ(FindThreadLimit(root_.path()).count, 500);
+  EXPECT_EQ(FindThreadLimit(root_.path()).whose, "the control group /job");
+  Write("sys/fs/cgroup/unit/pids.max", "100\n");
+  EXPECT_EQ(FindThreadLimit(root_.path()).whose, "the control group /unit");
 }
 
 MountOptions WithCache(uint64_t memory_mib, uint64_t disk_mib) {
