@@ -40,7 +40,7 @@ constexpr uint64_t kListingMibMin = 8;
 // What a file or directory takes that the kernel knows, with a key of some 60 bytes; and what is
 // handed over of it where the kernel opens files unasked.
 constexpr uint64_t kInodeBytes = 400;
-constexpr uint64_t kHandedOverInodeBytes = 200;
+constexpr uint64_t kHandedOverInodeBytes = 400;
 constexpr uint64_t kInodesMib = 32;
 constexpr uint64_t kInodesMibOfProgram = 2;  // in what the program has for itself
 // Of what is left of the limit; the kernel itself needs three times as much for each.
@@ -178,9 +178,9 @@ Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
     uint64_t& bytes = options.file_system.directory_cache_size_bytes_max;
     bytes = say("g_readdircache_MaxSize", now_mib * kMiB, bytes);
   }
-  SetInodesMib(say("MiB for files and directories that are known at a time",
-                   reduce(kInodesMib, 0, kKibOfMib), kInodesMib),
-               options);
+  SetInodesMib(reduce(kInodesMib, 0, kKibOfMib), options);
+  say("files and directories that are known at a time", options.file_system.inode_count_max,
+      kInodesMib * kMiB / InodeBytes(options));
   if (excess_kib > 0 && options.session.transport == "auto") {
     options.session.transport = "dev";
     excess_kib -= std::min(excess_kib, kRingsMib * kKibOfMib);

@@ -279,7 +279,7 @@ void CacheVolume::PutAside(CachedObject& object, const std::string& why) {
   const MutexLock lock(mutex_);
   leaving_block_count_ -= block_count;
   left_.NotifyAll();
-  if (!moved)
+  if (!moved && !index_.Contains(object.name))
     index_.Put(object.name, block_count);  // it takes room as before, and will be found again
 }
 

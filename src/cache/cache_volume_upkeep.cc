@@ -220,19 +220,18 @@ void CacheVolume::DoWhatIsDue() {
 
 // What the storage has to write for its indexes takes room as anything else does.
 void CacheVolume::PutInOrder(bool makes_room) {
-  for (size_t index = 0; index < storage_->index_count(); ++index) {
+  for (size_t index = 0; index < storage_->index_count() && health_.usable(); ++index) {
     const uint64_t wanted_block_count = storage_->BlocksToPutInOrder(index);
-    const bool has_room =
-        makes_room && wanted_block_count > 0 && Reserve(wanted_block_count, false);
-    const uint64_t block_count = has_room ? wanted_block_count : 0;
+    // Where one is refused, the others would be.
+    if (wanted_block_count > 0) makes_room = makes_room && Reserve(wanted_block_count, false);
+    const uint64_t block_count = makes_room ? wanted_block_count : 0;
     if (const Result<> done = storage_->PutInOrder(index, block_count);
         !done && !said_disorder_.exchange(true))
-      log::Warn(
-          "the cache at {} takes more room than it should, and the order in which its objects "
-          "were used is lost: {}",
-          storage_->name(), done.error().detail);
+      log::Warn("the cache at {} cannot put its indexes in order: {}", storage_->name(),
+                done.error().detail);
     const MutexLock lock(mutex_);
     reserved_block_count_ -= block_count;
+    makes_room = makes_room && !stopping_;
   }
 }
 

@@ -98,10 +98,10 @@ Result<bool> Shelf::Remove(const ObjectDigest& name) {
   if (!taken->in_use) {
     if (const Result<> made = MakeHole(place.first_block, place.end_block()); !made) {
       const MutexLock lock(mutex_);
-      // It takes its room as before. Another may have its name by now; then it is nobody's,
-      // and is given back at the next start.
+      // It takes its room as before. Another may have its name by now; then it is nobody's.
       const bool is_back = places_.try_emplace(TagOf(name), place).second;
       (is_back ? placed_block_count_ : left_block_count_) += place.block_count();
+      if (!is_back) holes_left_.push_back(place);
       return tl::unexpected(made.error());
     }
   }

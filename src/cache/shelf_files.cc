@@ -217,9 +217,8 @@ Result<> Shelf::PutLogInOrder(uint64_t block_count_max) {
     if (LogBlocksWanted() > block_count_max || (!is_long && used_.empty())) return {};
     used.swap(used_);
   }
-  Result<> rewritten = is_long ? RewriteLog() : Result<>();
-  Result<> appended = used.empty() ? Result<>() : AppendAll(used);
-  return rewritten ? appended : rewritten;
+  if (is_long) RETURN_IF_ERROR(RewriteLog());
+  return used.empty() ? Result<>() : AppendAll(used);
 }
 
 Result<> Shelf::RewriteLog() {
@@ -243,8 +242,11 @@ Result<> Shelf::RewriteLog() {
     return written;
   }
   if (renameat(folder_fd_, FileName(kNewLogSuffix).c_str(), folder_fd_,
-               FileName(kLogSuffix).c_str()) != 0)
-    return FailSystem("making the index of " + shown_ + " anew");
+               FileName(kLogSuffix).c_str()) != 0) {
+    Result<> failed = FailSystem("making the index of " + shown_ + " anew");
+    unlinkat(folder_fd_, FileName(kNewLogSuffix).c_str(), 0);
+    return failed;
+  }
   log_ = std::move(fresh);
   log_entry_count_ = rewritten.size() / kShelfEntryBytes;
   log_is_ragged_ = false;

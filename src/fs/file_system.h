@@ -86,6 +86,12 @@ struct DirectoryCacheLimits {
   Duration kept_for{};           // from when the listing began
 };
 
+// Of so many, a listing adds no more, and the kernel is asked to let go of those beyond it: there
+// is room for look-ups then.
+constexpr size_t InodeCountEnough(size_t inode_count_max) {
+  return inode_count_max - inode_count_max / 8;
+}
+
 // Safe from any thread. "Waits" means: for the origin, until the deadline.
 class FileSystem {
  public:
@@ -97,8 +103,8 @@ class FileSystem {
   // The same when it is known without waiting, else empty.
   virtual std::optional<Result<Entry>> LookupIfKnown(InodeId parent, std::string_view name) = 0;
   virtual void Forget(InodeId inode, uint64_t count) = 0;
-  // That the kernel holds references on; and how many are planned for. More are served all the
-  // same.
+  // That the kernel is known to hold references on; and how many are planned for. More are served
+  // all the same. Neither takes a lock.
   [[nodiscard]] virtual size_t inode_count() const = 0;
   [[nodiscard]] virtual size_t inode_count_max() const = 0;
   // Some of them, other ones each time until all had their turn.

@@ -41,6 +41,7 @@ InodeTable::InodeTable(std::string root_prefix, HandOver& hand_over, HandsOver f
   Inode root{
       .id = kRootInode, .is_directory = true, .prefix = std::move(root_prefix), .object = {}};
   slots_[kRootInode] = {std::make_shared<const Inode>(std::move(root)), 1, HandOver::kNone};
+  size_ = slots_.size();
 }
 
 void InodeTable::RestoreDirectories(const std::string& root_prefix) {
@@ -61,24 +62,27 @@ void InodeTable::RestoreFiles() {
   struct Left {
     HandOver::Token token;
     InodeId id;
+    uint64_t count;
     ObjectInfo object;
   };
   std::vector<Left> left;
-  hand_over_.VisitLeft(
-      HandOverRecord::Kind::kFile, [&](HandOver::Token token, const HandOverRecord& record) {
-        ObjectInfo object{.version = {.key = std::string(record.text),
-                                      .etag = std::string(record.more_text),
-                                      .size_bytes = record.values[0]},
-                          .modified_unix_seconds = static_cast<int64_t>(record.values[1])};
-        if (record.values[2] != 0) object.storage_class = StorageClass::kArchive;
-        left.push_back({token, record.number, std::move(object)});
-      });
-  for (const auto& [token, id, object] : left) {
+  hand_over_.VisitLeft(HandOverRecord::Kind::kFile, [&](HandOver::Token token,
+                                                        const HandOverRecord& record) {
+    ObjectInfo object{.version = {.key = std::string(record.text),
+                                  .etag = std::string(record.more_text),
+                                  .size_bytes = record.values[0]},
+                      .modified_unix_seconds = static_cast<int64_t>(record.values[1])};
+    if (record.values[2] != 0) object.storage_class = StorageClass::kArchive;
+    left.push_back({token, record.number, std::max<uint64_t>(record.count, 1), std::move(object)});
+  });
+  for (const auto& [token, id, count, object] : left) {
     if (id <= kRootInode || slots_.contains(id)) {
       hand_over_.Drop(token);
       continue;
     }
-    SlotOfFile(id, object).token = token;
+    Slot& slot = SlotOfFile(id, object);
+    slot.references = count;
+    slot.token = token;
     if (!hands_over_all_files_) looked_up_.emplace_back(id, token);
   }
 }
@@ -89,7 +93,7 @@ std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& obj
   const MutexLock lock(mutex_);
   const auto slot = slots_.find(inode->id);
   if (slot == slots_.end() || slot->second.token != HandOver::kNone) return inode;
-  slot->second.token = KeepFile(*slot->second.inode);
+  slot->second.token = KeepFile(*slot->second.inode, slot->second.references);
   looked_up_.emplace_back(inode->id, slot->second.token);
   if (looked_up_.size() <= kLookedUpCountMax) return inode;
   const auto [oldest, token] = looked_up_.front();
@@ -101,12 +105,13 @@ std::shared_ptr<const Inode> InodeTable::ReferenceLookedUp(const ObjectInfo& obj
   return inode;
 }
 
-HandOver::Token InodeTable::KeepFile(const Inode& file) {
+HandOver::Token InodeTable::KeepFile(const Inode& file, uint64_t references) {
   const ObjectInfo& object = file.object;
   const bool readable = object.storage_class == StorageClass::kReadable;
   return hand_over_.Keep(
       {.kind = HandOverRecord::Kind::kFile,
        .number = file.id,
+       .count = references,
        .values = {object.version.size_bytes, static_cast<uint64_t>(object.modified_unix_seconds),
                   readable ? uint64_t{0} : uint64_t{1}},
        .text = object.version.key,
@@ -125,6 +130,7 @@ InodeTable::Slot& InodeTable::SlotOfFile(InodeId id, const ObjectInfo& object) {
     slot = {std::make_shared<const Inode>(
                 Inode{.id = id, .is_directory = false, .prefix = {}, .object = object}),
             1, HandOver::kNone};
+  size_ = slots_.size();
   return slot;
 }
 
@@ -153,6 +159,7 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
     Slot& slot = slots_[wanted.id];
     const bool is_new = !slot.inode;
     if (is_new) slot.inode = std::make_shared<const Inode>(wanted);
+    size_ = slots_.size();
     if (SameThing(*slot.inode, wanted)) {
       ++slot.references;
       if (!SameAttributes(slot.inode->object, wanted.object)) {
@@ -164,10 +171,10 @@ std::shared_ptr<const Inode> InodeTable::Reference(Inode wanted) {
                                       .number = wanted.id,
                                       .count = slot.references,
                                       .text = wanted.prefix});
-      else if (wanted.is_directory)
+      else if (slot.token != HandOver::kNone)
         hand_over_.SetCount(slot.token, slot.references);
-      else if (hands_over_all_files_ && slot.token == HandOver::kNone)
-        slot.token = KeepFile(*slot.inode);
+      else if (hands_over_all_files_ && !wanted.is_directory)
+        slot.token = KeepFile(*slot.inode, slot.references);
       return slot.inode;
     }
     wanted.id = Usable(wanted.id + 1);
@@ -190,6 +197,7 @@ void InodeTable::Forget(InodeId id, uint64_t count) {
     return hand_over_.SetCount(slot->second.token, slot->second.references);
   hand_over_.Drop(slot->second.token);
   slots_.erase(slot);
+  size_ = slots_.size();
 }
 
 std::vector<InodeId> InodeTable::Next(size_t count) {
@@ -201,11 +209,6 @@ std::vector<InodeId> InodeTable::Next(size_t count) {
       if (slot->first != kRootInode) ids.push_back(slot->first);
   }
   return ids;
-}
-
-size_t InodeTable::size() const {
-  const MutexLock lock(mutex_);
-  return slots_.size();
 }
 
 }  // namespace shoal

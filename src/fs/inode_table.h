@@ -10,6 +10,7 @@
 // Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -65,7 +66,7 @@ class InodeTable {
 
   void Forget(InodeId id, uint64_t count);
 
-  [[nodiscard]] size_t size() const;
+  [[nodiscard]] size_t size() const { return size_.load(std::memory_order_relaxed); }
   // Some of those that are here but for the root, other ones each time until all had their turn.
   std::vector<InodeId> Next(size_t count);
 
@@ -76,7 +77,7 @@ class InodeTable {
     HandOver::Token token = HandOver::kNone;
   };
   std::shared_ptr<const Inode> Reference(Inode wanted);
-  HandOver::Token KeepFile(const Inode& file);
+  HandOver::Token KeepFile(const Inode& file, uint64_t references);
   // More are not between their look-up and their open at one time.
   static constexpr size_t kLookedUpCountMax = 1024;
 
@@ -89,6 +90,7 @@ class InodeTable {
   mutable Mutex mutex_;
   std::unordered_map<InodeId, Slot> slots_ GUARDED_BY(mutex_);
   size_t next_bucket_ GUARDED_BY(mutex_) = 0;  // where Next goes on
+  std::atomic<size_t> size_{0};                // of slots_, for who does not want the lock
   // The last, unless all are handed over.
   std::deque<std::pair<InodeId, HandOver::Token>> looked_up_ GUARDED_BY(mutex_);
 };

@@ -202,7 +202,7 @@ class ObjectFileSystem final : public FileSystem {
   InodeId Remember(HandleId handle, const DirectoryEntry& entry) override {
     const Result<DirectoryHandle> directory = FindDirectoryHandle(handle);
     if (!directory) return entry.entry.attributes.inode;
-    if (inodes_.size() >= options_.inode_count_max) return 0;
+    if (inodes_.size() >= InodeCountEnough(options_.inode_count_max)) return 0;
     const std::string& prefix = directory->inode->prefix;
     if (entry.entry.attributes.is_directory)
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;

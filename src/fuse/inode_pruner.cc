@@ -13,30 +13,29 @@
 namespace shoal {
 namespace {
 
-// In one message; and asked for before the kernel is given time to say what it let go of.
-constexpr size_t kAtOnce = 512;
-constexpr size_t kMessagesBetweenPauses = 8;
+// In one message: no fewer, as a message is dear.
+constexpr size_t kAtOnceMin = 64;
+constexpr size_t kAtOnceMax = 4096;
+// After it, what the kernel let go of is known.
 constexpr Duration kPause = std::chrono::milliseconds(5);
-// After all were asked for in vain, as programs use them: so long, and so many times as long as
-// that took.
-constexpr Duration kPauseInVain = std::chrono::seconds(1);
+// After all were asked for, and programs use too many: so many times as long as that took.
+constexpr Duration kPauseInVainMin = std::chrono::seconds(1);
+constexpr Duration kPauseInVainMax = std::chrono::seconds(30);
 constexpr int kShareOfTime = 20;
-// They come one by one and go by the thousand.
-constexpr size_t kShareThatGoes = 8;
 
 }  // namespace
 
-InodePruner::InodePruner(FileSystem& file_system, int device_fd)
-    : file_system_(file_system), device_fd_(device_fd) {}
+InodePruner::InodePruner(FileSystem& file_system, int device_fd, const StopEvent& stop)
+    : file_system_(file_system), device_fd_(device_fd), stop_(stop) {}
 
 InodePruner::~InodePruner() {
   const MutexLock lock(mutex_);
-  stopping_ = true;
-  stopped_.NotifyAll();
+  ending_ = true;
+  ends_.NotifyAll();
 }
 
 void InodePruner::Begin() {
-  if (!can_prune_ || running_.exchange(true)) return;
+  if (!can_prune_ || stop_.raised() || running_.exchange(true)) return;
   thread_.Run([this] {
     Run();
     running_ = false;
@@ -44,31 +43,27 @@ void InodePruner::Begin() {
 }
 
 void InodePruner::Run() {
-  while (file_system_.inode_count() > Enough()) {
-    const size_t before = file_system_.inode_count();
+  while (file_system_.inode_count() > file_system_.inode_count_max()) {
     const auto began = std::chrono::steady_clock::now();
-    if (!PruneAll(before)) return;
-    if (file_system_.inode_count() < before) continue;
+    if (!PruneAll()) return;
+    if (file_system_.inode_count() <= file_system_.inode_count_max()) return;
     const Duration took = std::chrono::steady_clock::now() - began;
-    if (!Pause(std::max(kPauseInVain, took * kShareOfTime))) return;
+    if (!Pause(std::clamp(took * kShareOfTime, kPauseInVainMin, kPauseInVainMax))) return;
   }
 }
 
-size_t InodePruner::Enough() const {
-  const size_t count_max = file_system_.inode_count_max();
-  return count_max - count_max / kShareThatGoes;
-}
-
-// As many as there were, until that is enough. False: it is to end.
-bool InodePruner::PruneAll(size_t count) {
-  size_t message_count = 0;
-  for (size_t asked_count = 0; asked_count < count && file_system_.inode_count() > Enough();) {
-    const std::vector<InodeId> inodes = file_system_.NextInodes(kAtOnce);
-    if (inodes.empty() || !Prune(inodes)) return false;
-    asked_count += inodes.size();
-    if (++message_count % kMessagesBetweenPauses == 0 && !Pause(kPause)) return false;
+bool InodePruner::PruneAll() {
+  const size_t enough = InodeCountEnough(file_system_.inode_count_max());
+  size_t left = file_system_.inode_count();
+  while (left > 0) {
+    const size_t count = file_system_.inode_count();
+    if (count <= enough) break;
+    const std::vector<InodeId> inodes =
+        file_system_.NextInodes(std::clamp(count - enough, kAtOnceMin, kAtOnceMax));
+    if (inodes.empty() || stop_.raised() || !Prune(inodes) || !Pause(kPause)) return false;
+    left -= std::min(left, inodes.size());
   }
-  return Pause(kPause);
+  return true;
 }
 
 bool InodePruner::Prune(const std::vector<InodeId>& inodes) {
@@ -84,7 +79,7 @@ bool InodePruner::Prune(const std::vector<InodeId>& inodes) {
   if (errno == EINVAL && can_prune_.exchange(false))
     log::Warn(
         "the kernel knows {} files and directories, more than memory is planned for, and cannot "
-        "be asked to let some go (Linux 6.18 can): each takes some 400 bytes",
+        "be asked to let some go (Linux 6.18 can): each takes some 400 bytes here",
         file_system_.inode_count());
   return false;
 }
@@ -92,8 +87,8 @@ bool InodePruner::Prune(const std::vector<InodeId>& inodes) {
 bool InodePruner::Pause(Duration duration) {
   const MutexLock lock(mutex_);
   const auto until = CondVar::In(duration);
-  while (!stopping_ && stopped_.WaitUntil(mutex_, until)) continue;
-  return !stopping_;
+  while (!ending_ && ends_.WaitUntil(mutex_, until)) continue;
+  return !ending_;
 }
 
 }  // namespace shoal

@@ -171,7 +171,9 @@ void Operations::ReplyEntry(fuse_req_t request, std::string_view operation,
   if (!entry) return ReplyError(request, operation, entry.error());
   const fuse_entry_param param = ToEntryParam(Capped(*entry));
   if (fuse_reply_entry(request, &param) != 0) file_system_.Forget(entry->attributes.inode, 1);
-  pruner_.OnInode();
+  // Linux 6.18 before .3 could wait for a read of ours while it lets go of a file that was opened
+  // unasked.
+  if (asks_for_opens_) pruner_.OnLookup();
 }
 
 void Operations::Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
@@ -394,7 +396,6 @@ void Operations::ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size_bytes
         }
         entry.entry = self.Capped(entry.entry);
       }
-    if constexpr (kPlus) self.pruner_.OnInode();
     const std::string packed = PackDirectory(entries, fit, kPlus);
     if (fuse_reply_buf(call.request(), packed.data(), packed.size()) == 0) return;
     if constexpr (kPlus)

@@ -64,7 +64,7 @@ class SessionImpl final : public Session, private RequestSink {
         options_(options),
         metrics_(clock),
         backing_files_(device_fd_, hand_over),
-        pruner_(file_system, device_fd_),
+        pruner_(file_system, device_fd_, stop_),
         operations_(file_system, options, backing_files_, pruner_, metrics_, clock,
                     [this] { [[maybe_unused]] const Result<> forgot = ForgetNames(); }),
         ring_(channel.ring) {}

@@ -1,6 +1,7 @@
 """What a mount remembers of names is bounded, whatever the kernel would keep."""
 import os
 import pathlib
+import re
 import unittest
 
 from admin import Admin, free_port
@@ -8,7 +9,8 @@ from caching import CacheTest, wait_until
 
 
 def kernel_can_prune():
-    return tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 18)
+    major, minor = re.match(r"(\d+)\.(\d+)", os.uname().release).groups()
+    return (int(major), int(minor)) >= (6, 18)
 
 
 class Names(CacheTest):
