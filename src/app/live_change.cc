@@ -16,7 +16,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::array<std::string_view, 11> kLive = {
+constexpr std::array<std::string_view, 14> kLive = {
     "log_level",
     "passwd_file",
     "g_oss_STSFile",
@@ -24,6 +24,9 @@ constexpr std::array<std::string_view, 11> kLive = {
     "g_tier_DadiSdkGetTrafficLimit",
     "g_tier_DadiMemCacheCapacityMB",
     "g_tier_DadiDiskCacheCapacityMB",
+    "cache_min_free_mb",
+    "entry_timeout",
+    "recovery_limit",
     "g_readdircache_Enable",
     "g_readdircache_MaxCount",
     "g_readdircache_MaxSize",
@@ -139,11 +142,15 @@ Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to
               to.cache.fetch_rate_max);
   if (from.read.memory_mib != to.read.memory_mib)
     log::Info("reads may take {} MiB from now on", to.read.memory_mib);
+  if (node.tiers.disk)
+    for (const auto& volume : node.tiers.disk->volumes())
+      volume->SetFreeBytesMin(to.cache.free_mib_min * kMiB);
   node.traffic->SetRate(to.cache.fetch_rate_max);
   node.read_engine->SetMemory(to.read.memory_mib);
   node.file_system->SetDirectoryCacheLimits(LimitsOf(to.file_system));
   node.file_system->SetMissingValidFor(
       std::chrono::seconds(to.file_system.directory_cache_valid_seconds));
+  node.file_system->SetListedNameValidFor(std::chrono::seconds(to.file_system.name_valid_seconds));
   return {};
 }
 

@@ -22,10 +22,12 @@ std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,
                                                       const MountOptions& to);
 
 // Whether a node with `from` in force can be changed to `to` as it is; otherwise it takes a new
-// one. Pure. So for the sizes of caches that are there and stay, memory for reads, the limit of
-// traffic, the paths of credentials, the limits of the directory cache, and the log level.
+// one. Pure. So for the sizes of caches that are there and stay and the room that they leave,
+// memory for reads, the limit of traffic, the paths of credentials, the limits of the directory
+// cache, how long the kernel believes names, the time for a recovery, and the log level.
 bool CanChangeLive(const MountOptions& from, const MountOptions& to);
 
+// All but the time for a recovery, which is its keeper's.
 // REQUIRES: CanChangeLive(from, to), and `from` is in force. After an error everything is as it
 // was, but for what a cache that shrank let go. Other credentials are tried first, for some
 // seconds at most; the error is then OpenCredentials's or ProbeBucket's.

@@ -33,6 +33,7 @@ TEST(LiveChange, IsForSizesLimitsAndTheLogLevel) {
   const MountOptions from = Options("");
   EXPECT_TRUE(CanChangeLive(from, Options("g_tier_DadiMemCacheCapacityMB=128")));
   EXPECT_TRUE(CanChangeLive(from, Options("g_readdircache_RemainTime=5,log_level=debug")));
+  EXPECT_TRUE(CanChangeLive(from, Options("cache_min_free_mb=5,entry_timeout=9,recovery_limit=7")));
   EXPECT_FALSE(CanChangeLive(from, Options("g_tier_DadiCachePageSizeKB=64")));
   EXPECT_FALSE(CanChangeLive(from, Options("log_level=debug,max_connections=2")));
 }

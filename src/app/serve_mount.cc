@@ -185,6 +185,7 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
   RETURN_IF_ERROR(WriteMountState(state_path, state));
   RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
   in_force = std::move(next.options);
+  memory.SetRecoveryLimit(in_force.command.recovery_limit_seconds);
   memory.SetOptionsServed(NumberOf(state.options));
   return {};
 }

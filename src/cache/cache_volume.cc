@@ -48,6 +48,7 @@ CacheVolume::CacheVolume(const VolumeOptions& options, std::unique_ptr<CacheStor
       storage_(std::move(storage)),
       clock_(clock),
       capacity_bytes_(options.capacity_bytes),
+      free_bytes_min_(options.free_bytes_min),
       health_(storage_->name(), clock),
       next_sync_(clock.Now() + kSyncEvery) {
   if (options.may_wait) {
@@ -304,7 +305,7 @@ uint64_t CacheVolume::RoomBytes(Deadline deadline) {
       deadline);
   const MutexLock lock(mutex_);
   if (!known || !*room || !scanned_) return capacity_bytes_;
-  const uint64_t floor_bytes = std::min(options_.free_bytes_min, (*room)->total_bytes / 20);
+  const uint64_t floor_bytes = std::min(free_bytes_min_.load(), (*room)->total_bytes / 20);
   const uint64_t free_bytes =
       (*room)->free_bytes > floor_bytes ? (*room)->free_bytes - floor_bytes : 0;
   const uint64_t own_bytes = storage_->own_block_count() * kCacheBlockBytes;
@@ -378,6 +379,14 @@ Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
   full_until_ = {};
   work_came_.NotifyAll();
   return {};
+}
+
+void CacheVolume::SetFreeBytesMin(uint64_t free_bytes_min) {
+  const MutexLock lock(mutex_);
+  free_bytes_min_ = free_bytes_min;
+  may_be_over_ = true;
+  full_until_ = {};
+  work_came_.NotifyAll();
 }
 
 CacheVolume::Usage CacheVolume::usage() {

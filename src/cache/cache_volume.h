@@ -152,6 +152,8 @@ class CacheVolume {
   // From now on. Of a smaller one, what is too much goes in the background; objects in use
   // when they are let go of. The errors are the medium's, and then nothing has changed.
   Result<> SetCapacity(uint64_t capacity_bytes);
+  // As VolumeOptions has it, from now on.
+  void SetFreeBytesMin(uint64_t free_bytes_min);
   [[nodiscard]] const std::string& name() const { return storage_->name(); }
   [[nodiscard]] const VolumeMetrics& metrics() const { return metrics_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
@@ -277,6 +279,7 @@ class CacheVolume {
   const std::unique_ptr<CacheStorage> storage_;
   const Clock& clock_;
   std::atomic<uint64_t> capacity_bytes_;
+  std::atomic<uint64_t> free_bytes_min_;
   VolumeHealth health_;
   VolumeMetrics metrics_;
 

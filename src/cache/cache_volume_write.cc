@@ -150,7 +150,7 @@ bool CacheVolume::Reserve(uint64_t block_count, bool is_new) {
       OnFailure(room.error());
       return false;
     }
-    const uint64_t floor_bytes = std::min(options_.free_bytes_min, room->total_bytes / 20);
+    const uint64_t floor_bytes = std::min(free_bytes_min_.load(), room->total_bytes / 20);
     const uint64_t free_needed_bytes = floor_bytes + block_count * kCacheBlockBytes;
     const uint64_t missing_bytes =
         free_needed_bytes > room->free_bytes ? free_needed_bytes - room->free_bytes : 0;

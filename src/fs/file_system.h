@@ -164,6 +164,9 @@ class FileSystem {
   virtual void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) = 0;
   // How long the metadata cache believes that a name is missing.
   virtual void SetMissingValidFor(Duration valid_for) = 0;
+  // For how long the kernel may believe a name that a listing gives it; what it has it believes for
+  // as long as it was told.
+  virtual void SetListedNameValidFor(Duration valid_for) = 0;
 
   // Does not wait: what the bucket held when last asked.
   virtual Usage GetUsage() = 0;

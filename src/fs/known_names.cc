@@ -22,8 +22,8 @@ NameFact FactOf(const ListedEntry& entry) {
 
 KnownNames::KnownNames(const FileSystemOptions& options, const Clock& clock)
     : believes_(options.metadata_cache),
-      listed_name_valid_for_(std::chrono::seconds(options.name_valid_seconds)),
       clock_(clock),
+      listed_name_valid_for_(std::chrono::seconds(options.name_valid_seconds)),
       listings_(clock),
       verified_(clock),
       directories_(clock, LimitsOf(options)),
@@ -80,7 +80,7 @@ Duration KnownNames::ListedValidFor(const std::string& prefix, const ListedEntry
   if (believes_ && (entry.is_directory ? metadata_.HasDirectory(prefix + entry.name)
                                        : metadata_.HasFile(entry.object)))
     return kForEver;
-  return entry.is_directory ? kDirectoryNameValidFor : listed_name_valid_for_;
+  return entry.is_directory ? kDirectoryNameValidFor : listed_name_valid_for_.load();
 }
 
 Duration KnownNames::AddLookedUp(const std::string& prefix, std::string_view name,

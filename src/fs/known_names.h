@@ -8,6 +8,7 @@
 // Thread-safe; never waits.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,6 +79,7 @@ class KnownNames {
   // What g_readdircache_* say, from now on.
   void SetLimits(const DirectoryCacheLimits& limits) { directories_.SetLimits(limits); }
   void SetMissingValidFor(Duration valid_for) { metadata_.SetMissingValidFor(valid_for); }
+  void SetListedNameValidFor(Duration valid_for) { listed_name_valid_for_ = valid_for; }
 
   // Whether opens of known names ask nothing.
   [[nodiscard]] bool believes() const { return believes_; }
@@ -88,8 +90,9 @@ class KnownNames {
 
   // Constant after construction.
   const bool believes_;
-  const Duration listed_name_valid_for_;
   const Clock& clock_;
+
+  std::atomic<Duration> listed_name_valid_for_;
 
   // Their own synchronization.
   LatestListings listings_;

@@ -222,6 +222,18 @@ TEST_F(KnownNamesTest, AListingOnItsWayWhenTheCacheIsClearedGivesNoNameForLong) 
   EXPECT_EQ(LookUp("d", "file").attributes.size_bytes, 5u);
 }
 
+TEST_F(KnownNamesTest, HowLongTheKernelMayBelieveAListedNameChangesAtOnce) {
+  store_.Put("d/file", "x");
+  MountBelieving();
+  const HandleId handle = *file_system_->OpenDirectory(Walk("d")->attributes.inode);
+  file_system_->ClearMetadataCache();
+  for (const Duration valid_for : {std::chrono::seconds(7), std::chrono::seconds(0)}) {
+    file_system_->SetListedNameValidFor(valid_for);
+    EXPECT_EQ(file_system_->ReadDirectory(handle, 2, 10, Soon())->at(0).entry.name_valid_for,
+              valid_for);
+  }
+}
+
 TEST_F(KnownNamesTest, ArchivedObjectsAreAskedForAtEachOpenSoThatARestoreShows) {
   store_.Put("cold", "x", StorageClass::kArchive);
   MountBelieving();

@@ -250,6 +250,9 @@ class ObjectFileSystem final : public FileSystem {
     names_.SetLimits(limits);
   }
   void SetMissingValidFor(Duration valid_for) override { names_.SetMissingValidFor(valid_for); }
+  void SetListedNameValidFor(Duration valid_for) override {
+    names_.SetListedNameValidFor(valid_for);
+  }
 
   Usage GetUsage() override {
     RefreshUsage();

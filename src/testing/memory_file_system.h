@@ -276,6 +276,7 @@ class MemoryFileSystem final : public FileSystem {
   }
   void SetDirectoryCacheLimits(const DirectoryCacheLimits&) override {}
   void SetMissingValidFor(Duration) override {}
+  void SetListedNameValidFor(Duration) override {}
   void ClearMetadataCache() override {
     const std::scoped_lock lock(mutex_);
     ++metadata_clear_count_;

@@ -227,9 +227,25 @@ class Capacity(MediaTest):
         mount = self.mount(origin, cache_options(disk, disk_mib=200), "cache_min_free_mb=1024")
         self.assert_reads(mount, written)
         mount.close()
-        room = os.statvfs(disk)
-        self.assertGreaterEqual(room.f_bavail * room.f_frsize, 5 * MIB)
+        self.assertGreaterEqual(self.free_bytes(disk), 5 * MIB)
         self.assertGreater(cached_bytes(disk), 80 * MIB)
+
+    def test_that_room_changes_without_another_process(self):
+        origin, disk = self.origin(), self.tmpfs(100)
+        written = self.objects(origin, 120, MIB)
+        mount = self.mount(origin, cache_options(disk, disk_mib=200))
+        self.assert_reads(mount, written)
+        worker = mount.worker()
+        self.assertLess(self.free_bytes(disk), 4 * MIB)
+        subprocess.run([SHOAL, "update", mount.point, "-o", "cache_min_free_mb=1024"], check=True)
+        wait_until(lambda: self.free_bytes(disk) >= 5 * MIB)
+        self.assertEqual(mount.worker(), worker)
+        self.assert_reads(mount, written)
+
+    @staticmethod
+    def free_bytes(disk):
+        room = os.statvfs(disk)
+        return room.f_bavail * room.f_frsize
 
 
 class Trouble(MediaTest):

@@ -297,7 +297,10 @@ class Survival(SurvivalTest):
     def test_where_no_worker_comes_back_readers_get_errors_and_do_not_hang(self):
         origin = self.origin()
         origin.put("file", pattern(4 * MIB))
-        mount = self.mount(origin, "recovery_limit=2")
+        mount = self.mount(origin)
+        worker = mount.worker()
+        subprocess.run([SHOAL, "update", mount.point, "-o", "recovery_limit=2"], check=True)
+        self.assertEqual(mount.worker(), worker, "it can change as it is")
         with open(mount / "file", "rb", buffering=0) as file:
             begun = time.monotonic()
             self.addCleanup(end_every_worker(mount).join)

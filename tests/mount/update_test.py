@@ -46,10 +46,10 @@ class Updates(SurvivalTest):
     def test_options_that_are_updated_are_in_force_and_a_rollback_takes_them_back(self):
         origin, mount = self.small_mount("log_level=info")
         before = mount.state()
-        done = self.update(mount, "log_level=debug,entry_timeout=5", "readahead_kb=256")
+        done = self.update(mount, "log_level=debug,max_connections=35", "readahead_kb=256")
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
         self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
-                                      "entry_timeout, readahead_kb: took another process to serve it\n")
+                                      "max_connections, readahead_kb: took another process to serve it\n")
         after = mount.state()
         self.assertNotEqual(after["worker_pid"], before["worker_pid"])
         self.assertEqual(after["keeper_pid"], mount.process.pid)
@@ -299,7 +299,7 @@ class Updates(SurvivalTest):
                 wait_until(lambda: (state_directory(mount.point) / "state.next.json").exists())
                 command.kill()
                 command.wait()
-                option = {"change": "g_readdircache_MaxCount=333", "replace": "entry_timeout=9"}[word]
+                option = {"change": "g_readdircache_MaxCount=333", "replace": "max_connections=39"}[word]
                 done = self.update(mount, option)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done)
                 words = ",".join(mount.state()["options"])
@@ -378,15 +378,15 @@ class Updates(SurvivalTest):
         self.assertRegex(done.stderr, "g_tier_DadiP2PPort.*not in this build")
 
     def test_a_remount_that_changes_nothing_leaves_a_rollback_what_it_had(self):
-        _, mount = self.small_mount("entry_timeout=1")
+        _, mount = self.small_mount("max_connections=31")
         helper = self.helper(mount)
-        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
         worker = mount.worker()
-        for words in ("ro,nosuid,nodev,relatime,remount", "ro,remount,entry_timeout=5"):
+        for words in ("ro,nosuid,nodev,relatime,remount", "ro,remount,max_connections=35"):
             subprocess.run([helper, "data:/", mount.point, "-o", words], check=True)
         self.assertEqual(mount.worker(), worker)
         self.assertEqual(shoal("rollback", mount.point).returncode, 0)
-        self.assertIn("entry_timeout=1", ",".join(mount.state()["options"]))
+        self.assertIn("max_connections=31", ",".join(mount.state()["options"]))
 
     def test_a_remount_that_is_only_to_be_checked_changes_nothing(self):
         _, mount = self.small_mount()
@@ -464,8 +464,8 @@ class Updates(SurvivalTest):
         self.assertIn("no update to take back", shoal("rollback", mount.point).stderr)
 
     def test_a_change_names_who_serves_and_one_that_fails_keeps_what_a_rollback_needs(self):
-        _, mount = self.small_mount("entry_timeout=1")
-        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        _, mount = self.small_mount("max_connections=31")
+        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
         self.assertEqual(self.update(mount, "log_level=debug").returncode, 0)
         served = mount.state()
         self.assertTrue(served["worker_pid"] and served["version"])
@@ -477,14 +477,14 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.state()["options"], served["options"])
         self.assertEqual(shoal("rollback", mount.point).returncode, 0)
         back = mount.state()
-        self.assertIn("entry_timeout=5", ",".join(back["options"]))
+        self.assertIn("max_connections=35", ",".join(back["options"]))
         self.assertNotIn("log_level=debug", ",".join(back["options"]))
         stat = pathlib.Path(f"/proc/{back['worker_pid']}/stat").read_text()
         self.assertEqual(int(stat.rsplit(")", 1)[1].split()[1]), mount.process.pid)
 
     def test_a_rollback_does_not_go_back_to_a_mount_before_this_one(self):
         _, mount = self.small_mount()
-        self.assertEqual(self.update(mount, "entry_timeout=5").returncode, 0)
+        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
         mount.process.kill()
         mount.process.wait()
         again = self.mount(self.origin(), point=mount.point)
@@ -514,7 +514,7 @@ class Updates(SurvivalTest):
                 readers = self.readers(mount, origin)
                 for i in range(10):
                     done = (shoal("restart", mount.point) if i % 2 else
-                            self.update(mount, f"entry_timeout={i + 1},read_memory_mb={64 + i}"))
+                            self.update(mount, f"max_connections={i + 31},read_memory_mb={64 + i}"))
                     self.assertEqual(done.returncode, 0, done.stderr)
                 self.assert_unharmed(readers.finish(), 10)
 
