@@ -16,8 +16,8 @@ namespace {
 // In one message: no fewer, as a message is dear.
 constexpr size_t kAtOnceMin = 64;
 constexpr size_t kAtOnceMax = 4096;
-// After it, what the kernel let go of is known.
-constexpr Duration kPause = std::chrono::milliseconds(5);
+// What the kernel let go of it says after a while, some of it at a time.
+constexpr Duration kPause = std::chrono::milliseconds(20);
 // After all were asked for, and programs use too many: so many times as long as that took.
 constexpr Duration kPauseInVainMin = std::chrono::seconds(1);
 constexpr Duration kPauseInVainMax = std::chrono::seconds(30);
@@ -60,9 +60,19 @@ bool InodePruner::PruneAll() {
     if (count <= enough) break;
     const std::vector<InodeId> inodes =
         file_system_.NextInodes(std::clamp(count - enough, kAtOnceMin, kAtOnceMax));
-    if (inodes.empty() || stop_.raised() || !Prune(inodes) || !Pause(kPause)) return false;
+    if (inodes.empty() || stop_.raised() || !Prune(inodes)) return false;
+    if (!AwaitForgets()) return false;
     left -= std::min(left, inodes.size());
   }
+  return true;
+}
+
+bool InodePruner::AwaitForgets() {
+  size_t before = 0;
+  do {
+    before = file_system_.inode_count();
+    if (!Pause(kPause)) return false;
+  } while (file_system_.inode_count() < before);
   return true;
 }
 

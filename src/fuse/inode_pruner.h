@@ -36,6 +36,8 @@ class InodePruner {
   void Run();
   // Asks for each inode once, until they are few enough. False: it is to end.
   bool PruneAll();
+  // Until no more come. False: it is to end.
+  bool AwaitForgets();
   // False: the kernel does not do that.
   bool Prune(const std::vector<InodeId>& inodes);
   // False: it is to end.
