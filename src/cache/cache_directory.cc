@@ -62,7 +62,7 @@ Result<> CacheDirectory::Prepare(uint64_t capacity_bytes) {
   const std::string shown = name_ + "/quarantine";
   ASSIGN_OR_RETURN(FileDescriptor folder, OpenFolder(root_.get(), kQuarantine, shown));
   ASSIGN_OR_RETURN(quarantine_, QuarantineFolder::Open(std::move(folder), shown, capacity_bytes));
-  root_blocks_.Count(root_.get());
+  root_blocks_.Count(root_.get(), block_sum_);
   return {};
 }
 
@@ -106,7 +106,7 @@ Result<std::unique_ptr<StoredObject>> CacheDirectory::Create(const ObjectDigest&
   }
   if (files && ftruncate(files->first.get(), static_cast<off_t>(size_bytes)) != 0)
     files = FailSystem("sizing " + hex);
-  folder_blocks_[IndexOf(hex)].Count(folder);
+  folder_blocks_[IndexOf(hex)].Count(folder, block_sum_);
   if (!files) {
     (void)Remove(name);  // what there is of it; the reason is the first failure
     return tl::unexpected(std::move(files).error());
@@ -177,9 +177,7 @@ Result<CacheStorage::Room> CacheDirectory::GetRoom() {
 }
 
 uint64_t CacheDirectory::own_block_count() {
-  uint64_t count = quarantine_->block_count() + kFormatBlocks + root_blocks_.count();
-  for (const CountedBlocks& folder : folder_blocks_) count += folder.count();
-  return count;
+  return quarantine_->block_count() + kFormatBlocks + block_sum_.value();
 }
 
 Result<> CacheDirectory::Resize(uint64_t capacity_bytes) {
@@ -205,7 +203,7 @@ Result<int> CacheDirectory::Folder(std::string_view hex, bool make) {
   }
   ASSIGN_OR_RETURN(FileDescriptor opened,
                    OpenFolder(root_.get(), prefix.c_str(), name_ + "/" + prefix, make));
-  if (make) root_blocks_.Count(root_.get());
+  if (make) root_blocks_.Count(root_.get(), block_sum_);
   const MutexLock lock(folders_mutex_);
   if (!folders_[index].valid()) folders_[index] = std::move(opened);
   return folders_[index].get();
@@ -223,7 +221,7 @@ Result<> CacheDirectory::ScanFolders(bool clean, const std::function<bool(const 
       continue;
     }
     if (!folder) return tl::unexpected(folder.error());
-    folder_blocks_[i].Count(*folder);
+    folder_blocks_[i].Count(*folder, block_sum_);
     ASSIGN_OR_RETURN(const bool go_on, ScanFolder(*folder, prefix, clean, visit));
     if (!go_on) return {};
   }

@@ -82,6 +82,7 @@ class CacheDirectory final : public CacheStorage {
   std::array<FileDescriptor, kFolderCount> folders_ GUARDED_BY(folders_mutex_);
   std::array<CountedBlocks, kFolderCount> folder_blocks_;
   CountedBlocks root_blocks_;
+  BlockSum block_sum_;  // of both
 };
 
 }  // namespace shoal

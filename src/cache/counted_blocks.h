@@ -20,19 +20,32 @@ inline uint64_t TreeBlocksFor(uint64_t piece_count) {
   return piece_count <= kPiecesWithoutTree ? 0 : 1 + piece_count / kPiecesOfABlock;
 }
 
-// Of a directory, as last counted. Thread-safe.
+// A sum of counts that others keep. Thread-safe; asked for at each write of a cache.
+class BlockSum {
+ public:
+  void Replace(uint64_t before, uint64_t now) {
+    sum_.fetch_add(now - before, std::memory_order_relaxed);  // modulo 2^64
+  }
+  [[nodiscard]] uint64_t value() const { return sum_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> sum_{0};
+};
+
+// Of a directory, as last counted, in a sum. Thread-safe.
 class CountedBlocks {
  public:
-  void Count(int fd) EXCLUDES(mutex_) {
+  void Count(int fd, BlockSum& sum) EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);  // or an older count would come after a newer one
     struct stat status {};
-    if (fstat(fd, &status) == 0) count_.store(BlocksOf(status), std::memory_order_relaxed);
+    if (fstat(fd, &status) != 0) return;
+    sum.Replace(count_, BlocksOf(status));
+    count_ = BlocksOf(status);
   }
-  [[nodiscard]] uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
   Mutex mutex_;
-  std::atomic<uint64_t> count_{0};
+  uint64_t count_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal

@@ -35,11 +35,12 @@ class Shelf::Slot final : public ShelfSlot {
   Shelf& shelf_;
 };
 
-Shelf::Shelf(int folder_fd, std::string name, std::string shown, bool in_memory)
+Shelf::Shelf(int folder_fd, std::string name, std::string shown, BlockSum& sum, bool in_memory)
     : folder_fd_(folder_fd),
       name_(std::move(name)),
       shown_(std::move(shown)),
-      in_memory_(in_memory) {}
+      in_memory_(in_memory),
+      sum_(sum) {}
 
 Result<std::unique_ptr<StoredObject>> Shelf::Open(const ObjectDigest& name) {
   RETURN_IF_ERROR(Load());

@@ -28,6 +28,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "cache/cache_storage.h"
+#include "cache/counted_blocks.h"
 #include "cache/shelf_log.h"
 
 namespace shoal {
@@ -35,8 +36,8 @@ namespace shoal {
 class Shelf {
  public:
   // The files are in the folder, which outlives this and is on a tmpfs if `in_memory`; `shown`
-  // names the shelf in messages.
-  Shelf(int folder_fd, std::string name, std::string shown, bool in_memory = false);
+  // names the shelf in messages. `sum` outlives it as well.
+  Shelf(int folder_fd, std::string name, std::string shown, BlockSum& sum, bool in_memory = false);
   // Every object has been closed. What was only noted is forgotten.
   ~Shelf() = default;
   Shelf(const Shelf&) = delete;
@@ -58,11 +59,6 @@ class Shelf {
   // may be created meanwhile.
   Result<bool> Scan(bool clean, const std::function<bool(const CacheStorage::Found&)>& visit);
 
-  // What the files take beyond the places of the objects that are here, and may yet take for them
-  // when the file system writes them out.
-  [[nodiscard]] uint64_t own_block_count() const {
-    return own_block_count_.load(std::memory_order_relaxed);
-  }
   // Of what it remembers.
   [[nodiscard]] size_t memory_bytes() EXCLUDES(mutex_);
 
@@ -148,8 +144,11 @@ class Shelf {
   uint64_t left_block_count_ GUARDED_BY(mutex_) = 0;       // of what is gone and no hole yet
   std::vector<ShelfEntry> used_ GUARDED_BY(mutex_);        // to be written, or forgotten
 
+  // What the files take beyond the places of the objects that are here, and may yet take for them
+  // when the file system writes them out, is in the sum.
+  BlockSum& sum_;
   Mutex count_mutex_;  // held while it is counted: an older count must not come after a newer one
-  std::atomic<uint64_t> own_block_count_{0};
+  uint64_t own_block_count_ GUARDED_BY(count_mutex_) = 0;
 };
 
 }  // namespace shoal

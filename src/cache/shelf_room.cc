@@ -81,7 +81,9 @@ void Shelf::CountBlocks() {
   const uint64_t places = placed_block_count_ + left_block_count_;
   const uint64_t beyond =
       std::max(taken > places ? taken - places : 0, in_memory_ ? 0 : TreeBlocksFor(places_.size()));
-  own_block_count_.store(left_block_count_ + beyond + BlocksOf(log), std::memory_order_relaxed);
+  const uint64_t own = left_block_count_ + beyond + BlocksOf(log);
+  sum_.Replace(own_block_count_, own);
+  own_block_count_ = own;
 }
 
 }  // namespace shoal

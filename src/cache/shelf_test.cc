@@ -37,7 +37,11 @@ class ShelfTest : public ::testing::Test {
     Restart();
   }
   // As another process finds it.
-  void Restart() { shelf_.emplace(folder_.get(), "00", "the shelf"); }
+  void Restart() {
+    shelf_.reset();
+    sum_.emplace();
+    shelf_.emplace(folder_.get(), "00", "the shelf", *sum_);
+  }
   fs::path File(const std::string& suffix) const { return outside_.path() / ("00" + suffix); }
   uint64_t BlocksOnDisk() const {
     struct stat file {};
@@ -86,6 +90,7 @@ class ShelfTest : public ::testing::Test {
 
   TemporaryDirectory outside_;
   FileDescriptor folder_;
+  std::optional<BlockSum> sum_;
   std::optional<Shelf> shelf_;
 };
 
@@ -150,18 +155,18 @@ TEST_F(ShelfTest, WhoHasAnObjectOpenReadsItOnAfterItWasRemovedAndMadeAnew) {
 TEST_F(ShelfTest, WhatWasRemovedCountsForAsLongAsSomebodyReadsItAlsoBesideWhatIsNotWrittenYet) {
   Put("kept", "bytes");
   Put("a", std::string(100 * kKiB, 'a'));
-  const uint64_t before = shelf_->own_block_count();
+  const uint64_t before = sum_->value();
   {
     const auto reader = shelf_->Open(NameOf("a"));
     ASSERT_TRUE(reader);
     ASSERT_TRUE(shelf_->Remove(NameOf("a")));
     ASSERT_TRUE(shelf_->Create(NameOf("b"), 100 * kKiB));
-    EXPECT_EQ(shelf_->own_block_count(), before + 26);
+    EXPECT_EQ(sum_->value(), before + 26);
     ASSERT_TRUE(shelf_->PutInOrder(0));
-    EXPECT_EQ(shelf_->own_block_count(), before + 26);
+    EXPECT_EQ(sum_->value(), before + 26);
   }
   ASSERT_TRUE(shelf_->PutInOrder(0));
-  EXPECT_EQ(shelf_->own_block_count(), before);
+  EXPECT_EQ(sum_->value(), before);
   EXPECT_EQ(BlocksOnDisk(), 2u);
 }
 
@@ -179,7 +184,7 @@ TEST_F(ShelfTest, AnIndexThatCannotBeWrittenAnewCountsWhatItTakesAndIsWrittenAga
   fs::remove(File(".link"));
   EXPECT_TRUE(shelf_->PutInOrder(1));
   EXPECT_EQ(size(), 0u);
-  EXPECT_LE(shelf_->own_block_count(), 1u);
+  EXPECT_LE(sum_->value(), 1u);
 }
 
 TEST_F(ShelfTest, AScanFindsWhatIsThereWithItsRoomAndWhenItWasUsed) {
@@ -257,10 +262,10 @@ TEST_F(ShelfTest, WhenObjectsWereUsedIsWrittenWhereThereIsRoomForIt) {
   EXPECT_EQ(shelf_->BlocksToPutInOrder(), 1u);
   ASSERT_TRUE(shelf_->PutInOrder(0));
   EXPECT_EQ(fs::file_size(File(".index")), 2 * kShelfEntryBytes);
-  const uint64_t before = shelf_->own_block_count();
+  const uint64_t before = sum_->value();
   ASSERT_TRUE(shelf_->PutInOrder(1));
   EXPECT_EQ(fs::file_size(File(".index")), (kEntries + 1) * kShelfEntryBytes);
-  EXPECT_EQ(shelf_->own_block_count(), before + 1);
+  EXPECT_EQ(sum_->value(), before + 1);
   EXPECT_EQ(shelf_->BlocksToPutInOrder(), 0u);
 }
 
@@ -287,7 +292,7 @@ TEST_F(ShelfTest, AFileSystemThatMakesNoHolesIsSaidToBeNone) {
   ASSERT_EQ(fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), 0);
   const FileDescriptor mount(fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
   ASSERT_TRUE(mount.valid());
-  Shelf shelf(mount.get(), "00", "the shelf");
+  Shelf shelf(mount.get(), "00", "the shelf", *sum_);
   for (int i = 0; i < 2; ++i) EXPECT_EQ(shelf.Create(NameOf("a"), 1).error().code, Errc::kBusy);
   EXPECT_EQ(shelf.Open(NameOf("a")).error().code, Errc::kNotFound);
   EXPECT_NE(faccessat(mount.get(), "00.bytes", F_OK, 0), 0);
@@ -383,7 +388,7 @@ TEST_F(ShelfTest, ThreadsThatMakeReadAndRemoveSideBySideSeeTheirOwnBytesOnly) {
   struct stat index {};
   ASSERT_EQ(stat(File(".index").c_str(), &index), 0);
   EXPECT_LE(BlocksOnDisk(), placed + TreeBlocksFor(Scanned().size()));
-  EXPECT_EQ(shelf_->own_block_count(),
+  EXPECT_EQ(sum_->value(),
             TreeBlocksFor(Scanned().size()) + static_cast<uint64_t>(index.st_blocks) * 512 / 4096);
 }
 

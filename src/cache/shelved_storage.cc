@@ -20,9 +20,9 @@ ShelvedStorage::ShelvedStorage(std::unique_ptr<CacheStorage> files, FileDescript
   for (size_t i = 0; i < kShelfCount; ++i) {
     const std::string name = fmt::format("{:02x}", i);
     shelves_[i] = std::make_unique<Shelf>(folder_.get(), name, files_->name() + "/shelves/" + name,
-                                          in_memory);
+                                          block_sum_, in_memory);
   }
-  folder_blocks_.Count(folder_.get());
+  folder_blocks_.Count(folder_.get(), block_sum_);
 }
 
 Result<std::unique_ptr<StoredObject>> ShelvedStorage::Open(const ObjectDigest& name) {
@@ -35,7 +35,7 @@ Result<std::unique_ptr<StoredObject>> ShelvedStorage::Create(const ObjectDigest&
                                                              uint64_t size_bytes) {
   if (size_bytes > 0 && size_bytes < below_bytes_) {
     Result<std::unique_ptr<StoredObject>> made = ShelfOf(name).Create(name, size_bytes);
-    folder_blocks_.Count(folder_.get());  // it may have files now
+    folder_blocks_.Count(folder_.get(), block_sum_);  // it may have files now
     if (made || made.error().code != Errc::kBusy) return made;
   }
   return files_->Create(name, size_bytes);
@@ -86,12 +86,6 @@ Result<bool> ShelvedStorage::ScanShelves(bool clean,
 Result<> ShelvedStorage::MarkUsed(const ObjectDigest& name) {
   ASSIGN_OR_RETURN(const bool is_on_shelf, ShelfOf(name).MarkUsed(name));
   return is_on_shelf ? Result<>() : files_->MarkUsed(name);
-}
-
-uint64_t ShelvedStorage::own_block_count() {
-  uint64_t count = files_->own_block_count() + folder_blocks_.count();
-  for (const auto& shelf : shelves_) count += shelf->own_block_count();
-  return count;
 }
 
 size_t ShelvedStorage::memory_bytes() {

@@ -35,7 +35,9 @@ class ShelvedStorage final : public CacheStorage {
   Result<> MarkUsed(const ObjectDigest& name) override;
   Result<> SyncAll() override { return files_->SyncAll(); }
   Result<Room> GetRoom() override { return files_->GetRoom(); }
-  [[nodiscard]] uint64_t own_block_count() override;
+  [[nodiscard]] uint64_t own_block_count() override {
+    return files_->own_block_count() + block_sum_.value();
+  }
   [[nodiscard]] size_t index_count() const override { return kShelfCount; }
   uint64_t BlocksToPutInOrder(size_t index) override {
     return shelves_[index]->BlocksToPutInOrder();
@@ -63,6 +65,7 @@ class ShelvedStorage final : public CacheStorage {
   QuarantineFolder& quarantine_;
   const uint64_t below_bytes_;
   CountedBlocks folder_blocks_;
+  BlockSum block_sum_;  // of it, and of the shelves
   std::array<std::unique_ptr<Shelf>, kShelfCount> shelves_;
 };
 
