@@ -40,7 +40,7 @@ chmod 600 "$base/passwd-oss"
 "$shoal" origin --root "$base/store" --bucket demo --credentials "$base/passwd-oss" \
   --listen 127.0.0.1:0 --latency-ms 20 --log-level warning --json > "$base/origin.out" &
 origin=$!
-until grep -q Endpoint "$base/origin.out"; do kill -0 "$origin" && sleep 0.1; done
+until grep -q Endpoint "$base/origin.out"; do kill -0 "$origin" || exit 1; sleep 0.1; done
 endpoint=$(sed -n 's/.*"Endpoint":"\([^"]*\)".*/\1/p' "$base/origin.out")
 echo "$endpoint"
 

@@ -16,7 +16,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::array<std::string_view, 14> kLive = {
+constexpr auto kLive = std::to_array<std::string_view>({
     "log_level",
     "passwd_file",
     "g_oss_STSFile",
@@ -31,7 +31,7 @@ constexpr std::array<std::string_view, 14> kLive = {
     "g_readdircache_MaxCount",
     "g_readdircache_MaxSize",
     "g_readdircache_RemainTime",
-};
+});
 
 constexpr std::string_view kMountFlags = "exec, atime and their like";
 
@@ -142,9 +142,11 @@ Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to
               to.cache.fetch_rate_max);
   if (from.read.memory_mib != to.read.memory_mib)
     log::Info("reads may take {} MiB from now on", to.read.memory_mib);
-  if (node.tiers.disk)
+  if (node.tiers.disk && from.cache.free_mib_min != to.cache.free_mib_min) {
     for (const auto& volume : node.tiers.disk->volumes())
       volume->SetFreeBytesMin(to.cache.free_mib_min * kMiB);
+    log::Info("the disk cache leaves {} MiB free from now on", to.cache.free_mib_min);
+  }
   node.traffic->SetRate(to.cache.fetch_rate_max);
   node.read_engine->SetMemory(to.read.memory_mib);
   node.file_system->SetDirectoryCacheLimits(LimitsOf(to.file_system));

@@ -119,14 +119,16 @@ class LiveNodeTest : public testing::Test {
   TemporaryDirectory directory_;
   const SystemClock clock_;
   NoHandOver hand_over_;
-  ScriptedHttpServer server_{[](const ScriptedRequest& request) {
+  std::string listing_;  // what the bucket has
+  ScriptedHttpServer server_{[this](const ScriptedRequest& request) {
     if (request.headers.at("authorization").find("Credential=refused/") != std::string::npos)
       return Answer("403 Forbidden", "", "<Error><Code>InvalidAccessKeyId</Code></Error>");
     if (request.target.find("list-type") == std::string::npos)
       return Answer("200 OK", "",
                     "<BucketStat><Storage>1</Storage><ObjectCount>2</ObjectCount></BucketStat>");
-    return Answer("200 OK", "",
-                  "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+    return Answer(
+        "200 OK", "",
+        "<ListBucketResult><IsTruncated>false</IsTruncated>" + listing_ + "</ListBucketResult>");
   }};
   MountOptions in_force_;
   Node node_;
@@ -155,6 +157,21 @@ TEST_F(LiveNodeTest, CredentialsThatCannotBeUsedChangeNothingAndTheReasonIsSaid)
   EXPECT_THAT(Refusal(loud), testing::HasSubstr("loud"));
   EXPECT_EQ(KeyInUse(), "first");
   EXPECT_EQ(node_.traffic->rate(), 3072 * kMiB);
+}
+
+TEST_F(LiveNodeTest, HowLongTheKernelMayBelieveNamesIsSet) {
+  const auto valid_for = [&] {
+    const HandleId root = *node_.file_system->OpenDirectory(kRootInode);
+    const auto entries = node_.file_system->ReadDirectory(root, 2, 10, Deadline{});
+    node_.file_system->Release(root);
+    return entries && !entries->empty() ? entries->front().entry.name_valid_for : Duration::zero();
+  };
+  listing_ =
+      "<Contents><Key>file</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+      "<ETag>\"e\"</ETag><Size>1</Size></Contents>";
+  EXPECT_EQ(valid_for(), std::chrono::seconds(1));
+  ASSERT_EQ(Refusal(With("passwd_file=" + in_force_.origin.passwd_file + ",entry_timeout=9")), "");
+  EXPECT_EQ(valid_for(), std::chrono::seconds(9));
 }
 
 TEST_F(LiveNodeTest, WhereTheCredentialsStayTheStoreIsNotAsked) {

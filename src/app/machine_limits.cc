@@ -1,5 +1,6 @@
 #include "app/machine_limits.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <functional>
@@ -79,7 +80,11 @@ MemoryLimit FindMemoryLimit(const fs::path& root) {
 
 ThreadLimit FindThreadLimit(const fs::path& root) {
   ThreadLimit limit{~uint64_t{0}, "the machine"};
-  ReadNumber(root / "proc/sys/kernel/threads-max", limit.count);
+  for (const char* file : {"threads-max", "pid_max"}) {
+    uint64_t count = 0;
+    if (ReadNumber(root / "proc/sys/kernel" / file, count))
+      limit.count = std::min(limit.count, count);
+  }
   ForEachLimit(root, "pids", {"pids.max"}, "pids.max",
                [&](const fs::path& file, const fs::path& group) {
                  uint64_t count = 0;

@@ -12,7 +12,7 @@
 namespace shoal {
 namespace {
 
-class MemoryLimitTest : public ::testing::Test {
+class MachineLimitsTest : public ::testing::Test {
  protected:
   void Write(const std::string& path, const std::string& text) {
     const auto file = root_.path() / path;
@@ -24,7 +24,7 @@ class MemoryLimitTest : public ::testing::Test {
   TemporaryDirectory root_;
 };
 
-TEST_F(MemoryLimitTest, IsTheMachinesWhereNoGroupLimitsIt) {
+TEST_F(MachineLimitsTest, IsTheMachinesWhereNoGroupLimitsIt) {
   Write("proc/meminfo", "MemTotal:       1024 kB\nMemFree: 3 kB\n");
   Write("proc/self/cgroup", "0::/a\n");
   Write("sys/fs/cgroup/a/memory.max", "max\n");
@@ -32,7 +32,7 @@ TEST_F(MemoryLimitTest, IsTheMachinesWhereNoGroupLimitsIt) {
   EXPECT_EQ(Find().whose, "the machine");
 }
 
-TEST_F(MemoryLimitTest, IsTheGroupsOfVersion2OrThatOfOneAroundIt) {
+TEST_F(MachineLimitsTest, IsTheGroupsOfVersion2OrThatOfOneAroundIt) {
   Write("proc/meminfo", "MemTotal:       1024 kB\n");
   Write("proc/self/cgroup", "0::/outer/inner\n");
   Write("sys/fs/cgroup/outer/inner/memory.max", "5000\n");
@@ -43,7 +43,7 @@ TEST_F(MemoryLimitTest, IsTheGroupsOfVersion2OrThatOfOneAroundIt) {
   EXPECT_EQ(Find().whose, "the control group /outer");
 }
 
-TEST_F(MemoryLimitTest, IsWhatTheKernelSlowsAGroupDownAtIfThatIsLess) {
+TEST_F(MachineLimitsTest, IsWhatTheKernelSlowsAGroupDownAtIfThatIsLess) {
   Write("proc/meminfo", "MemTotal:       1024 kB\n");
   Write("proc/self/cgroup", "0::/unit\n");
   Write("sys/fs/cgroup/unit/memory.max", "5000\n");
@@ -52,7 +52,7 @@ TEST_F(MemoryLimitTest, IsWhatTheKernelSlowsAGroupDownAtIfThatIsLess) {
   EXPECT_EQ(Find().whose, "the control group /unit");
 }
 
-TEST_F(MemoryLimitTest, IsTheGroupsOfVersion1) {
+TEST_F(MachineLimitsTest, IsTheGroupsOfVersion1) {
   Write("proc/meminfo", "MemTotal:       1024 kB\n");
   Write("proc/self/cgroup", "9:cpu,cpuacct:/x\n8:memory:/job\n0::/\n");
   Write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9000\n");
@@ -60,21 +60,23 @@ TEST_F(MemoryLimitTest, IsTheGroupsOfVersion1) {
   EXPECT_EQ(Find().bytes, 9000);
 }
 
-TEST_F(MemoryLimitTest, InAContainerThatSeesItsOwnGroupAsTheRootIsFoundAtTheRoot) {
+TEST_F(MachineLimitsTest, InAContainerThatSeesItsOwnGroupAsTheRootIsFoundAtTheRoot) {
   Write("proc/meminfo", "MemTotal:       1024 kB\n");
   Write("proc/self/cgroup", "0::/\n");
   Write("sys/fs/cgroup/memory.max", "7000\n");
   EXPECT_EQ(Find().bytes, 7000);
 }
 
-TEST_F(MemoryLimitTest, NothingToReadIsNoLimit) {
+TEST_F(MachineLimitsTest, NothingToReadIsNoLimit) {
   EXPECT_EQ(Find().bytes, ~uint64_t{0});
 }
 
-TEST_F(MemoryLimitTest, ThreadsAreLimitedByTheMachineOrAGroup) {
+TEST_F(MachineLimitsTest, ThreadsAreLimitedByTheMachineOrAGroup) {
   Write("proc/sys/kernel/threads-max", "9000\n");
   Write("proc/self/cgroup", "8:pids:/job\n0::/unit\n");
   EXPECT_EQ(FindThreadLimit(root_.path()).count, 9000);
+  Write("proc/sys/kernel/pid_max", "8000\n");
+  EXPECT_EQ(FindThreadLimit(root_.path()).count, 8000);
   EXPECT_EQ(FindThreadLimit(root_.path()).whose, "the machine");
   Write("sys/fs/cgroup/unit/pids.max", "max\n");
   Write("sys/fs/cgroup/pids/job/pids.max", "500\n");

@@ -226,9 +226,10 @@ class UpdateCommand final : public ReplaceCommand {
   [[nodiscard]] std::string_view name() const override { return "update"; }
   void Declare(CLI::App& app) override {
     app.description(
-        "Changes options of a mount. Programs that use it notice nothing. Sizes of caches, memory "
-        "for reads, the limit of traffic, credentials, limits of the directory cache and the log "
-        "level change as it is; for others the process that serves it is replaced.");
+        "Changes options of a mount. Programs that use it notice nothing. Sizes of caches and "
+        "the room they leave, memory for reads, the limit of traffic, credentials, limits of the "
+        "directory cache, entry_timeout, recovery_limit and the log level change as it is; for "
+        "others the process that serves it is replaced.");
     ReplaceCommand::Declare(app);
     app.add_option("-o", options_, "Options, with commas between them; may be repeated")
         ->required()

@@ -148,6 +148,12 @@ void NameThisProcess(MountState& state) {
   state.worker_pid = getpid();
 }
 
+void ForgetNames(Session& session) {
+  const Result<> forgotten = session.ForgetNames();
+  if (!forgotten && forgotten.error().code != Errc::kUnsupported)
+    log::Warn("{}", forgotten.error().detail);
+}
+
 // What others may read of this process, and the keeper's facts of the mount.
 Result<> Announce(const MountPlan& plan, MountState state, const std::string& warning,
                   const std::string& state_path, MountMemory& memory, Session& session,
@@ -158,11 +164,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& wa
   memory.SetRecoveryLimit(plan.options.command.recovery_limit_seconds);
   // What the kernel keeps of names it keeps by the options of before.
   const uint64_t options = NumberOf(state.options);
-  if (seat.attaches && options != memory.options_served()) {
-    const Result<> forgotten = session.ForgetNames();
-    if (!forgotten && forgotten.error().code != Errc::kUnsupported)
-      log::Warn("{}", forgotten.error().detail);
-  }
+  if (seat.attaches && options != memory.options_served()) ForgetNames(session);
   memory.SetOptionsServed(options);
   NameThisProcess(state);
   state.warning = warning;
@@ -175,7 +177,7 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& wa
 // What the keeper put there. It has to fit into the memory of this process, or no worker could be
 // started with it. kUnsupported: it takes another process.
 Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& node,
-                  MountMemory& memory, const Clock& clock) {
+                  Session& session, MountMemory& memory, const Clock& clock) {
   ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
   ASSIGN_OR_RETURN(MountPlan next, PlanOf(state));
   if (const auto others = OptionsThatTakeAnotherWorker(in_force, next.options); !others.empty())
@@ -184,6 +186,9 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
   NameThisProcess(state);
   RETURN_IF_ERROR(WriteMountState(state_path, state));
   RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
+  // The kernel believes the names that it has for as long as it was told.
+  if (next.options.file_system.name_valid_seconds < in_force.file_system.name_valid_seconds)
+    ForgetNames(session);
   in_force = std::move(next.options);
   memory.SetRecoveryLimit(in_force.command.recovery_limit_seconds);
   memory.SetOptionsServed(NumberOf(state.options));
@@ -292,9 +297,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
       return open_room(served && served->keeper_pid == getppid());
     });
   }
-  signals.ChangeOn([&in_force, &node, &seat, &memory, &clock,
+  signals.ChangeOn([&in_force, &node, &session, &seat, &memory, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {
-    SayHowItChanged(seat, ChangeTo(path, in_force, *node, memory, clock));
+    SayHowItChanged(seat, ChangeTo(path, in_force, *node, **session, memory, clock));
   });
   if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {

@@ -373,17 +373,19 @@ std::optional<std::shared_ptr<const WholeFile>> CacheVolume::WholeIfKnown(const 
 Result<> CacheVolume::SetCapacity(uint64_t capacity_bytes) {
   RETURN_IF_ERROR(storage_->Resize(capacity_bytes));
   const MutexLock lock(mutex_);
-  ++capacity_change_count_;
   capacity_bytes_ = capacity_bytes;
-  may_be_over_ = true;
-  full_until_ = {};
-  work_came_.NotifyAll();
+  OnOtherLimit();
   return {};
 }
 
 void CacheVolume::SetFreeBytesMin(uint64_t free_bytes_min) {
   const MutexLock lock(mutex_);
   free_bytes_min_ = free_bytes_min;
+  OnOtherLimit();
+}
+
+void CacheVolume::OnOtherLimit() {
+  ++limit_change_count_;
   may_be_over_ = true;
   full_until_ = {};
   work_came_.NotifyAll();

@@ -196,6 +196,7 @@ class CacheVolume {
   // wait for the lock and an end for the upkeep.
   static constexpr size_t kAtOnceMax = 4096;
 
+  void OnOtherLimit() REQUIRES(mutex_);
   Use StartUse(const ObjectDigest& name, const std::string& identity, uint64_t size_bytes,
                bool counts);
   void EndUse(std::shared_ptr<CachedObject> object);
@@ -310,10 +311,10 @@ class CacheVolume {
   uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;  // waiting to be written
   size_t write_count_ GUARDED_BY(mutex_) = 0;
   bool scanned_ GUARDED_BY(mutex_) = false;
-  // Its capacity, or the memory to know its objects: one became less, or what there is was just
-  // counted.
+  // Its capacity, the room that it leaves, or the memory to know its objects: one changed, or what
+  // there is was just counted.
   bool may_be_over_ GUARDED_BY(mutex_) = false;
-  uint64_t capacity_change_count_ GUARDED_BY(mutex_) = 0;
+  uint64_t limit_change_count_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;
   Instant full_until_ GUARDED_BY(mutex_){};
   std::optional<Instant> write_began_ GUARDED_BY(mutex_);  // of the one under way

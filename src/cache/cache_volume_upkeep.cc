@@ -86,12 +86,12 @@ void CacheVolume::Maintain() {
       object.reset();
       mutex_.Lock();
     } else if (scanned_ && may_be_over_ && !rests && health_.usable()) {
-      const uint64_t change_count = capacity_change_count_;
+      const uint64_t change_count = limit_change_count_;
       mutex_.Unlock();
       const bool fits = Reserve(0, false);
       mutex_.Lock();
       // It may have become smaller again meanwhile.
-      may_be_over_ = !fits || change_count != capacity_change_count_;
+      may_be_over_ = !fits || change_count != limit_change_count_;
       changed_.NotifyAll();
       rests = !fits;
     } else if (health_.TrialIsDue()) {

@@ -234,9 +234,12 @@ class Capacity(MediaTest):
         origin, disk = self.origin(), self.tmpfs(100)
         written = self.objects(origin, 120, MIB)
         mount = self.mount(origin, cache_options(disk, disk_mib=200))
-        self.assert_reads(mount, written)
         worker = mount.worker()
-        self.assertLess(self.free_bytes(disk), 4 * MIB)
+
+        def is_filled():
+            self.assert_reads(mount, written)
+            return self.free_bytes(disk) < 4 * MIB
+        wait_until(is_filled)
         subprocess.run([SHOAL, "update", mount.point, "-o", "cache_min_free_mb=1024"], check=True)
         wait_until(lambda: self.free_bytes(disk) >= 5 * MIB)
         self.assertEqual(mount.worker(), worker)

@@ -102,7 +102,9 @@ class Survival(SurvivalTest):
 
     def test_a_process_that_knows_keys_leaves_no_core(self):
         directory = self.directory()
-        cores = lambda: list(directory.glob("core*"))
+
+        def cores():
+            return list(directory.glob("core*"))
         allow = f"cd {directory} && ulimit -c unlimited"
         subprocess.run(["sh", "-c", f"{allow} && kill -SEGV $$"], check=False)
         if not cores():
