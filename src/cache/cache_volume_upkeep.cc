@@ -222,7 +222,7 @@ void CacheVolume::DoWhatIsDue() {
 void CacheVolume::PutInOrder(bool makes_room) {
   for (size_t index = 0; index < storage_->index_count() && health_.usable(); ++index) {
     const uint64_t wanted_block_count = storage_->BlocksToPutInOrder(index);
-    // Where one is refused, the others would be.
+    // After one refusal nothing more gives way to the others, until the next time.
     if (wanted_block_count > 0) makes_room = makes_room && Reserve(wanted_block_count, false);
     const uint64_t block_count = makes_room ? wanted_block_count : 0;
     if (const Result<> done = storage_->PutInOrder(index, block_count);

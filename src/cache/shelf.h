@@ -36,7 +36,8 @@ namespace shoal {
 class Shelf {
  public:
   // The files are in the folder, which outlives this and is on a tmpfs if `in_memory`; `shown`
-  // names the shelf in messages. `sum` outlives it as well.
+  // names the shelf in messages. `sum` outlives it as well, and is told what the files take beyond
+  // the places of the objects that are here, and may yet take for them when they are written out.
   Shelf(int folder_fd, std::string name, std::string shown, BlockSum& sum, bool in_memory = false);
   // Every object has been closed. What was only noted is forgotten.
   ~Shelf() = default;
@@ -144,11 +145,9 @@ class Shelf {
   uint64_t left_block_count_ GUARDED_BY(mutex_) = 0;       // of what is gone and no hole yet
   std::vector<ShelfEntry> used_ GUARDED_BY(mutex_);        // to be written, or forgotten
 
-  // What the files take beyond the places of the objects that are here, and may yet take for them
-  // when the file system writes them out, is in the sum.
   BlockSum& sum_;
   Mutex count_mutex_;  // held while it is counted: an older count must not come after a newer one
-  uint64_t own_block_count_ GUARDED_BY(count_mutex_) = 0;
+  uint64_t own_block_count_ GUARDED_BY(count_mutex_) = 0;  // in the sum
 };
 
 }  // namespace shoal

@@ -9,7 +9,7 @@ import sys
 import unittest
 import urllib.parse
 
-from admin import Admin, free_port
+from admin import free_port
 from caching import MIB, CacheTest, wait_until
 from harness import WAIT_SECONDS, pattern
 

@@ -265,6 +265,7 @@ class Tampering(CacheTest):
         target = elsewhere / "precious"
         written = {f"d/{i}": sha256(origin.put(f"d/{i}", pattern(chance.randrange(size_max), i)))
                    for i, size_max in enumerate([3 * MIB] * 16 + [100_000] * 40)}
+        deeds = []
         for round_ in range(8):
             mount = self.mount(origin, cache_options(directory))
             try:

@@ -14,7 +14,7 @@ import unittest
 
 from admin import free_port
 from harness import (KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, MountTest, mounted,
-                     pattern, sha256, state_directory, wait_for_mount_table)
+                     pattern, state_directory, wait_for_mount_table)
 
 
 class MountCommand(MountTest):

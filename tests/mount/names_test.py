@@ -1,20 +1,15 @@
 """What a mount remembers of names is bounded, whatever the kernel would keep."""
 import os
 import pathlib
-import re
 import unittest
 
 from admin import Admin, free_port
 from caching import CacheTest, wait_until
-
-
-def kernel_can_prune():
-    major, minor = re.match(r"(\d+)\.(\d+)", os.uname().release).groups()
-    return (int(major), int(minor)) >= (6, 18)
+from harness import needs_linux
 
 
 class Names(CacheTest):
-    @unittest.skipUnless(kernel_can_prune(), "needs Linux 6.18")
+    @needs_linux(6, 18, "the kernel can be asked to let go of files")
     def test_of_more_files_than_memory_is_planned_for_the_kernel_lets_some_go(self):
         group = self.small_memory_group(96 << 20)
         origin = self.origin()

@@ -10,7 +10,8 @@ import unittest
 
 from admin import Admin, free_port
 from caching import cache_options, wait_until
-from harness import KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, pattern, state_directory
+from harness import (KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, needs_linux,
+                     pattern, state_directory)
 from surviving import SurvivalTest
 
 TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
@@ -434,6 +435,18 @@ class Updates(SurvivalTest):
             self.assert_untouched(mount, before)
         origin.put("later", b"new")
         self.assertEqual((mount / "later").read_bytes(), b"new")
+
+    @needs_linux(6, 16, "the kernel can be told to forget names")
+    def test_a_shorter_trust_in_listed_names_holds_for_those_that_the_kernel_has(self):
+        origin, mount = self.small_mount("entry_timeout=3600", "g_readdircache_Enable=false")
+        for entry in os.scandir(mount.point):
+            entry.stat()
+        worker = mount.worker()
+        origin.put("file", b"other contents")
+        self.assertEqual(self.update(mount, "entry_timeout=1").returncode, 0)
+        # A listing answers for its names for some seconds as well.
+        wait_until(lambda: os.stat(mount / "file").st_size == len(b"other contents"))
+        self.assertEqual(mount.worker(), worker)
 
     def test_how_long_a_name_is_believed_to_be_missing_changes_without_another_process(self):
         origin, mount = self.small_mount("g_metadata_CacheEnable=true")
