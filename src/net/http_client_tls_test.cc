@@ -33,9 +33,9 @@ class Keep final : public HttpReceiver {
 
 // As OpenSSL looks for an authority in a directory of them.
 std::string HashedName(const std::string& file) {
-  const std::unique_ptr<FILE, decltype(&fclose)> in(fopen(file.c_str(), "r"), &fclose);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_file(file.c_str(), "r"), &BIO_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      PEM_read_X509(in.get(), nullptr, nullptr, nullptr), &X509_free);
+      PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr), &X509_free);
   return fmt::format("{:08x}.0", X509_subject_name_hash(certificate.get()));
 }
 

@@ -12,10 +12,10 @@
 namespace shoal {
 
 Result<std::string> PublicKeyPinOf(const std::string& certificate_file) {
-  const std::unique_ptr<FILE, decltype(&fclose)> file(fopen(certificate_file.c_str(), "re"),
-                                                      &fclose);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> file(BIO_new_file(certificate_file.c_str(), "re"),
+                                                       &BIO_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      file ? PEM_read_X509(file.get(), nullptr, nullptr, nullptr) : nullptr, &X509_free);
+      file ? PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr) : nullptr, &X509_free);
   unsigned char* key = nullptr;
   const int key_bytes =
       certificate ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate.get()), &key) : -1;
