@@ -123,32 +123,43 @@ TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForFilesThatAreKnown) {
   EXPECT_EQ(options.file_system.inode_count_max, 2 * kMiB / 400);
 }
 
+TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForListingsThatAreRead) {
+  MountOptions options;
+  ASSERT_TRUE(FitIntoMemory({4'000 * kMiB, "the machine"}, options));
+  const uint64_t rest_mib = 4'000 - MemoryNeededBytes(options) / kMiB;
+  EXPECT_EQ(options.file_system.listing_bytes_max, (16 + rest_mib / 8) * kMiB);
+  ASSERT_TRUE(FitIntoMemory({100'000 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.file_system.listing_bytes_max, 1024 * kMiB);
+  ASSERT_TRUE(FitIntoMemory({80 * kMiB, "the control group /job"}, options));
+  EXPECT_EQ(options.file_system.listing_bytes_max, kMiB);
+}
+
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({496 * kMiB, "the machine"}, options));
-  // 496 - 32 - 32 - 64 * 3 / 2 - 40 - 100 - 2 * 64 - 2000 / 1000
+  ASSERT_TRUE(FitIntoMemory({512 * kMiB, "the machine"}, options));
+  // 512 - 32 - 32 - 16 - 64 * 3 / 2 - 40 - 100 - 2 * 64 - 2000 / 1000
   EXPECT_EQ(options.read.memory_mib, 66);
-  EXPECT_EQ(MemoryNeededBytes(options), 496 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 512 * kMiB);
   EXPECT_EQ(options.notices.size(), 1);
 }
 
 TEST(MemoryPlan, ThenWhatWaitsToBeWrittenThenListings) {
   MountOptions options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({396 * kMiB, "the machine"}, options));
+  ASSERT_TRUE(FitIntoMemory({412 * kMiB, "the machine"}, options));
   EXPECT_EQ(options.read.memory_mib, 16);
-  // Half of 396 - 32 - 32 - 64 * 3 / 2 - 40 - 100 - 16 - 2000 / 1000
+  // Half of 412 - 32 - 32 - 16 - 64 * 3 / 2 - 40 - 100 - 16 - 2000 / 1000
   EXPECT_EQ(options.cache.write_queue_mib, 39);
-  EXPECT_LE(MemoryNeededBytes(options), 396 * kMiB);
+  EXPECT_LE(MemoryNeededBytes(options), 412 * kMiB);
   EXPECT_EQ(options.notices.size(), 2);
   options = WithCache(0, 1000);
-  ASSERT_TRUE(FitIntoMemory({256 * kMiB, "the control group /job"}, options));
+  ASSERT_TRUE(FitIntoMemory({272 * kMiB, "the control group /job"}, options));
   EXPECT_EQ(options.cache.write_queue_mib, 8);
   EXPECT_EQ(options.file_system.directory_cache_size_bytes_max, 22 * kMiB);
-  EXPECT_EQ(MemoryNeededBytes(options), 256 * kMiB);
+  EXPECT_EQ(MemoryNeededBytes(options), 272 * kMiB);
   ASSERT_EQ(options.notices.size(), 3);
   EXPECT_EQ(options.notices.back().text,
             "g_readdircache_MaxSize: 23068672 instead of 104857600, as the control group /job "
-            "allows 256 MiB");
+            "allows 272 MiB");
 }
 
 TEST(MemoryPlan, ThenTheRingsGoUnlessTheyWereAskedFor) {

@@ -37,6 +37,11 @@ constexpr uint64_t kRingsMib =
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
+// Of listings that are read and not kept; each reader takes half a MiB even so.
+constexpr uint64_t kReadListingsMib = 16;
+constexpr uint64_t kReadListingsMibOfProgram = 1;  // in what the program has for itself
+constexpr uint64_t kReadListingsShareOfRest = 8;   // of what is left of the limit
+constexpr uint64_t kReadListingsMibMax = 1024;
 // What a file or directory takes that the kernel knows, with a key of some 60 bytes; and what is
 // handed over of it where the kernel opens files unasked.
 constexpr uint64_t kInodeBytes = 400;
@@ -78,6 +83,16 @@ uint64_t ConnectionsMib(const MountOptions& options) {
 
 uint64_t ListingMib(const FileSystemOptions& names) {
   return names.directory_cache ? names.directory_cache_size_bytes_max / kMiB : 0;
+}
+
+// Without what is only theirs if it is left over.
+uint64_t ReadListingsMib(const FileSystemOptions& names) {
+  const uint64_t mib = names.listing_bytes_max / kMiB;
+  return mib <= kReadListingsMibOfProgram ? 0 : std::min(mib, kReadListingsMib);
+}
+
+void SetReadListingsMib(uint64_t mib, FileSystemOptions& names) {
+  names.listing_bytes_max = std::max(mib, kReadListingsMibOfProgram) * kMiB;
 }
 
 uint64_t InodeBytes(const MountOptions& options) {
@@ -123,7 +138,7 @@ std::vector<Fixed> FixedOf(const MountOptions& options) {
 uint64_t NeededMib(const MountOptions& options) {
   uint64_t mib =
       kProgramMib + ConnectionsMib(options) + RingsMib(options) + options.read.memory_mib +
-      ListingMib(options.file_system) + InodesMib(options) +
+      ListingMib(options.file_system) + ReadListingsMib(options.file_system) + InodesMib(options) +
       DirectoryCount(options.cache) * (options.cache.write_queue_mib - kWriteQueueMibMin);
   for (const Fixed& fixed : FixedOf(options)) mib += fixed.mib;
   return mib;
@@ -146,6 +161,7 @@ Error DoesNotFit(const MemoryLimit& limit, const MountOptions& options, uint64_t
 }
 
 Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
+  SetReadListingsMib(kReadListingsMib, options.file_system);
   SetInodesMib(kInodesMib, options);
   const uint64_t limit_mib = limit.bytes / kMiB;
   const uint64_t needed_mib = NeededMib(options);
@@ -178,6 +194,9 @@ Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
     uint64_t& bytes = options.file_system.directory_cache_size_bytes_max;
     bytes = say("g_readdircache_MaxSize", now_mib * kMiB, bytes);
   }
+  SetReadListingsMib(reduce(kReadListingsMib, 0, kKibOfMib), options.file_system);
+  say("MiB for listings that are read and not kept", options.file_system.listing_bytes_max / kMiB,
+      kReadListingsMib);
   SetInodesMib(reduce(kInodesMib, 0, kKibOfMib), options);
   say("files and directories that are known at a time", options.file_system.inode_count_max,
       kInodesMib * kMiB / InodeBytes(options));
@@ -213,6 +232,10 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
   const uint64_t needed_mib = NeededMib(options);
   const uint64_t rest_mib = limit_mib > needed_mib ? limit_mib - needed_mib : 0;
   options.cache.index_mib_max = IndexMibMin(options.cache) + rest_mib / kIndexShareOfRest;
+  SetReadListingsMib(
+      std::min(ReadListingsMib(options.file_system) + rest_mib / kReadListingsShareOfRest,
+               kReadListingsMibMax),
+      options.file_system);
   SetInodesMib(std::min(InodesMib(options) + rest_mib / kInodesShareOfRest, kInodesMibMax),
                options);
   return {};

@@ -230,12 +230,13 @@ TEST_F(DirectoryCacheTest, LookingUpTheEntriesOfAKeptListingJustOpenedCostsNoReq
 TEST_F(DirectoryCacheTest, WhatIsCountedGoesBackToNothing) {
   PutMany("d", 10);
   MemoryObjectStore& store = store_;
+  ListingMemory memory(kMiB);
   ThreadPool pool("test-list", 4);
   DirectoryCache cache(
       clock_,
       {.entry_count_max = 10, .size_bytes_max = kMiB, .kept_for = std::chrono::seconds(10)});
   const auto listing = std::make_shared<DirectoryListing>(
-      store, pool, clock_, "d/", std::chrono::seconds(1), ListingBegin{.at = clock_.Now()});
+      store, pool, clock_, memory, "d/", std::chrono::seconds(1), ListingBegin{.at = clock_.Now()});
   ASSERT_TRUE(listing->Read(0, 10, {}));
   cache.Keep(listing);
   cache.Keep(listing);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/mutex.h"
 
@@ -20,41 +21,56 @@ constexpr Duration kSlowPage = std::chrono::milliseconds(40);
 // Then so many are on their way at once, and so many entries ahead of the reader.
 constexpr size_t kFetchesMax = 16;
 constexpr size_t kEntriesAheadSplit = 64'000;
+// And so many pages may wait for their turn, each of this size before it is packed.
+constexpr size_t kWaitingPagesMax = 256;
+constexpr size_t kWaitingPageBytes = 512 * kKiB;
+
+// Of more, every other one is forgotten: who goes back begins further back.
+constexpr size_t kStartsMax = 4096;
 
 }  // namespace
 
 DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock,
-                                   std::string prefix, Duration page_wait, ListingBegin begin,
-                                   PageSeen page_seen)
+                                   ListingMemory& memory, std::string prefix, Duration page_wait,
+                                   ListingBegin begin, PageSeen page_seen)
     : store_(store),
       pool_(pool),
       clock_(clock),
+      memory_(memory),
       prefix_(std::move(prefix)),
       page_wait_(page_wait),
       begin_(begin),
       page_seen_(std::move(page_seen)),
       ranges_(prefix_),
       merger_(prefix_),
-      entries_(prefix_) {}
+      pages_(prefix_),
+      share_(memory) {}
 
 Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t count_max,
                                                         Deadline deadline) {
   const MutexLock lock(mutex_);
   error_.reset();
-  wanted_ = std::max(wanted_, index + 1);
+  reading_from_ = index;
   wanted_until_ = Deadline::After(clock_, page_wait_);
-  FetchAhead();
   ++waiting_count_;
-  const auto came = [&]()
-                        REQUIRES(mutex_) { return entries_.size() > index || complete_ || error_; };
-  while (!came() && page_came_.WaitUntil(mutex_, deadline.at)) continue;
+  bool in_time = true;
+  while (true) {
+    if (index < pages_.begin_index()) GoBackTo(index);
+    wanted_ = std::max(wanted_, index + 1);
+    FetchAhead();
+    if (pages_.end_index() > index || ended_ || error_ || !in_time) break;
+    in_time = page_came_.WaitUntil(mutex_, deadline.at);
+  }
   --waiting_count_;
-  if (!came()) return Fail(Errc::kTimedOut, "listing '" + prefix_ + "'");
-  if (entries_.size() <= index && error_) return tl::unexpected(*error_);
+  const size_t end = std::min(pages_.end_index(), index + count_max);
+  if (index >= end) {
+    if (error_) return tl::unexpected(*error_);
+    if (!ended_) return Fail(Errc::kTimedOut, "listing '" + prefix_ + "'");
+    return {};
+  }
   std::vector<ListedEntry> out;
-  const size_t end = std::min(entries_.size(), index + count_max);
-  if (index < end) out.reserve(end - index);
-  for (size_t i = index; i < end; ++i) out.push_back(entries_.At(i));
+  out.reserve(end - index);
+  for (size_t i = index; i < end; ++i) out.push_back(pages_.At(i));
   wanted_ = std::max(wanted_, end);
   FetchAhead();
   return out;
@@ -62,42 +78,46 @@ Result<std::vector<ListedEntry>> DirectoryListing::Read(size_t index, size_t cou
 
 std::optional<DirectoryListing::Found> DirectoryListing::Find(std::string_view name) const {
   const MutexLock lock(mutex_);
-  const std::optional<size_t> index = entries_.IndexOf(name);
+  const std::optional<size_t> index = pages_.IndexOf(name);
   if (!index) return std::nullopt;
-  const auto page = std::ranges::upper_bound(pages_, *index, {}, &Page::entry_end);
-  return Found{entries_.At(*index), page->came};
+  return Found{pages_.At(*index), pages_.CameAt(*index)};
 }
 
 std::optional<size_t> DirectoryListing::IndexOf(std::string_view name) const {
   const MutexLock lock(mutex_);
-  return entries_.IndexOf(name);
+  return pages_.IndexOf(name);
 }
 
 std::optional<ListedEntry> DirectoryListing::EntryAt(size_t index) const {
   const MutexLock lock(mutex_);
-  if (index >= entries_.size()) return std::nullopt;
-  return entries_.At(index);
+  if (index < pages_.begin_index() || index >= pages_.end_index()) return std::nullopt;
+  return pages_.At(index);
 }
 
 bool DirectoryListing::complete() const {
   const MutexLock lock(mutex_);
-  return complete_;
+  return ended_ && pages_.begin_index() == 0;
 }
 
 size_t DirectoryListing::entry_count() const {
   const MutexLock lock(mutex_);
-  return entries_.size();
+  return pages_.end_index();
 }
 
 size_t DirectoryListing::memory_bytes() const {
   const MutexLock lock(mutex_);
-  return sizeof(*this) + prefix_.capacity() + entries_.memory_bytes() +
-         pages_.capacity() * sizeof(Page);
+  return MemoryBytes();
+}
+
+size_t DirectoryListing::MemoryBytes() const {
+  size_t bytes = sizeof(*this) + prefix_.capacity() + pages_.memory_bytes();
+  bytes += starts_.size() * (sizeof(Start) + last_key_.size());
+  return bytes + ranges_.waiting_page_count() * kWaitingPageBytes;
 }
 
 Instant DirectoryListing::last_page_came() const {
   const MutexLock lock(mutex_);
-  return pages_.empty() ? begin_.at : pages_.back().came;
+  return pages_.last_came().value_or(begin_.at);
 }
 
 uint64_t DirectoryListing::hidden_count() const {
@@ -112,19 +132,28 @@ std::string DirectoryListing::hidden_example() const {
 
 bool DirectoryListing::MaySplit() const {
   return came_count_ >= kPagesBeforeSplit &&
-         came_duration_ >= kSlowPage * static_cast<int64_t>(came_count_);
+         came_duration_ >= kSlowPage * static_cast<int64_t>(came_count_) &&
+         WaitingPagesMax() >= kFetchesMax;
+}
+
+size_t DirectoryListing::WaitingPagesMax() const {
+  return std::min<size_t>(kWaitingPagesMax,
+                          ranges_.waiting_page_count() + memory_.free_bytes() / kWaitingPageBytes);
 }
 
 void DirectoryListing::FetchAhead() {
   const bool may_split = MaySplit();
-  if (complete_ || error_ ||
-      entries_.size() >= wanted_ + (may_split ? kEntriesAheadSplit : kEntriesAhead))
+  if (ended_ || error_ ||
+      pages_.end_index() >= wanted_ + (may_split ? kEntriesAheadSplit : kEntriesAhead))
     return;
   const size_t fetches_max = may_split ? kFetchesMax : 1;
   const size_t fetching = ranges_.fetching_count();
   if (fetching >= fetches_max) return;
-  for (ListingRanges::Fetch& fetch : ranges_.Begin(fetches_max - fetching, may_split))
-    pool_.Run([self = shared_from_this(), fetch = std::move(fetch)] { self->FetchPage(fetch); });
+  for (ListingRanges::Fetch& fetch :
+       ranges_.Begin(fetches_max - fetching, may_split, WaitingPagesMax()))
+    pool_.Run([self = shared_from_this(), pass = pass_, fetch = std::move(fetch)] {
+      self->FetchPage(pass, fetch);
+    });
 }
 
 Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
@@ -139,12 +168,13 @@ Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
       {.prefix = prefix_, .delimiter = "/", .from = fetch.from, .after = fetch.after}, deadline);
 }
 
-void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
+void DirectoryListing::FetchPage(uint64_t pass, const ListingRanges::Fetch& fetch) {
   const Instant asked = clock_.Now();
   Result<ListPage> page = AskFor(fetch);
   const Instant now = clock_.Now();
 
   const MutexLock lock(mutex_);
+  if (pass != pass_) return;
   if (!page) {
     ranges_.Failed(fetch.range_id);
     error_ = page.error();
@@ -154,8 +184,10 @@ void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
   } else {
     ++came_count_;
     came_duration_ += now - asked;
+    const bool brought_any = TakePages();
+    share_.Set(MemoryBytes());
     // Pages that bring nothing are fetched while somebody waits for more, not for ever.
-    if (TakePages() || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
+    if (brought_any || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
   }
   page_came_.NotifyAll();
 }
@@ -163,26 +195,56 @@ void DirectoryListing::FetchPage(const ListingRanges::Fetch& fetch) {
 bool DirectoryListing::TakePages() {
   if (taking_) return false;  // who is at it will find these pages, too
   taking_ = true;
+  const uint64_t pass = pass_;
   bool brought_any = false;
   while (std::optional<ListingRanges::Arrived> arrived = ranges_.TakeNext()) {
     const bool is_last = !arrived->page.next;
+    Start start{.index = pages_.end_index(), .after = last_key_, .held = merger_.held()};
     const std::vector<ListedEntry> brought = merger_.Add(std::move(arrived->page));
     if (page_seen_ && !brought.empty()) {
       mutex_.Unlock();
       page_seen_(brought);
       mutex_.Lock();
+      if (pass != pass_) return false;
     }
-    for (const ListedEntry& entry : brought) entries_.Add(entry);
-    if (!brought.empty()) pages_.push_back({entries_.size(), arrived->came});
+    if (!arrived->last_key.empty()) last_key_ = std::move(arrived->last_key);
+    if (!brought.empty()) AddPage(brought, arrived->came, std::move(start));
     brought_any = brought_any || !brought.empty();
-    if (is_last) {
-      complete_ = true;
-      entries_.ShrinkToFit();
-    }
+    ended_ = is_last;
     page_came_.NotifyAll();
   }
   taking_ = false;
+  if (ended_ && pages_.begin_index() == 0) starts_ = {};
   return brought_any;
+}
+
+void DirectoryListing::AddPage(std::span<const ListedEntry> entries, Instant came, Start start) {
+  pages_.Add(entries, came);
+  starts_.push_back(std::move(start));
+  if (starts_.size() > kStartsMax) {
+    size_t at = 0;
+    std::erase_if(starts_, [&at](const Start&) { return at++ % 2 == 1; });
+  }
+  share_.Set(MemoryBytes());
+  while (memory_.used_up() && pages_.page_count() > 1 && pages_.first_page_end() <= reading_from_) {
+    pages_.DropFirst();
+    share_.Set(MemoryBytes());
+  }
+}
+
+void DirectoryListing::GoBackTo(size_t index) {
+  const auto after = std::ranges::upper_bound(starts_, index, {}, &Start::index);
+  Start start = std::move(*std::prev(after));
+  starts_.erase(std::prev(after), starts_.end());
+  ++pass_;
+  pages_.Restart(start.index);
+  merger_.GoOnWith(std::move(start.held));
+  ranges_ = ListingRanges(prefix_, start.after);
+  last_key_ = std::move(start.after);
+  wanted_ = 0;
+  error_.reset();
+  taking_ = false;
+  ended_ = false;
 }
 
 }  // namespace shoal

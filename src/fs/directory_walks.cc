@@ -208,14 +208,14 @@ void DirectoryWalks::Reclaim(Readers& gone) {
 }
 
 void DirectoryWalks::MakeRoom(Readers& gone) {
-  size_t listing_bytes = 0;
+  uint64_t listing_bytes = 0;
   for (const auto& [prefix, directory] : directories_)
     listing_bytes += directory->listing->memory_bytes();
   while (directories_.size() > 1 &&
-         (directories_.size() > kDirectoryCountMax || listing_bytes > kListingBytesMax)) {
+         (directories_.size() > kDirectoryCountMax || listing_bytes > listing_bytes_max_)) {
     const auto oldest = std::ranges::min_element(
         directories_, {}, [](const auto& row) { return row.second->used_at; });
-    listing_bytes -= std::min(listing_bytes, oldest->second->listing->memory_bytes());
+    listing_bytes -= std::min<uint64_t>(listing_bytes, oldest->second->listing->memory_bytes());
     Remove(oldest, gone);
   }
 }

@@ -11,7 +11,7 @@
 // Only reads count, and not opens: what a program opens and then finds in the kernel's pages
 // or in a cache is not worth a fetch.
 //
-// Bounded: kDirectoryCountMax directories whose listings take kListingBytesMax, the ones used
+// Bounded: kDirectoryCountMax directories whose listings take a set number of bytes, the ones used
 // longest ago go first; kForeseenCountMax files, and the engine bounds their bytes. A
 // directory nobody reads from for kKeptFor goes the next time anything is opened.
 //
@@ -60,15 +60,15 @@ class DirectoryWalks {
   };
 
   static constexpr size_t kDirectoryCountMax = 1024;
-  static constexpr size_t kListingBytesMax = 64 * kMiB;
   static constexpr size_t kForeseenCountMax = 1024;
   static constexpr size_t kLeftOverMax = 64;
   static constexpr size_t kReadMax = 64;
   static constexpr Duration kKeptFor = std::chrono::seconds(30);
 
   // They outlive this.
-  DirectoryWalks(ReadEngine& engine, KnownNames& names, const Clock& clock)
-      : engine_(engine), names_(names), clock_(clock) {}
+  DirectoryWalks(ReadEngine& engine, KnownNames& names, const Clock& clock,
+                 uint64_t listing_bytes_max)
+      : engine_(engine), names_(names), clock_(clock), listing_bytes_max_(listing_bytes_max) {}
 
   // A program was given this listing of a directory.
   void Listed(const std::shared_ptr<DirectoryListing>& listing) EXCLUDES(mutex_);
@@ -133,6 +133,7 @@ class DirectoryWalks {
   ReadEngine& engine_;
   KnownNames& names_;  // has listings of directories that went from here
   const Clock& clock_;
+  const uint64_t listing_bytes_max_;
 
   Mutex mutex_;
   Directories directories_ GUARDED_BY(mutex_);  // by prefix

@@ -77,7 +77,7 @@ class DirectoryWalksTest : public testing::Test {
   }
   static std::string Key(int i) { return "d/" + std::to_string(10'000 + i); }
   std::shared_ptr<DirectoryListing> List(const std::string& prefix = "d/") {
-    auto listing = std::make_shared<DirectoryListing>(store_, pool_, clock_, prefix,
+    auto listing = std::make_shared<DirectoryListing>(store_, pool_, clock_, memory_, prefix,
                                                       std::chrono::hours(1), names_.BeginListing());
     size_t count = 0;
     while (const size_t brought = listing->Read(count, 1000, {})->size()) count += brought;
@@ -100,9 +100,10 @@ class DirectoryWalksTest : public testing::Test {
 
   FakeClock clock_;
   MemoryObjectStore store_;
+  ListingMemory memory_{1024 * kMiB};
   KnownNames names_{{}, clock_};
   NotingEngine engine_;
-  DirectoryWalks walks_{engine_, names_, clock_};
+  DirectoryWalks walks_{engine_, names_, clock_, 64 * kMiB};
   ThreadPool pool_{"test-list", 4};
 };
 

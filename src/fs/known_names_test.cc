@@ -35,6 +35,19 @@ TEST_F(DataConsistencyTest, MetadataCacheOffAnUpdatedFileIsSeenWhenItIsReopened)
   EXPECT_EQ(*ReadPath("d/file"), "newer");
 }
 
+TEST_F(KnownNamesTest, LookUpsAreAnsweredFromAsManyListingsAsThereIsMemoryFor) {
+  for (const std::string directory : {"a", "b", "c"})
+    for (int i = 0; i < 100; ++i) store_.Put(directory + "/" + std::to_string(i), "x");
+  const auto requests = [&](uint64_t listing_bytes_max) {
+    Mount({.prefix = {}, .listing_bytes_max = listing_bytes_max, .directory_cache = false});
+    const InodeId first = Walk("a")->attributes.inode;
+    for (const char* directory : {"a", "b", "c"}) EXPECT_TRUE(ListPath(directory));
+    return RequestsOf([&] { EXPECT_TRUE(file_system_->Lookup(first, "7", Soon())); });
+  };
+  EXPECT_EQ(requests(kMiB), 0);
+  EXPECT_GT(requests(16 * kKiB), 0) << "the one that was opened longest ago went";
+}
+
 TEST_F(DataConsistencyTest, MetadataCacheOffANewFileIsSeenWhenTheDirectoryCacheWasCleared) {
   store_.Put("d/one", "1");
   Mount();

@@ -16,14 +16,21 @@ void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryLis
   Sweep();
   std::shared_ptr<DirectoryListing> replaced;  // freed after the lock
   const MutexLock lock(mutex_);
-  if (rows_.size() >= kListingsMax) {
-    rows_.erase(std::min_element(rows_.begin(), rows_.end(), [](const auto& a, const auto& b) {
-      return a.second.opened < b.second.opened;
-    }));
-  }
+  MakeRoom();
   Row& row = rows_[prefix];
   replaced = std::exchange(row.listing, std::move(listing));
   row.opened = clock_.Now();
+}
+
+void LatestListings::MakeRoom() {
+  uint64_t bytes = 0;
+  for (const auto& [prefix, row] : rows_) bytes += row.listing->memory_bytes();
+  while (rows_.size() >= kListingsMax || bytes > bytes_max_) {
+    const auto oldest =
+        std::ranges::min_element(rows_, {}, [](const auto& row) { return row.second.opened; });
+    bytes -= std::min<uint64_t>(bytes, oldest->second.listing->memory_bytes());
+    rows_.erase(oldest);
+  }
 }
 
 std::optional<DirectoryListing::Found> LatestListings::Find(const std::string& prefix,

@@ -2,6 +2,7 @@
 // answered from it. Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,8 +17,8 @@ namespace shoal {
 
 class LatestListings {
  public:
-  // `clock` outlives this.
-  explicit LatestListings(const Clock& clock) : clock_(clock) {}
+  // `clock` outlives this. Those opened longest ago go when all take more than `bytes_max`.
+  LatestListings(const Clock& clock, uint64_t bytes_max) : clock_(clock), bytes_max_(bytes_max) {}
 
   // A reader opens the directory and is given this listing, new or kept.
   void Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing);
@@ -38,7 +39,10 @@ class LatestListings {
     Instant opened;
   };
 
+  void MakeRoom() REQUIRES(mutex_);
+
   const Clock& clock_;
+  const uint64_t bytes_max_;
   Mutex mutex_;
   std::map<std::string, Row, std::less<>> rows_ GUARDED_BY(mutex_);  // by prefix
 };

@@ -16,6 +16,16 @@ bool IsPathComponent(std::string_view name) {
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
 
+bool ListedBefore(std::string_view a, std::string_view b) {
+  const size_t common = std::min(a.size(), b.size());
+  if (const int order = a.substr(0, common).compare(b.substr(0, common)); order != 0)
+    return order < 0;
+  const auto at = [common](std::string_view name) {
+    return static_cast<unsigned char>(name.size() > common ? name[common] : '/');
+  };
+  return at(a) < at(b);
+}
+
 std::vector<ListedEntry> ListingMerger::Add(ListPage page) {
   std::vector<ListedEntry> out;
   out.reserve(page.objects.size() + page.common_prefixes.size());
@@ -33,7 +43,7 @@ std::vector<ListedEntry> ListingMerger::Add(ListPage page) {
     }
   }
   if (!page.next) {
-    std::move(held_.begin(), held_.end(), std::back_inserter(out));
+    std::move(held_.rbegin(), held_.rend(), std::back_inserter(out));
     held_.clear();
   }
   return out;

@@ -21,6 +21,10 @@ struct ListedEntry {
 // NUL in it, and no longer than the kernel takes.
 [[nodiscard]] bool IsPathComponent(std::string_view name);
 
+// The order in which a listing has its entries: that of the keys that directories of these
+// names would have, "a/" after "a!/". REQUIRES: path components.
+[[nodiscard]] bool ListedBefore(std::string_view a, std::string_view b);
+
 // A file is held back until the listing has passed "name/", because a directory of the
 // same name, which may come pages later, shows in its place.
 class ListingMerger {
@@ -28,9 +32,13 @@ class ListingMerger {
   // `prefix`: "" or ending in "/"; all keys of the pages begin with it.
   explicit ListingMerger(std::string prefix) : prefix_(std::move(prefix)) {}
 
-  // The entries that are certain now, each name once. Pages come in order; the last
-  // has no `next`.
+  // The entries that are certain now, each name once, in the order of ListedBefore. Pages come in
+  // order; the last has no `next`.
   [[nodiscard]] std::vector<ListedEntry> Add(ListPage page);
+
+  // What is not certain yet. With it, the pages may be given once more from here on.
+  [[nodiscard]] const std::vector<ListedEntry>& held() const { return held_; }
+  void GoOnWith(std::vector<ListedEntry> held) { held_ = std::move(held); }
 
   // Keys met so far that no path can name.
   [[nodiscard]] uint64_t hidden_count() const { return hidden_count_; }

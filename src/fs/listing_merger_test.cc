@@ -54,6 +54,20 @@ TEST(ListingMerger, AFileIsShownWhenNoDirectoryHasItsName) {
   EXPECT_THAT(List({"a", "a-1", "b"}, "", 1), UnorderedElementsAreArray({"a", "a-1", "b"}));
 }
 
+TEST(ListingMerger, EntriesComeInTheOrderOfListedBefore) {
+  const std::vector<std::string> names =
+      List({"a", "a!", "a!b", "a!b!", "a!c/x", "a/x", "a0", "b", "b!", "b!/y", "b0"}, "", 3);
+  EXPECT_THAT(names, ElementsAre("a!", "a!b!", "a!b", "a!c/", "a/", "a0", "b!/", "b", "b0"));
+  const std::vector<std::string> at_the_end = List({"a", "a!", "a!!"}, "", 10);
+  EXPECT_THAT(at_the_end, ElementsAre("a!!", "a!", "a"));
+  EXPECT_TRUE(ListedBefore("a!", "a"));
+  EXPECT_TRUE(ListedBefore("a", "a0"));
+  EXPECT_TRUE(ListedBefore("a", "a\xff"));
+  EXPECT_FALSE(ListedBefore("a", "a"));
+  EXPECT_FALSE(ListedBefore("a", "a!"));
+  EXPECT_FALSE(ListedBefore("a0", "a"));
+}
+
 TEST(ListingMerger, TheMarkerOfTheDirectoryItselfIsNoEntry) {
   EXPECT_THAT(List({"d/", "d/x"}, "d/", 10), ElementsAre("x"));
   EXPECT_THAT(List({"d/"}, "d/", 10), IsEmpty());

@@ -9,10 +9,6 @@
 namespace shoal {
 namespace {
 
-// Pages that came before their turn, some 100 MB of them. Past that only the first range that
-// is not done is asked for and cut, because it is what they wait for.
-constexpr size_t kWaitingPagesMax = 256;
-
 // A cut costs a page if it is a bad guess, and half a page if it is a good one.
 constexpr double kPagesWorthACut = 8;
 
@@ -44,20 +40,22 @@ std::string LastKey(const ListPage& page) {
 
 }  // namespace
 
-ListingRanges::ListingRanges(std::string prefix) : prefix_(std::move(prefix)) {
+ListingRanges::ListingRanges(std::string prefix, std::string after) : prefix_(std::move(prefix)) {
   Range whole;
   whole.id = next_id_++;
+  whole.after = std::move(after);
   ranges_.push_back(std::move(whole));
 }
 
-std::vector<ListingRanges::Fetch> ListingRanges::Begin(size_t count_max, bool may_split) {
+std::vector<ListingRanges::Fetch> ListingRanges::Begin(size_t count_max, bool may_split,
+                                                       size_t waiting_page_count_max) {
   std::vector<Fetch> out;
   // The first ranges are the most urgent: they are asked for, and cut, before the others.
   for (auto range = ranges_.begin(); range != ranges_.end() && out.size() < count_max; ++range) {
     if (range->done) continue;
     if (!range->fetching) out.push_back(StartFetch(*range));
     if (may_split) Split(range, count_max - out.size(), out);
-    if (waiting_page_count_ >= kWaitingPagesMax) break;
+    if (waiting_page_count_ >= waiting_page_count_max) break;
   }
   return out;
 }
@@ -107,10 +105,10 @@ Result<> ListingRanges::Check(const Range& range, const ListPage& page) {
       std::ranges::adjacent_find(page.common_prefixes, std::greater_equal{}) !=
           page.common_prefixes.end())
     return wrong("its keys are out of order");
-  const std::string& before = range.seen.empty() ? range.after : range.seen;
   const std::string first = FirstKey(page);
-  if (first <= before)
-    return wrong("'" + log::Printable(first) + "' comes after '" + log::Printable(before) + "'");
+  if (first <= range.before())
+    return wrong("'" + log::Printable(first) + "' comes after '" + log::Printable(range.before()) +
+                 "'");
   return {};
 }
 
@@ -119,7 +117,7 @@ Result<> ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   // Where a page ends inside of a directory, some S3-compatible stores begin the next with the
   // directory again.
   std::vector<std::string>& directories = page.common_prefixes;
-  if (!directories.empty() && directories.front() == range->seen)
+  if (!directories.empty() && directories.front() == range->before())
     directories.erase(directories.begin());
   if (Result<> checked = Check(*range, page); !checked) {
     Failed(range_id);
@@ -138,7 +136,7 @@ Result<> ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   range->seen = LastKey(page);
   if (range->last && range->seen == *range->last) range->done = true;
   page.next = "";  // more may come
-  range->pages.push_back({std::move(page), now});
+  range->pages.push_back({std::move(page), now, range->seen});
   if (range != ranges_.begin()) ++waiting_page_count_;
   return {};
 }
@@ -150,7 +148,7 @@ void ListingRanges::Failed(uint64_t range_id) {
 
 std::optional<ListingRanges::Arrived> ListingRanges::TakeNext() {
   if (ended_) return std::nullopt;
-  Arrived next{.page = {}, .came = newest_taken_};
+  Arrived next{.page = {}, .came = newest_taken_, .last_key = {}};
   if (!ranges_.front().pages.empty()) {
     next = std::move(ranges_.front().pages.front());
     ranges_.front().pages.pop_front();

@@ -34,13 +34,16 @@ class ListingRanges {
   struct Arrived {
     ListPage page;  // the last of the listing, and it alone, has no `next`
     Instant came;
+    std::string last_key;  // empty where it brought none
   };
 
-  // `prefix` of the directory: "" or ending in "/".
-  explicit ListingRanges(std::string prefix);
+  // `prefix` of the directory: "" or ending in "/". Keys after `after` alone.
+  explicit ListingRanges(std::string prefix, std::string after = "");
 
-  // At most `count_max` more pages to ask for. A page for each is given to Came or Failed.
-  std::vector<Fetch> Begin(size_t count_max, bool may_split);
+  // At most `count_max` more pages to ask for. A page for each is given to Came or Failed. Where
+  // `waiting_page_count_max` came before their turn, only the first range that is not done is
+  // asked for and cut, because it is what they wait for.
+  std::vector<Fetch> Begin(size_t count_max, bool may_split, size_t waiting_page_count_max);
   // kUnreachable, saying what is wrong: the page is not in order, or not after what its range
   // has had, and a listing of such pages need not end. It counts as failed, then.
   Result<> Came(uint64_t range_id, ListPage page, Instant now);
@@ -66,6 +69,9 @@ class ListingRanges {
     std::deque<Arrived> pages;  // not taken yet
     bool fetching = false;
     bool done = false;
+
+    // All keys that it is still to bring are after this.
+    [[nodiscard]] const std::string& before() const { return seen.empty() ? after : seen; }
   };
   using Ranges = std::list<Range>;
 
@@ -78,7 +84,7 @@ class ListingRanges {
     return std::string_view(key).substr(prefix_.size());
   }
 
-  const std::string prefix_;
+  std::string prefix_;
   NameAlphabet alphabet_;
   Ranges ranges_;  // in the order of keys
   uint64_t next_id_ = 0;

@@ -12,6 +12,7 @@
 #include "fs/inode_table.h"
 #include "fs/kept_handles.h"
 #include "fs/known_names.h"
+#include "fs/listing_memory.h"
 #include "fs/name_queries.h"
 
 namespace shoal {
@@ -64,6 +65,7 @@ class ObjectFileSystem final : public FileSystem {
         clock_(clock),
         hand_over_(hand_over),
         metrics_(metrics),
+        listing_memory_(ListingBytesMax(LimitsOf(options))),
         inodes_(options.prefix, hand_over,
                 options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
                                          : InodeTable::HandsOver::kFilesLookedUpLast),
@@ -71,7 +73,7 @@ class ObjectFileSystem final : public FileSystem {
         queries_(store, clock, pool_, options.key_bytes_max),
         failed_lookups_(clock),
         failed_opens_(clock),
-        walks_(engine, names_, clock),
+        walks_(engine, names_, clock, options.listing_bytes_max / kLeftOverShare),
         last_handle_(hand_over.generation() << kGenerationShift),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
         pool_("shoal-list", kRequestThreadsMax) {
@@ -207,7 +209,7 @@ class ObjectFileSystem final : public FileSystem {
     if (entry.entry.attributes.is_directory)
       return inodes_.ReferenceDirectory(prefix + entry.name + "/")->id;
     const std::optional<DirectoryListing::Found> found = directory->listing->Find(entry.name);
-    if (!found) return entry.entry.attributes.inode;
+    if (!found) return 0;
     if (found->entry.object.storage_class == StorageClass::kLink) return 0;  // the store is asked
     names_.GaveListed(found->entry.object);
     return inodes_.ReferenceFile(found->entry.object)->id;
@@ -248,6 +250,7 @@ class ObjectFileSystem final : public FileSystem {
   }
   void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
     names_.SetLimits(limits);
+    listing_memory_.SetMax(ListingBytesMax(limits));
   }
   void SetMissingValidFor(Duration valid_for) override { names_.SetMissingValidFor(valid_for); }
   void SetListedNameValidFor(Duration valid_for) override {
@@ -341,10 +344,15 @@ class ObjectFileSystem final : public FileSystem {
   std::shared_ptr<DirectoryListing> BeginListing(const std::string& prefix) {
     const ListingBegin begin = names_.BeginListing();
     return std::make_shared<DirectoryListing>(
-        store_, pool_, clock_, prefix, std::chrono::seconds(options_.deadline_seconds), begin,
+        store_, pool_, clock_, listing_memory_, prefix,
+        std::chrono::seconds(options_.deadline_seconds), begin,
         [this, prefix, begin](std::span<const ListedEntry> entries) {
           names_.AddListed(prefix, entries, begin);
         });
+  }
+
+  [[nodiscard]] uint64_t ListingBytesMax(const DirectoryCacheLimits& kept) const {
+    return kept.size_bytes_max + options_.listing_bytes_max;
   }
 
   // Fails if `opening` is not the newest version, or cannot be read.
@@ -416,6 +424,7 @@ class ObjectFileSystem final : public FileSystem {
   std::vector<KeptHandle> handles_left_;
 
   // Their own synchronization.
+  ListingMemory listing_memory_;  // outlives all listings
   InodeTable inodes_;
   KnownNames names_;
   NameQueries queries_;

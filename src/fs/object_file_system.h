@@ -32,6 +32,9 @@ struct FileSystemOptions {
   // Of files and directories that the kernel holds references on. Of more it is given the names
   // alone by a listing, and asks for those that are opened. Set by who plans the memory.
   uint64_t inode_count_max = uint64_t{1} << 18;
+  // Of listings that are not kept: those that are being read, or were a moment ago. Of more they
+  // forget what has been read. Set by who plans the memory.
+  uint64_t listing_bytes_max = 256 * kMiB;
   uint64_t name_valid_seconds = 1;
   bool metadata_cache = false;
   bool directory_cache = true;

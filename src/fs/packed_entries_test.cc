@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 namespace shoal {
 namespace {
 
@@ -28,42 +31,35 @@ void ExpectSame(const ListedEntry& a, const ListedEntry& b) {
   EXPECT_EQ(a.object.storage_class, b.object.storage_class);
 }
 
-TEST(PackedEntriesTest, EveryEntryComesBackByPlaceAndByNameAsItWasAdded) {
-  PackedEntries packed("models/v1/");
-  std::vector<ListedEntry> added;
+TEST(PackedEntriesTest, EveryEntryComesBackByPlaceAndByNameAsItWasGiven) {
+  std::vector<ListedEntry> given;
   for (uint64_t i = 0; i < 3000; ++i) {
-    const std::string name = std::string(i % 40, 'n') + std::to_string(i);
-    added.push_back(i % 7 == 0 ? Directory(name) : File("models/v1/", name, i));
-    packed.Add(added.back());
+    // Names that begin with others, and go on with what comes before and after a '/'.
+    const std::string name = std::to_string(i / 4) + std::array{"", "!", "!x", "0"}[i % 4];
+    given.push_back(i % 7 == 0 ? Directory(name) : File("models/v1/", name, i));
   }
-  packed.ShrinkToFit();
-  ASSERT_EQ(packed.size(), added.size());
-  for (size_t i = 0; i < added.size(); ++i) {
-    ExpectSame(packed.At(i), added[i]);
-    EXPECT_EQ(packed.IndexOf(added[i].name), i);
+  std::ranges::sort(given, ListedBefore, &ListedEntry::name);
+  given.erase(std::ranges::unique(given, {}, &ListedEntry::name).begin(), given.end());
+  const PackedEntries packed(given);
+  ASSERT_EQ(packed.size(), given.size());
+  for (size_t i = 0; i < given.size(); ++i) {
+    ExpectSame(packed.At(i, "models/v1/"), given[i]);
+    EXPECT_EQ(packed.NameAt(i), given[i].name);
+    EXPECT_EQ(packed.IndexOf(given[i].name), i);
   }
-  EXPECT_EQ(packed.IndexOf("3000"), std::nullopt);
+  EXPECT_EQ(packed.IndexOf("9999"), std::nullopt);
   EXPECT_EQ(packed.IndexOf(""), std::nullopt);
+  EXPECT_EQ(packed.IndexOf("z"), std::nullopt);
 }
 
-TEST(PackedEntriesTest, AnEmptyDirectoryHasNoNameAndTakesNoMemoryToSpeakOf) {
-  PackedEntries packed("");
-  packed.ShrinkToFit();
-  EXPECT_EQ(packed.IndexOf("a"), std::nullopt);
-  EXPECT_LT(packed.memory_bytes(), 64u);
-}
-
-TEST(PackedEntriesTest, TheMemoryCountedIsThatOfNamesAndETagsAndSome43BytesAnEntry) {
-  PackedEntries packed("p/");
+TEST(PackedEntriesTest, TheMemoryCountedIsThatOfNamesAndETagsAnd32BytesAnEntry) {
+  std::vector<ListedEntry> given;
   size_t text_bytes = 0;
-  for (uint64_t i = 0; i < 100'000; ++i) {
-    const ListedEntry entry = File("p/", "file-" + std::to_string(i), i);
-    text_bytes += entry.name.size() + entry.object.version.etag.size();
-    packed.Add(entry);
+  for (uint64_t i = 100'000; i < 200'000; ++i) {
+    given.push_back(File("p/", "file-" + std::to_string(i), i));
+    text_bytes += given.back().name.size() + given.back().object.version.etag.size();
   }
-  packed.ShrinkToFit();
-  EXPECT_GE(packed.memory_bytes(), text_bytes + 100'000 * 36);
-  EXPECT_LE(packed.memory_bytes(), text_bytes + 100'000 * 43);
+  EXPECT_EQ(PackedEntries(given).memory_bytes(), text_bytes + 100'000 * 32);
 }
 
 }  // namespace

@@ -113,8 +113,8 @@ class CacheTest(MountTest):
         self.addCleanup(shutil.rmtree, path, ignore_errors=True)
         return path
 
-    def tmpfs(self, size_mib):
-        path = self.directory()
+    def tmpfs(self, size_mib, path=None):
+        path = path or self.directory()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", path],
                        check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", path], check=True)

@@ -1,4 +1,5 @@
 """What a mount remembers of names is bounded, whatever the kernel would keep."""
+import ctypes
 import os
 import pathlib
 import unittest
@@ -6,6 +7,37 @@ import unittest
 from admin import Admin, free_port
 from caching import CacheTest, wait_until
 from harness import needs_linux
+
+
+class Dirent(ctypes.Structure):
+    _fields_ = [("inode", ctypes.c_uint64), ("place_after", ctypes.c_int64),
+                ("length", ctypes.c_ushort), ("type", ctypes.c_ubyte), ("name", ctypes.c_char * 256)]
+
+
+class OpenDirectory:
+    """A directory as opendir(3) has it."""
+
+    def __init__(self, path):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.opendir.restype = ctypes.c_void_p
+        self.libc.readdir64.restype = ctypes.POINTER(Dirent)
+        self.stream = ctypes.c_void_p(self.libc.opendir(os.fsencode(path)))
+
+    def read(self, count):
+        """Pairs of up to so many names and the places that telldir(3) would give behind them."""
+        entries = []
+        ctypes.set_errno(0)
+        while len(entries) < count and (entry := self.libc.readdir64(self.stream)):
+            entries.append((entry.contents.name.decode(), entry.contents.place_after))
+        if ctypes.get_errno() != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return entries
+
+    def seek(self, place):
+        self.libc.seekdir(self.stream, ctypes.c_long(place))
+
+    def close(self):
+        self.libc.closedir(self.stream)
 
 
 class Names(CacheTest):
@@ -28,6 +60,30 @@ class Names(CacheTest):
             wait_until(lambda: admin.metric("shoal_known_inodes") <= most)
             self.assertEqual(opened.read(), b"x" * 7)
         self.assertEqual((mount / "d/39999").read_bytes(), b"x" * (39_999 % 7 + 1))
+        self.assertEqual(mount.worker(), worker, mount.log())
+
+    def test_a_directory_is_read_that_memory_has_no_room_for(self):
+        group = self.small_memory_group(64 << 20)
+        origin = self.origin()
+        directory = pathlib.Path(origin.bucket) / "d"
+        directory.mkdir()
+        self.tmpfs(256, directory)  # where long names are made fast
+        names = [f"{i:06}-{'n' * 240}" for i in range(130_000)]  # 43 MB, as listings have them
+        for name in names:
+            os.close(os.open(directory / name, os.O_CREAT | os.O_WRONLY))
+        mount = self.mount(origin, shoal=self.shoal_in(group))
+        worker = mount.worker()
+        with os.scandir(mount / "d") as entries:
+            self.assertEqual([entry.name for entry in entries], names)
+        self.assertEqual(mount.worker(), worker, mount.log())
+        # Back to the middle and to the start, as telldir(3) and seekdir(3) go.
+        opened = OpenDirectory(mount / "d")
+        self.addCleanup(opened.close)
+        entries = opened.read(len(names) + 3)[2:]  # "." and ".." come first
+        self.assertEqual([name for name, _ in entries], names)
+        for i in (100_000, 3, 129_998, 50_000):
+            opened.seek(entries[i][1])
+            self.assertEqual([name for name, _ in opened.read(5000)], names[i + 1:i + 5001])
         self.assertEqual(mount.worker(), worker, mount.log())
 
 
