@@ -134,6 +134,24 @@ TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForListingsThatAreRead) {
   EXPECT_EQ(options.file_system.listing_bytes_max, kMiB);
 }
 
+TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForTheAdminPortAndItsTasks) {
+  MountOptions options;
+  ASSERT_TRUE(FitIntoMemory({100'000 * kMiB, "the machine"}, options));
+  EXPECT_EQ(options.admin.held_bytes_max, 64 * kMiB);
+  EXPECT_EQ(options.warmup.listed_count_max, 250'000);
+  EXPECT_EQ(options.warmup.text_bytes_max, 32 * kMiB);
+  ASSERT_TRUE(FitIntoMemory({1'600 * kMiB, "the control group /job"}, options));
+  const uint64_t rest_mib = 1'600 - MemoryNeededBytes(options) / kMiB;
+  EXPECT_LT(rest_mib / 32, 64);
+  EXPECT_EQ(options.admin.held_bytes_max, rest_mib / 8 / 4 * kMiB);
+  EXPECT_EQ(options.warmup.listed_count_max, rest_mib / 8 / 4 * kMiB / 200);
+  EXPECT_EQ(options.warmup.text_bytes_max, rest_mib / 8 * kMiB / 12);
+  ASSERT_TRUE(FitIntoMemory({80 * kMiB, "the control group /job"}, options));
+  EXPECT_EQ(options.admin.held_bytes_max, 4 * kMiB);
+  EXPECT_EQ(options.warmup.listed_count_max, 2 * kMiB / 200);
+  EXPECT_EQ(options.warmup.text_bytes_max, 8 * kMiB / 12);
+}
+
 TEST(MemoryPlan, ReadingAheadGivesWayFirst) {
   MountOptions options = WithCache(0, 1000);
   ASSERT_TRUE(FitIntoMemory({512 * kMiB, "the machine"}, options));

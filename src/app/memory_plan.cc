@@ -52,6 +52,19 @@ constexpr uint64_t kInodesMibOfProgram = 2;  // in what the program has for itse
 constexpr uint64_t kInodesShareOfRest = 8;
 constexpr uint64_t kInodesMibMax = 4096;
 
+// What the admin port and its tasks may take. Of what is left of the limit, beside a little that
+// the program has for itself: a quarter for calls and answers, one for files that were listed and
+// wait to be loaded, half for paths and patterns of tasks, each of which is in memory three times.
+constexpr uint64_t kManagementShareOfRest = 8;
+constexpr uint64_t kManagementMibMin = 8;
+constexpr uint64_t kManagementMibMax = 384;
+constexpr uint64_t kHeldMibMin = 4;  // a large answer and a few calls
+constexpr uint64_t kHeldMibMax = 64;
+constexpr uint64_t kListedFileBytes = 200;
+constexpr uint64_t kListedFilesMax = 250'000;
+constexpr uint64_t kTextCopies = 3;
+constexpr uint64_t kTextMibMax = 32;
+
 uint64_t MemoryMib(const CacheOptions& cache) {
   return cache.enabled ? cache.memory_capacity_mib : 0;
 }
@@ -109,6 +122,13 @@ uint64_t InodesMib(const MountOptions& options) {
 void SetInodesMib(uint64_t mib, MountOptions& options) {
   options.file_system.inode_count_max =
       std::max(mib, kInodesMibOfProgram) * kMiB / InodeBytes(options);
+}
+
+void SetManagementMib(uint64_t mib, MountOptions& options) {
+  options.admin.held_bytes_max = std::clamp(mib / 4, kHeldMibMin, kHeldMibMax) * kMiB;
+  options.warmup.listed_count_max = std::min(mib / 4 * kMiB / kListedFileBytes, kListedFilesMax);
+  // Of tasks that run, and of those that ended.
+  options.warmup.text_bytes_max = std::min(mib * kMiB / 4 / kTextCopies, kTextMibMax * kMiB);
 }
 
 // What `auto` comes to is known only later.
@@ -236,6 +256,8 @@ Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options) {
       std::min(ReadListingsMib(options.file_system) + rest_mib / kReadListingsShareOfRest,
                kReadListingsMibMax),
       options.file_system);
+  SetManagementMib(
+      std::clamp(rest_mib / kManagementShareOfRest, kManagementMibMin, kManagementMibMax), options);
   SetInodesMib(std::min(InodesMib(options) + rest_mib / kInodesShareOfRest, kInodesMibMax),
                options);
   return {};

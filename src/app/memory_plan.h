@@ -20,7 +20,8 @@ uint64_t MemoryNeededBytes(const MountOptions& options);
 // wait to be written to the disk cache, then the kept listings, then those that are read, then what
 // is known of files; then the rings go, then connections, those of warm-up first. Where it leaves
 // more, a quarter of that is for the index, which needs it where objects are small, and an eighth
-// each for more files that are known at a time and for listings that are read. kInvalid, naming the
+// each for more files that are known at a time, for listings that are read, and for the admin port
+// and its tasks. kInvalid, naming the
 // option that asks for most: not even all of that is enough.
 Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options);
 

@@ -27,6 +27,7 @@ Result<std::unique_ptr<HttpServer>> Listen(const AdminOptions& options, HttpHand
   http.certificate_file = options.certificate_file;
   http.key_file = options.key_file;
   http.client_ca_file = options.client_ca_file;
+  http.held_bytes_max = options.held_bytes_max;
   http.refusal = &AdminApi::Refusal;
   auto server = HttpServer::Start(http, std::move(handler), clock);
   if (server) return server;

@@ -96,6 +96,14 @@ TEST_F(AdminServerTest, WhateverIsSentItAnswersWithJsonAndGoesOn) {
   EXPECT_EQ(Connect().Get("/healthz").body, "ok\n");
 }
 
+TEST_F(AdminServerTest, CallsTogetherHoldNoMoreThanWasPlannedFor) {
+  options_.held_bytes_max = 256 << 10;
+  Start();
+  const std::string load = "/v1/warmup/load?target_path=";
+  EXPECT_EQ(Connect().Get(load + std::string(400 << 10, 'a')).status, 503);
+  EXPECT_EQ(Connect().Get(load + std::string(100 << 10, 'a')).status, 200);
+}
+
 TEST_F(AdminServerTest, ThePortInUseIsSaidSo) {
   Start();
   options_.port = server_->port();

@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "base/option.h"
 
 namespace shoal {
@@ -17,6 +18,8 @@ struct AdminOptions {
   std::string certificate_file{};
   std::string key_file{};
   std::string client_ca_file{};
+  // Not an option of a mount: as in HttpServerOptions. Set by who plans the memory.
+  uint64_t held_bytes_max = 64 * kMiB;
 };
 
 inline constexpr auto kAdminOptions = std::tuple{

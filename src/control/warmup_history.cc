@@ -94,8 +94,9 @@ std::vector<uint64_t> WarmupHistory::All() const {
 
 std::vector<uint64_t> WarmupHistory::Forget(int64_t now_unix_micros) {
   std::vector<uint64_t> forgotten;
-  while (!ended_.empty() && (ended_.size() > kEndedMax || ended_text_bytes_ > kEndedTextBytesMax ||
-                             ended_.begin()->first < now_unix_micros - kEndedMicrosMax)) {
+  while (!ended_.empty() &&
+         (ended_.size() > kEndedMax || ended_text_bytes_ > ended_text_bytes_max_ ||
+          ended_.begin()->first < now_unix_micros - kEndedMicrosMax)) {
     const uint64_t id = ended_.begin()->second;
     ended_.erase(ended_.begin());
     const auto task = tasks_.find(id);

@@ -21,7 +21,10 @@ class WarmupHistory {
   // Of those that ended.
   static constexpr size_t kEndedMax = 10'000;
   static constexpr int64_t kEndedMicrosMax = int64_t{7} * 24 * 3600 * 1'000'000;
-  static constexpr uint64_t kEndedTextBytesMax = uint64_t{32} << 20;
+
+  // `ended_text_bytes_max` of the paths and patterns of those that ended.
+  explicit WarmupHistory(uint64_t ended_text_bytes_max)
+      : ended_text_bytes_max_(ended_text_bytes_max) {}
 
   // A new task that runs. Ids rise, and are never less than `first_id`.
   uint64_t Begin(std::string path, std::string pattern, int64_t now_unix_micros);
@@ -48,6 +51,7 @@ class WarmupHistory {
   std::vector<uint64_t> Forget(int64_t now_unix_micros);
 
  private:
+  const uint64_t ended_text_bytes_max_;
   std::map<uint64_t, WarmupTask> tasks_;
   std::map<std::string, std::set<uint64_t>, std::less<>> of_path_;
   std::map<std::pair<std::string, std::string>, uint64_t> running_;  // by path and pattern

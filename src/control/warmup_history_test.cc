@@ -8,6 +8,8 @@
 namespace shoal {
 namespace {
 
+constexpr uint64_t kTextBytesMax = uint64_t{32} << 20;
+
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Status = WarmupTask::Status;
@@ -15,7 +17,7 @@ using Status = WarmupTask::Status;
 constexpr int64_t kNow = 1'765'274'023'424'073;
 
 TEST(WarmupHistory, FindsTheNewestOfAPathFirstAndRunningOnesBeforeTheOthers) {
-  WarmupHistory history;
+  WarmupHistory history(kTextBytesMax);
   const uint64_t a1 = history.Begin("a", "", kNow);
   const uint64_t b = history.Begin("b", "", kNow + 1);
   const uint64_t a2 = history.Begin("a", "x", kNow + 2);
@@ -29,7 +31,7 @@ TEST(WarmupHistory, FindsTheNewestOfAPathFirstAndRunningOnesBeforeTheOthers) {
 }
 
 TEST(WarmupHistory, ARunningTaskIsFoundByPathAndPatternUntilItEnds) {
-  WarmupHistory history;
+  WarmupHistory history(kTextBytesMax);
   const uint64_t id = history.Begin("a", "x", kNow);
   EXPECT_EQ(history.FindRunning("a", ""), nullptr);
   ASSERT_NE(history.FindRunning("a", "x"), nullptr);
@@ -40,7 +42,7 @@ TEST(WarmupHistory, ARunningTaskIsFoundByPathAndPatternUntilItEnds) {
 }
 
 TEST(WarmupHistory, ForgetsWhatEndedFirstOfTooManyAndNeverWhatRuns) {
-  WarmupHistory history;
+  WarmupHistory history(kTextBytesMax);
   const uint64_t running = history.Begin("running", "", kNow - 2 * WarmupHistory::kEndedMicrosMax);
   const uint64_t late = history.Begin("late", "", kNow);
   for (size_t i = 0; i < WarmupHistory::kEndedMax; ++i) {
@@ -58,10 +60,10 @@ TEST(WarmupHistory, ForgetsWhatEndedFirstOfTooManyAndNeverWhatRuns) {
 }
 
 TEST(WarmupHistory, ForgetsEarlierWhenPathsAndPatternsAreLong) {
-  WarmupHistory history;
-  const std::string pattern(WarmupHistory::kEndedTextBytesMax / 4, 'x');
+  WarmupHistory history(kTextBytesMax);
+  const std::string pattern(kTextBytesMax / 4, 'x');
   for (int i = 0; i < 4; ++i) history.Begin("n" + std::to_string(i), pattern, kNow);
-  EXPECT_EQ(history.running_text_bytes(), WarmupHistory::kEndedTextBytesMax + 8);
+  EXPECT_EQ(history.running_text_bytes(), kTextBytesMax + 8);
   for (uint64_t id = 1; id <= 4; ++id)
     history.End(*history.Find(id), Status::kCompleted, kNow + static_cast<int64_t>(id));
   EXPECT_EQ(history.running_text_bytes(), 0U);
@@ -70,7 +72,7 @@ TEST(WarmupHistory, ForgetsEarlierWhenPathsAndPatternsAreLong) {
 }
 
 TEST(WarmupHistory, IdsGoOnAfterThoseOfEarlierProcesses) {
-  WarmupHistory history;
+  WarmupHistory history(kTextBytesMax);
   WarmupTask earlier;
   earlier.id = 41;
   earlier.status = Status::kCompleted;

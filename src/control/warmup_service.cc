@@ -29,9 +29,7 @@ using Status = WarmupTask::Status;
 
 constexpr size_t kRunsMax = 64;
 constexpr size_t kRunningMax = 100'000;  // those that wait for their turn included
-// Each is in memory several times.
-constexpr uint64_t kRunningTextBytesMax = 32 * kMiB;
-constexpr int kNiceness = 10;  // readers come first
+constexpr int kNiceness = 10;            // readers come first
 constexpr Duration kLoadWait = std::chrono::seconds(1);
 
 void Take(const WarmupSums& progress, WarmupTask& task) {
@@ -202,10 +200,10 @@ class WarmupService final : public WarmupTasks {
     if (history_.running_count() >= kRunningMax)
       return Fail(Errc::kBusy, std::to_string(kRunningMax) +
                                    " warm-up tasks are running, which is as many as there may be");
-    if (history_.running_text_bytes() + normal.size() + pattern.size() > kRunningTextBytesMax)
+    if (history_.running_text_bytes() + normal.size() + pattern.size() > options_.text_bytes_max)
       return Fail(Errc::kBusy, "the paths and patterns of running warm-up tasks are " +
-                                   std::to_string(kRunningTextBytesMax / kMiB) +
-                                   " MiB, which is as much as there may be");
+                                   std::to_string(options_.text_bytes_max / kKiB) +
+                                   " KiB, which is as much as there may be");
     const uint64_t id = history_.Begin(std::move(normal), std::move(pattern), clock_.UnixMicros());
     waiting_.insert(id);
     changed_.insert(id);
@@ -371,7 +369,7 @@ class WarmupService final : public WarmupTasks {
 
   Mutex mutex_;
   bool has_begun_ GUARDED_BY(mutex_) = false;
-  WarmupHistory history_ GUARDED_BY(mutex_);
+  WarmupHistory history_ GUARDED_BY(mutex_){options_.text_bytes_max};
   std::set<uint64_t> waiting_ GUARDED_BY(mutex_);  // for their turn, in order
   // Canceled ones until they have ended.
   std::map<uint64_t, std::shared_ptr<WarmupRun>> runs_ GUARDED_BY(mutex_);

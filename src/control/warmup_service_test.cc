@@ -261,6 +261,23 @@ TEST_F(WarmupServiceTest, MoreThanIsKeptInMemoryIsListedAgain) {
   for (int round = 0; round < 3; ++round) ExpectAllCompleted(Run("d"), 95, 95 * 3000);
 }
 
+TEST_F(WarmupServiceTest, PathsOfRunningTasksTakeNoMoreThanWasPlannedFor) {
+  options_.text_bytes_max = kKiB;
+  Put(std::string(600, 'x'), 1000);
+  Put("a", 1000);
+  Start();
+  bucket_.Hold();
+  EXPECT_TRUE(tasks_->Load(std::string(600, 'x'), ""));
+  EXPECT_TRUE(tasks_->Load("a", ""));
+  const auto refused = tasks_->Load(std::string(600, 'y'), "");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kBusy);
+  EXPECT_EQ(refused.error().detail,
+            "the paths and patterns of running warm-up tasks are 1 KiB, which is as much as there "
+            "may be");
+  bucket_.Release();
+}
+
 TEST_F(WarmupServiceTest, TheSameTaskIsNotStartedTwice) {
   Put("a", 1000);
   Start();
