@@ -209,8 +209,9 @@ void DirectoryWalks::Reclaim(Readers& gone) {
 
 void DirectoryWalks::MakeRoom(Readers& gone) {
   uint64_t listing_bytes = 0;
-  for (const auto& [prefix, directory] : directories_)
-    listing_bytes += directory->listing->memory_bytes();
+  if (memory_.used_bytes() > listing_bytes_max_)  // else these take no more
+    for (const auto& [prefix, directory] : directories_)
+      listing_bytes += directory->listing->memory_bytes();
   while (directories_.size() > 1 &&
          (directories_.size() > kDirectoryCountMax || listing_bytes > listing_bytes_max_)) {
     const auto oldest = std::ranges::min_element(

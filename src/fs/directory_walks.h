@@ -67,8 +67,12 @@ class DirectoryWalks {
 
   // They outlive this.
   DirectoryWalks(ReadEngine& engine, KnownNames& names, const Clock& clock,
-                 uint64_t listing_bytes_max)
-      : engine_(engine), names_(names), clock_(clock), listing_bytes_max_(listing_bytes_max) {}
+                 const ListingMemory& memory, uint64_t listing_bytes_max)
+      : engine_(engine),
+        names_(names),
+        clock_(clock),
+        memory_(memory),
+        listing_bytes_max_(listing_bytes_max) {}
 
   // A program was given this listing of a directory.
   void Listed(const std::shared_ptr<DirectoryListing>& listing) EXCLUDES(mutex_);
@@ -133,6 +137,7 @@ class DirectoryWalks {
   ReadEngine& engine_;
   KnownNames& names_;  // has listings of directories that went from here
   const Clock& clock_;
+  const ListingMemory& memory_;  // of all listings
   const uint64_t listing_bytes_max_;
 
   Mutex mutex_;

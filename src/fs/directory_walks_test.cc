@@ -101,9 +101,9 @@ class DirectoryWalksTest : public testing::Test {
   FakeClock clock_;
   MemoryObjectStore store_;
   ListingMemory memory_{1024 * kMiB};
-  KnownNames names_{{}, clock_};
+  KnownNames names_{{}, clock_, memory_};
   NotingEngine engine_;
-  DirectoryWalks walks_{engine_, names_, clock_, 64 * kMiB};
+  DirectoryWalks walks_{engine_, names_, clock_, memory_, 64 * kMiB};
   ThreadPool pool_{"test-list", 4};
 };
 

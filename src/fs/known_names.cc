@@ -20,11 +20,12 @@ NameFact FactOf(const ListedEntry& entry) {
 
 }  // namespace
 
-KnownNames::KnownNames(const FileSystemOptions& options, const Clock& clock)
+KnownNames::KnownNames(const FileSystemOptions& options, const Clock& clock,
+                       const ListingMemory& memory)
     : believes_(options.metadata_cache),
       clock_(clock),
       listed_name_valid_for_(std::chrono::seconds(options.name_valid_seconds)),
-      listings_(clock, options.listing_bytes_max / kLeftOverShare),
+      listings_(clock, memory, options.listing_bytes_max / kLeftOverShare),
       verified_(clock),
       directories_(clock, LimitsOf(options)),
       metadata_(clock, std::chrono::seconds(options.directory_cache_valid_seconds),

@@ -40,8 +40,8 @@ class KnownNames {
     Duration name_valid_for{};
   };
 
-  // `clock` outlives this.
-  KnownNames(const FileSystemOptions& options, const Clock& clock);
+  // `clock` and `memory`, that of all listings, outlive this.
+  KnownNames(const FileSystemOptions& options, const Clock& clock, const ListingMemory& memory);
 
   // For a look-up. Empty: the store has to be asked.
   std::optional<Known> Find(const std::string& prefix, std::string_view name);

@@ -24,7 +24,8 @@ void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryLis
 
 void LatestListings::MakeRoom() {
   uint64_t bytes = 0;
-  for (const auto& [prefix, row] : rows_) bytes += row.listing->memory_bytes();
+  if (memory_.used_bytes() > bytes_max_)  // else these take no more
+    for (const auto& [prefix, row] : rows_) bytes += row.listing->memory_bytes();
   while (rows_.size() >= kListingsMax || bytes > bytes_max_) {
     const auto oldest =
         std::ranges::min_element(rows_, {}, [](const auto& row) { return row.second.opened; });

@@ -17,8 +17,10 @@ namespace shoal {
 
 class LatestListings {
  public:
-  // `clock` outlives this. Those opened longest ago go when all take more than `bytes_max`.
-  LatestListings(const Clock& clock, uint64_t bytes_max) : clock_(clock), bytes_max_(bytes_max) {}
+  // `clock` and `memory`, that of all listings, outlive this. Those opened longest ago go when the
+  // ones here take more than `bytes_max`.
+  LatestListings(const Clock& clock, const ListingMemory& memory, uint64_t bytes_max)
+      : clock_(clock), memory_(memory), bytes_max_(bytes_max) {}
 
   // A reader opens the directory and is given this listing, new or kept.
   void Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing);
@@ -42,6 +44,7 @@ class LatestListings {
   void MakeRoom() REQUIRES(mutex_);
 
   const Clock& clock_;
+  const ListingMemory& memory_;
   const uint64_t bytes_max_;
   Mutex mutex_;
   std::map<std::string, Row, std::less<>> rows_ GUARDED_BY(mutex_);  // by prefix

@@ -69,11 +69,11 @@ class ObjectFileSystem final : public FileSystem {
         inodes_(options.prefix, hand_over,
                 options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
                                          : InodeTable::HandsOver::kFilesLookedUpLast),
-        names_(options, clock),
+        names_(options, clock, listing_memory_),
         queries_(store, clock, pool_, options.key_bytes_max),
         failed_lookups_(clock),
         failed_opens_(clock),
-        walks_(engine, names_, clock, options.listing_bytes_max / kLeftOverShare),
+        walks_(engine, names_, clock, listing_memory_, options.listing_bytes_max / kLeftOverShare),
         last_handle_(hand_over.generation() << kGenerationShift),
         usage_(store, clock, std::chrono::seconds(options.deadline_seconds)),
         pool_("shoal-list", kRequestThreadsMax) {
