@@ -147,7 +147,7 @@ TEST(MemoryPlan, AnEighthOfWhatIsLeftIsForTheAdminPortAndItsTasks) {
   EXPECT_EQ(options.warmup.listed_count_max, rest_mib / 8 / 4 * kMiB / 200);
   EXPECT_EQ(options.warmup.text_bytes_max, rest_mib / 8 * kMiB / 12);
   ASSERT_TRUE(FitIntoMemory({80 * kMiB, "the control group /job"}, options));
-  EXPECT_EQ(options.admin.held_bytes_max, 4 * kMiB);
+  EXPECT_EQ(options.admin.held_bytes_max, 2 * kMiB);
   EXPECT_EQ(options.warmup.listed_count_max, 2 * kMiB / 200);
   EXPECT_EQ(options.warmup.text_bytes_max, 8 * kMiB / 12);
 }

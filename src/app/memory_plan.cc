@@ -37,7 +37,7 @@ constexpr uint64_t kRingsMib =
 constexpr uint64_t kReadMibMin = 16;
 constexpr uint64_t kWriteQueueMibMin = 8;
 constexpr uint64_t kListingMibMin = 8;
-// Of listings that are read and not kept; each reader takes half a MiB even so.
+// Of listings that are read and not kept, beside the little that each reader takes even so.
 constexpr uint64_t kReadListingsMib = 16;
 constexpr uint64_t kReadListingsMibOfProgram = 1;  // in what the program has for itself
 constexpr uint64_t kReadListingsShareOfRest = 8;   // of what is left of the limit
@@ -58,7 +58,6 @@ constexpr uint64_t kInodesMibMax = 4096;
 constexpr uint64_t kManagementShareOfRest = 8;
 constexpr uint64_t kManagementMibMin = 8;
 constexpr uint64_t kManagementMibMax = 384;
-constexpr uint64_t kHeldMibMin = 4;  // a large answer and a few calls
 constexpr uint64_t kHeldMibMax = 64;
 constexpr uint64_t kListedFileBytes = 200;
 constexpr uint64_t kListedFilesMax = 250'000;
@@ -125,7 +124,7 @@ void SetInodesMib(uint64_t mib, MountOptions& options) {
 }
 
 void SetManagementMib(uint64_t mib, MountOptions& options) {
-  options.admin.held_bytes_max = std::clamp(mib / 4, kHeldMibMin, kHeldMibMax) * kMiB;
+  options.admin.held_bytes_max = std::min(mib / 4, kHeldMibMax) * kMiB;
   options.warmup.listed_count_max = std::min(mib / 4 * kMiB / kListedFileBytes, kListedFilesMax);
   // Of tasks that run, and of those that ended.
   options.warmup.text_bytes_max = std::min(mib * kMiB / 4 / kTextCopies, kTextMibMax * kMiB);

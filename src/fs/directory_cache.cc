@@ -58,6 +58,7 @@ void DirectoryCache::Keep(const std::shared_ptr<DirectoryListing>& listing) {
   entry_count_ += row.entry_count;
   size_bytes_ += row.size_bytes;
   rows_.push_front(row);
+  listing->NoteKept(true);
   by_prefix_[listing->prefix()] = rows_.begin();
 }
 
@@ -90,6 +91,7 @@ void DirectoryCache::Clear() {
   const MutexLock lock(mutex_);
   ++clear_count_;
   by_prefix_.clear();
+  for (const Row& row : rows_) row.listing->NoteKept(false);
   removed.swap(rows_);
   entry_count_ = 0;
   size_bytes_ = 0;
@@ -111,6 +113,7 @@ uint64_t DirectoryCache::size_bytes() const {
 }
 
 void DirectoryCache::Remove(Rows::iterator row, Rows& removed) {
+  row->listing->NoteKept(false);
   by_prefix_.erase(row->listing->prefix());
   entry_count_ -= row->entry_count;
   size_bytes_ -= row->size_bytes;

@@ -238,8 +238,10 @@ TEST_F(DirectoryCacheTest, WhatIsCountedGoesBackToNothing) {
   const auto listing = std::make_shared<DirectoryListing>(
       store, pool, clock_, memory, "d/", std::chrono::seconds(1), ListingBegin{.at = clock_.Now()});
   ASSERT_TRUE(listing->Read(0, 10, {}));
+  EXPECT_GT(memory.used_bytes(), 10 * 40u);
   cache.Keep(listing);
   cache.Keep(listing);
+  EXPECT_EQ(memory.used_bytes(), 0u) << "counted by the cache";
   EXPECT_EQ(cache.entry_count(), 10u);
   EXPECT_GT(cache.size_bytes(), 10 * 40u);
   EXPECT_EQ(cache.Find("d/"), listing);
@@ -247,6 +249,7 @@ TEST_F(DirectoryCacheTest, WhatIsCountedGoesBackToNothing) {
   EXPECT_EQ(cache.Find("d/"), nullptr);
   EXPECT_EQ(cache.entry_count(), 0u);
   EXPECT_EQ(cache.size_bytes(), 0u);
+  EXPECT_GT(memory.used_bytes(), 10 * 40u);
 }
 
 }  // namespace

@@ -21,14 +21,21 @@ constexpr Duration kSlowPage = std::chrono::milliseconds(40);
 // Then so many are on their way at once, and so many entries ahead of the reader.
 constexpr size_t kFetchesMax = 16;
 constexpr size_t kEntriesAheadSplit = 64'000;
-// And so many pages may wait for their turn, each of this size before it is packed.
-constexpr size_t kWaitingPagesMax = 256;
-constexpr size_t kWaitingPageBytes = 512 * kKiB;
+// If there is memory for so much of them, before they are packed.
+constexpr uint64_t kSplitBytes = kFetchesMax * 512 * kKiB;
 
 // Of more, every other one is forgotten: who goes back begins further back.
-constexpr size_t kStartsMax = 4096;
+constexpr size_t kStartsMax = 512;
 
 }  // namespace
+
+size_t DirectoryListing::BytesOf(const Start& start) {
+  size_t bytes = start.after.capacity() + start.held.capacity() * sizeof(ListedEntry);
+  for (const ListedEntry& entry : start.held)
+    bytes += entry.name.capacity() + entry.object.version.key.capacity() +
+             entry.object.version.etag.capacity();
+  return bytes;
+}
 
 DirectoryListing::DirectoryListing(ObjectStore& store, ThreadPool& pool, const Clock& clock,
                                    ListingMemory& memory, std::string prefix, Duration page_wait,
@@ -99,6 +106,11 @@ bool DirectoryListing::complete() const {
   return ended_ && pages_.begin_index() == 0;
 }
 
+bool DirectoryListing::ended() const {
+  const MutexLock lock(mutex_);
+  return ended_;
+}
+
 size_t DirectoryListing::entry_count() const {
   const MutexLock lock(mutex_);
   return pages_.end_index();
@@ -109,10 +121,25 @@ size_t DirectoryListing::memory_bytes() const {
   return MemoryBytes();
 }
 
+size_t DirectoryListing::left_over_bytes() const {
+  const MutexLock lock(mutex_);
+  return kept_ || reader_count_ > 0 ? 0 : MemoryBytes();
+}
+
+std::shared_ptr<const void> DirectoryListing::NoteReader() {
+  ++reader_count_;
+  return {nullptr, [self = shared_from_this()](const void*) { --self->reader_count_; }};
+}
+
+void DirectoryListing::NoteKept(bool kept) {
+  const MutexLock lock(mutex_);
+  kept_ = kept;
+  CountMemory();
+}
+
 size_t DirectoryListing::MemoryBytes() const {
   size_t bytes = sizeof(*this) + prefix_.capacity() + pages_.memory_bytes();
-  bytes += starts_.size() * (sizeof(Start) + last_key_.size());
-  return bytes + ranges_.waiting_page_count() * kWaitingPageBytes;
+  return bytes + starts_.capacity() * sizeof(Start) + starts_bytes_ + ranges_.memory_bytes();
 }
 
 Instant DirectoryListing::last_page_came() const {
@@ -130,15 +157,23 @@ std::string DirectoryListing::hidden_example() const {
   return merger_.hidden_example();
 }
 
-bool DirectoryListing::MaySplit() const {
+bool DirectoryListing::IsSlow() const {
   return came_count_ >= kPagesBeforeSplit &&
-         came_duration_ >= kSlowPage * static_cast<int64_t>(came_count_) &&
-         WaitingPagesMax() >= kFetchesMax;
+         came_duration_ >= kSlowPage * static_cast<int64_t>(came_count_);
 }
 
-size_t DirectoryListing::WaitingPagesMax() const {
-  return std::min<size_t>(kWaitingPagesMax,
-                          ranges_.waiting_page_count() + memory_.free_bytes() / kWaitingPageBytes);
+bool DirectoryListing::MaySplit() const {
+  return IsSlow() && memory_.free_bytes() >= kSplitBytes;
+}
+
+bool DirectoryListing::IsToHoldLess() const {
+  const bool makes_room_to_split = IsSlow() && memory_.bytes_max() >= 2 * kSplitBytes;
+  return memory_.free_bytes() < (makes_room_to_split ? kSplitBytes : 1) &&
+         MemoryBytes() > memory_.least_bytes();
+}
+
+void DirectoryListing::CountMemory() {
+  share_.Set(kept_ ? 0 : MemoryBytes());
 }
 
 void DirectoryListing::FetchAhead() {
@@ -149,17 +184,17 @@ void DirectoryListing::FetchAhead() {
   const size_t fetches_max = may_split ? kFetchesMax : 1;
   const size_t fetching = ranges_.fetching_count();
   if (fetching >= fetches_max) return;
-  for (ListingRanges::Fetch& fetch :
-       ranges_.Begin(fetches_max - fetching, may_split, WaitingPagesMax()))
+  for (ListingRanges::Fetch& fetch : ranges_.Begin(fetches_max - fetching, may_split))
     pool_.Run([self = shared_from_this(), pass = pass_, fetch = std::move(fetch)] {
       self->FetchPage(pass, fetch);
     });
 }
 
-Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
+Result<ListPage> DirectoryListing::AskFor(uint64_t pass, const ListingRanges::Fetch& fetch) {
   Deadline deadline;
   {
     const MutexLock lock(mutex_);
+    if (pass != pass_) return Fail(Errc::kInterrupted, "it was gone back");
     deadline = wanted_until_;
   }
   if (deadline.Passed(clock_))
@@ -170,7 +205,7 @@ Result<ListPage> DirectoryListing::AskFor(const ListingRanges::Fetch& fetch) {
 
 void DirectoryListing::FetchPage(uint64_t pass, const ListingRanges::Fetch& fetch) {
   const Instant asked = clock_.Now();
-  Result<ListPage> page = AskFor(fetch);
+  Result<ListPage> page = AskFor(pass, fetch);
   const Instant now = clock_.Now();
 
   const MutexLock lock(mutex_);
@@ -185,7 +220,7 @@ void DirectoryListing::FetchPage(uint64_t pass, const ListingRanges::Fetch& fetc
     ++came_count_;
     came_duration_ += now - asked;
     const bool brought_any = TakePages();
-    share_.Set(MemoryBytes());
+    CountMemory();
     // Pages that bring nothing are fetched while somebody waits for more, not for ever.
     if (brought_any || waiting_count_ > 0 || ranges_.waiting_page_count() > 0) FetchAhead();
   }
@@ -195,7 +230,7 @@ void DirectoryListing::FetchPage(uint64_t pass, const ListingRanges::Fetch& fetc
 bool DirectoryListing::TakePages() {
   if (taking_) return false;  // who is at it will find these pages, too
   taking_ = true;
-  const uint64_t pass = pass_;
+  uint64_t pass = pass_;
   bool brought_any = false;
   while (std::optional<ListingRanges::Arrived> arrived = ranges_.TakeNext()) {
     const bool is_last = !arrived->page.next;
@@ -205,7 +240,7 @@ bool DirectoryListing::TakePages() {
       mutex_.Unlock();
       page_seen_(brought);
       mutex_.Lock();
-      if (pass != pass_) return false;
+      if (std::exchange(pass, pass_) != pass_) continue;  // to the pages of the new pass
     }
     if (!arrived->last_key.empty()) last_key_ = std::move(arrived->last_key);
     if (!brought.empty()) AddPage(brought, arrived->came, std::move(start));
@@ -214,28 +249,48 @@ bool DirectoryListing::TakePages() {
     page_came_.NotifyAll();
   }
   taking_ = false;
-  if (ended_ && pages_.begin_index() == 0) starts_ = {};
+  if (ended_ && pages_.begin_index() == 0) {  // whole, so nobody goes back
+    std::vector<Start>().swap(starts_);
+    starts_bytes_ = 0;
+  }
   return brought_any;
 }
 
 void DirectoryListing::AddPage(std::span<const ListedEntry> entries, Instant came, Start start) {
   pages_.Add(entries, came);
-  starts_.push_back(std::move(start));
-  if (starts_.size() > kStartsMax) {
-    size_t at = 0;
-    std::erase_if(starts_, [&at](const Start&) { return at++ % 2 == 1; });
+  if (pages_until_start_ == 0) {
+    AddStart(std::move(start));
+    pages_until_start_ = start_each_;
   }
-  share_.Set(MemoryBytes());
-  while (memory_.used_up() && pages_.page_count() > 1 && pages_.first_page_end() <= reading_from_) {
+  --pages_until_start_;
+  CountMemory();
+  while (IsToHoldLess() && pages_.page_count() > 1 && pages_.first_page_end() <= reading_from_) {
     pages_.DropFirst();
-    share_.Set(MemoryBytes());
+    CountMemory();
   }
+}
+
+void DirectoryListing::AddStart(Start start) {
+  starts_bytes_ += BytesOf(start);
+  starts_.push_back(std::move(start));
+  if (starts_.size() <= kStartsMax) return;
+  std::vector<Start> fewer;
+  starts_bytes_ = 0;
+  for (size_t i = 0; i < starts_.size(); i += 2) {
+    starts_bytes_ += BytesOf(starts_[i]);
+    fewer.push_back(std::move(starts_[i]));
+  }
+  starts_ = std::move(fewer);
+  start_each_ *= 2;
 }
 
 void DirectoryListing::GoBackTo(size_t index) {
   const auto after = std::ranges::upper_bound(starts_, index, {}, &Start::index);
   Start start = std::move(*std::prev(after));
   starts_.erase(std::prev(after), starts_.end());
+  starts_bytes_ = 0;
+  for (const Start& left : starts_) starts_bytes_ += BytesOf(left);
+  pages_until_start_ = 0;
   ++pass_;
   pages_.Restart(start.index);
   merger_.GoOnWith(std::move(start.held));
@@ -243,8 +298,8 @@ void DirectoryListing::GoBackTo(size_t index) {
   last_key_ = std::move(start.after);
   wanted_ = 0;
   error_.reset();
-  taking_ = false;
   ended_ = false;
+  CountMemory();
 }
 
 }  // namespace shoal

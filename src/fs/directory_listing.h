@@ -6,9 +6,9 @@
 //
 // Entries keep their places, and a reader may go back to any of them. What has come is held for
 // look-ups and for programs that read the files in its order, until the memory for listings is used
-// up (listing_memory.h): then pages that the reader has passed go, nothing is fetched but what
-// comes next, and who goes back has the pages fetched again from there on. What the store has got
-// or lost there since then moves the places of what follows. Thread-safe.
+// up (listing_memory.h): then pages that the reader has passed go, at worst nothing is fetched
+// but what comes next, and who goes back has the pages fetched again from there on. What the store
+// has got or lost there since then moves the places of what follows. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -73,9 +73,20 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
 
   // Whether all pages have come and are held; then nothing of it changes any more.
   [[nodiscard]] bool complete() const;
+  // Whether all pages have come, held or not.
+  [[nodiscard]] bool ended() const;
   // That have come, held or not.
   [[nodiscard]] size_t entry_count() const;
   [[nodiscard]] size_t memory_bytes() const;
+  // The same, but nothing of one that is kept or has a reader: whoever else holds it holds no
+  // memory by that.
+  [[nodiscard]] size_t left_over_bytes() const;
+
+  // A program has the directory open, for as long as the answer lives.
+  [[nodiscard]] std::shared_ptr<const void> NoteReader();
+  // Whether a cache keeps it, which then counts its memory.
+  void NoteKept(bool kept);
+
   // When the last page came; `begin().at` before the first.
   [[nodiscard]] Instant last_page_came() const;
 
@@ -99,16 +110,20 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   };
 
   void FetchAhead() REQUIRES(mutex_);
-  Result<ListPage> AskFor(const ListingRanges::Fetch& fetch);
+  Result<ListPage> AskFor(uint64_t pass, const ListingRanges::Fetch& fetch);
   void FetchPage(uint64_t pass, const ListingRanges::Fetch& fetch);
   // Moves the pages whose turn it is to the entries; whether there were any entries in them.
   // Gives up the lock while it calls page_seen_.
   bool TakePages() REQUIRES(mutex_);
   void AddPage(std::span<const ListedEntry> entries, Instant came, Start start) REQUIRES(mutex_);
+  void AddStart(Start start) REQUIRES(mutex_);
+  [[nodiscard]] static size_t BytesOf(const Start& start);  // of the heap
   // What is not held any more: fetches it again.
   void GoBackTo(size_t index) REQUIRES(mutex_);
   [[nodiscard]] bool MaySplit() const REQUIRES(mutex_);
-  [[nodiscard]] size_t WaitingPagesMax() const REQUIRES(mutex_);
+  void CountMemory() REQUIRES(mutex_);
+  [[nodiscard]] bool IsSlow() const REQUIRES(mutex_);
+  [[nodiscard]] bool IsToHoldLess() const REQUIRES(mutex_);
   [[nodiscard]] size_t MemoryBytes() const REQUIRES(mutex_);
 
   ObjectStore& store_;
@@ -120,6 +135,7 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   const ListingBegin begin_;
   const PageSeen page_seen_;
   std::atomic<bool> disowned_ = false;
+  std::atomic<int> reader_count_ = 0;
 
   mutable Mutex mutex_;
   CondVar page_came_;
@@ -127,8 +143,12 @@ class DirectoryListing : public std::enable_shared_from_this<DirectoryListing> {
   ListingMerger merger_ GUARDED_BY(mutex_);
   ListedPages pages_ GUARDED_BY(mutex_);
   ListingMemory::Share share_ GUARDED_BY(mutex_);
+  bool kept_ GUARDED_BY(mutex_) = false;
   std::string last_key_ GUARDED_BY(mutex_);       // of the pages that were taken
-  std::vector<Start> starts_ GUARDED_BY(mutex_);  // by index; of pages that came, the first too
+  std::vector<Start> starts_ GUARDED_BY(mutex_);  // by index; of each so-many-th page that came
+  size_t starts_bytes_ GUARDED_BY(mutex_) = 0;
+  size_t start_each_ GUARDED_BY(mutex_) = 1;  // of so many pages
+  size_t pages_until_start_ GUARDED_BY(mutex_) = 0;
   // Counts how often it was gone back: pages of an earlier pass are not for this one.
   uint64_t pass_ GUARDED_BY(mutex_) = 0;
   // Of a page; until the next call of Read nothing is fetched.

@@ -117,7 +117,7 @@ class DirectoryListingTest : public ::testing::Test {
   FakeClock clock_;
   MemoryObjectStore store_;
   ListingMemory memory_{1024 * kMiB};
-  ListingMemory little_{1};
+  ListingMemory little_{1};  // 256 KiB for each
   size_t seen_ = 0;
   ThreadPool pool_{"test-list", 32};
 };
@@ -202,9 +202,10 @@ TEST_F(DirectoryListingTest, TheTimeThatAPageWaitsForItsTurnIsOfItsDeadline) {
 class ShortOfMemory : public DirectoryListingTest {
  protected:
   // Keys that pages end among, of which each begins the next: the merger holds them back.
-  void SetUp() override {
+  void SetUp() override { Fill(""); }
+  void Fill(const std::string& padding) {
     for (int i = 0; i < 400; ++i) {
-      const std::string name = "d/" + std::to_string(1000 + i);
+      const std::string name = "d/" + std::to_string(1000 + i) + padding;
       for (const char* end : {"", "!", "!!", "!!/x", "!0", "/x", "/y", "0"})
         if (chance_() % 4 != 0) store_.Put(name + end, std::string(chance_() % 9, 'x'));
     }
@@ -249,7 +250,7 @@ TEST_F(ShortOfMemory, WhatWasReadIsLetGoOfAndNothingElse) {
   EXPECT_GT(memory_.used_bytes(), all.size() * 32);
 
   // More than the 2,000 entries that are fetched ahead of a reader.
-  for (int i = 2000; i < 9000; ++i) store_.Put("d/" + std::to_string(i), "x");
+  for (int i = 2000; i < 30'000; ++i) store_.Put("d/z" + std::to_string(i), "x");
   const std::shared_ptr<DirectoryListing> part = Begin(little_);
   std::vector<ListedEntry> read;
   size_t most_bytes = 0;
@@ -265,7 +266,7 @@ TEST_F(ShortOfMemory, WhatWasReadIsLetGoOfAndNothingElse) {
     read.insert(read.end(), entries.begin(), entries.end());
   }
   ExpectPart(std::vector(read.begin(), read.begin() + 1500), all, 0);
-  EXPECT_EQ(read.size(), all.size() + 7000);
+  EXPECT_EQ(read.size(), all.size() + 28'000);
   EXPECT_EQ(part->entry_count(), read.size());
   EXPECT_FALSE(part->complete()) << "it is not to be kept";
   EXPECT_EQ(part->EntryAt(0), std::nullopt);
@@ -291,6 +292,48 @@ TEST_F(ShortOfMemory, WhoGoesBackIsGivenTheSameEntriesOnceMore) {
     ExpectPart(ReadAll(*listing), all, 0);
     EXPECT_EQ(listing->entry_count(), all.size());
   }
+}
+
+TEST_F(ShortOfMemory, WhoGoesBackWhileManyPagesAreOnTheirWayIsGivenTheSameEntries) {
+  Fill(std::string(900, 'n'));
+  const std::vector<ListedEntry> all = ReadAll(*Begin(memory_));
+  SlowStore slow(store_, clock_, std::chrono::milliseconds(60), 4);
+  ListingMemory memory(9 * kMiB);  // enough to ask for many pages, too little to hold all
+  ListingMemory::Share others(memory);
+  ThreadPool pool("test-slow", 32);
+  ReadAll(*Begin(memory, slow, pool));
+  EXPECT_GE(slow.under_way_max(), 4u);
+  size_t gone_back_count = 0;
+  for (int round = 0; round < 20; ++round) {
+    const auto listing = std::make_shared<DirectoryListing>(
+        slow, pool, clock_, memory, "d/", std::chrono::hours(1), ListingBegin{},
+        [seen_at_once = std::make_shared<std::atomic<int>>(0)](auto entries) {
+          if (entries.empty() || ++*seen_at_once != 1) ADD_FAILURE();
+          --*seen_at_once;
+        });
+    others.Set(9 * kMiB);
+    ASSERT_TRUE(listing->Read(all.size() * 4 / 5, 1, {}));
+    for (int i = 0; i < 10; ++i) {
+      others.Set(chance_() % 3 == 0 ? 9 * kMiB : 0);
+      const size_t from = chance_() % all.size();
+      gone_back_count += from < listing->entry_count() && !listing->EntryAt(from);
+      const Result<std::vector<ListedEntry>> entries = listing->Read(from, 1 + chance_() % 50, {});
+      ASSERT_TRUE(entries) << entries.error().detail;
+      EXPECT_FALSE(entries->empty());
+      ExpectPart(*entries, all, from);
+    }
+  }
+  EXPECT_GT(gone_back_count, 20u);
+}
+
+TEST_F(ShortOfMemory, AListingThatIsShortIsWholeWhateverTheOthersTake) {
+  ListingMemory memory(64 * kMiB);
+  ListingMemory::Share others(memory);
+  others.Set(64 * kMiB);
+  ThreadPool pool("test-list", 4);
+  const std::shared_ptr<DirectoryListing> listing = Begin(memory, store_, pool);
+  ReadAll(*listing);
+  EXPECT_TRUE(listing->complete());
 }
 
 TEST_F(ShortOfMemory, GoingBackBeginsNearAndNotAtTheStart) {

@@ -209,15 +209,25 @@ void DirectoryWalks::Reclaim(Readers& gone) {
 
 void DirectoryWalks::MakeRoom(Readers& gone) {
   uint64_t listing_bytes = 0;
-  if (memory_.used_bytes() > listing_bytes_max_)  // else these take no more
-    for (const auto& [prefix, directory] : directories_)
-      listing_bytes += directory->listing->memory_bytes();
-  while (directories_.size() > 1 &&
-         (directories_.size() > kDirectoryCountMax || listing_bytes > listing_bytes_max_)) {
-    const auto oldest = std::ranges::min_element(
-        directories_, {}, [](const auto& row) { return row.second->used_at; });
-    listing_bytes -= std::min<uint64_t>(listing_bytes, oldest->second->listing->memory_bytes());
-    Remove(oldest, gone);
+  const bool may_be_too_large = memory_.used_bytes() > listing_bytes_max_;  // else these take less
+  if (directories_.size() <= kDirectoryCountMax && !may_be_too_large) return;
+  struct Victim {
+    Instant used_at;
+    uint64_t bytes;
+    Directories::iterator row;
+  };
+  std::vector<Victim> victims;
+  for (auto row = directories_.begin(); row != directories_.end(); ++row) {
+    victims.push_back({row->second->used_at, row->second->listing->left_over_bytes(), row});
+    listing_bytes += victims.back().bytes;
+  }
+  std::ranges::sort(victims, {}, &Victim::used_at);
+  for (const Victim& victim : victims) {
+    const bool too_many = directories_.size() > kDirectoryCountMax;
+    if (directories_.size() == 1 || (!too_many && listing_bytes <= listing_bytes_max_)) return;
+    if (!too_many && victim.bytes == 0) continue;
+    listing_bytes -= victim.bytes;
+    Remove(victim.row, gone);
   }
 }
 

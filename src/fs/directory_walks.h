@@ -11,9 +11,9 @@
 // Only reads count, and not opens: what a program opens and then finds in the kernel's pages
 // or in a cache is not worth a fetch.
 //
-// Bounded: kDirectoryCountMax directories whose listings take a set number of bytes, the ones used
-// longest ago go first; kForeseenCountMax files, and the engine bounds their bytes. A
-// directory nobody reads from for kKeptFor goes the next time anything is opened.
+// Bounded: kDirectoryCountMax directories, and the bytes of those listings that nobody reads or
+// keeps; the ones used longest ago go first; kForeseenCountMax files, and the engine bounds their
+// bytes. A directory nobody reads from for kKeptFor goes the next time anything is opened.
 //
 // No lock is held while the engine is called. Thread-safe; never waits.
 #pragma once

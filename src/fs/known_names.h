@@ -26,8 +26,8 @@
 
 namespace shoal {
 
-// Of the memory for listings that are not kept: what may hold listings for a while that nobody
-// reads any more, look-ups and programs that read the files of a directory each.
+// Of the memory for listings that are not kept: what may hold some for a while that nobody reads
+// any more, look-ups and programs that read the files of a directory each.
 inline constexpr uint64_t kLeftOverShare = 4;
 
 // "Until told to forget", in the time that the kernel counts in.

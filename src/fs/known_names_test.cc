@@ -36,16 +36,30 @@ TEST_F(DataConsistencyTest, MetadataCacheOffAnUpdatedFileIsSeenWhenItIsReopened)
 }
 
 TEST_F(KnownNamesTest, LookUpsAreAnsweredFromAsManyListingsAsThereIsMemoryFor) {
-  for (const std::string directory : {"a", "b", "c"})
-    for (int i = 0; i < 100; ++i) store_.Put(directory + "/" + std::to_string(i), "x");
-  const auto requests = [&](uint64_t listing_bytes_max) {
+  const std::string names = "abcde";
+  for (const char directory : names)
+    for (int i = 0; i < 100; ++i) store_.Put(directory + ("/" + std::to_string(i)), "x");
+  for (const uint64_t listing_bytes_max : {kMiB, 16 * kKiB}) {
     Mount({.prefix = {}, .listing_bytes_max = listing_bytes_max, .directory_cache = false});
-    const InodeId first = Walk("a")->attributes.inode;
-    for (const char* directory : {"a", "b", "c"}) EXPECT_TRUE(ListPath(directory));
-    return RequestsOf([&] { EXPECT_TRUE(file_system_->Lookup(first, "7", Soon())); });
-  };
-  EXPECT_EQ(requests(kMiB), 0);
-  EXPECT_GT(requests(16 * kKiB), 0) << "the one that was opened longest ago went";
+    std::vector<InodeId> directories;
+    for (const char directory : names)
+      directories.push_back(Walk(std::string(1, directory))->attributes.inode);
+    const auto are_known = [&](size_t count) {
+      return RequestsOf([&] {
+               for (size_t i = 0; i < count; ++i)
+                 EXPECT_TRUE(file_system_->Lookup(directories[i], "7", Soon()));
+             }) == 0;
+    };
+    std::vector<HandleId> open;
+    for (size_t i = 0; i < 4; ++i) {
+      open.push_back(*file_system_->OpenDirectory(directories[i]));
+      ASSERT_TRUE(file_system_->ReadDirectory(open.back(), 2, 10, Soon()));
+    }
+    EXPECT_TRUE(are_known(4)) << "those that are open, in any case";
+    for (const HandleId handle : open) file_system_->Release(handle);
+    EXPECT_TRUE(file_system_->OpenDirectory(directories[4]));
+    EXPECT_EQ(are_known(1), listing_bytes_max == kMiB);
+  }
 }
 
 TEST_F(DataConsistencyTest, MetadataCacheOffANewFileIsSeenWhenTheDirectoryCacheWasCleared) {

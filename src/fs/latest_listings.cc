@@ -14,23 +14,36 @@ constexpr size_t kListingsMax = 1024;
 
 void LatestListings::Set(const std::string& prefix, std::shared_ptr<DirectoryListing> listing) {
   Sweep();
-  std::shared_ptr<DirectoryListing> replaced;  // freed after the lock
+  std::vector<std::shared_ptr<DirectoryListing>> gone;  // freed after the lock
   const MutexLock lock(mutex_);
-  MakeRoom();
+  MakeRoom(gone);
   Row& row = rows_[prefix];
-  replaced = std::exchange(row.listing, std::move(listing));
+  gone.push_back(std::exchange(row.listing, std::move(listing)));
   row.opened = clock_.Now();
 }
 
-void LatestListings::MakeRoom() {
+void LatestListings::MakeRoom(std::vector<std::shared_ptr<DirectoryListing>>& gone) {
+  struct Victim {
+    Instant opened;
+    uint64_t bytes;
+    Rows::iterator row;
+  };
   uint64_t bytes = 0;
-  if (memory_.used_bytes() > bytes_max_)  // else these take no more
-    for (const auto& [prefix, row] : rows_) bytes += row.listing->memory_bytes();
-  while (rows_.size() >= kListingsMax || bytes > bytes_max_) {
-    const auto oldest =
-        std::ranges::min_element(rows_, {}, [](const auto& row) { return row.second.opened; });
-    bytes -= std::min<uint64_t>(bytes, oldest->second.listing->memory_bytes());
-    rows_.erase(oldest);
+  const bool may_be_too_large = memory_.used_bytes() > bytes_max_;  // else these take no more
+  if (rows_.size() < kListingsMax && !may_be_too_large) return;
+  std::vector<Victim> victims;
+  for (auto row = rows_.begin(); row != rows_.end(); ++row) {
+    victims.push_back({row->second.opened, row->second.listing->left_over_bytes(), row});
+    bytes += victims.back().bytes;
+  }
+  std::ranges::sort(victims, {}, &Victim::opened);
+  for (const Victim& victim : victims) {
+    const bool too_many = rows_.size() >= kListingsMax;
+    if (!too_many && bytes <= bytes_max_) return;
+    if (!too_many && victim.bytes == 0) continue;
+    bytes -= victim.bytes;
+    gone.push_back(std::move(victim.row->second.listing));
+    rows_.erase(victim.row);
   }
 }
 
@@ -57,7 +70,7 @@ void LatestListings::Sweep() {
   const MutexLock lock(mutex_);
   for (auto row = rows_.begin(); row != rows_.end();) {
     const DirectoryListing& listing = *row->second.listing;
-    const bool more_may_come = row->second.listing.use_count() > 1 && !listing.complete();
+    const bool more_may_come = row->second.listing.use_count() > 1 && !listing.ended();
     const Instant used = std::max(row->second.opened, listing.last_page_came());
     if (more_may_come || now - used <= kTrustedFor) {
       ++row;

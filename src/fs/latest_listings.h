@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -17,8 +18,8 @@ namespace shoal {
 
 class LatestListings {
  public:
-  // `clock` and `memory`, that of all listings, outlive this. Those opened longest ago go when the
-  // ones here take more than `bytes_max`.
+  // `clock` and `memory`, that of all listings, outlive this. Of those that nobody reads or keeps
+  // the ones opened longest ago go when all of them take more than `bytes_max`.
   LatestListings(const Clock& clock, const ListingMemory& memory, uint64_t bytes_max)
       : clock_(clock), memory_(memory), bytes_max_(bytes_max) {}
 
@@ -41,13 +42,15 @@ class LatestListings {
     Instant opened;
   };
 
-  void MakeRoom() REQUIRES(mutex_);
+  using Rows = std::map<std::string, Row, std::less<>>;  // by prefix
+
+  void MakeRoom(std::vector<std::shared_ptr<DirectoryListing>>& gone) REQUIRES(mutex_);
 
   const Clock& clock_;
   const ListingMemory& memory_;
   const uint64_t bytes_max_;
   Mutex mutex_;
-  std::map<std::string, Row, std::less<>> rows_ GUARDED_BY(mutex_);  // by prefix
+  Rows rows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal

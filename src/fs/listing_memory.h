@@ -1,12 +1,15 @@
-// What the listings of a mount take together, those that are kept and those that are being read,
-// and how much was planned for them.
+// What the listings of a mount take together that are being read, or were a moment ago, and how
+// much was planned for them. Those that are kept are not of these: see DirectoryCache.
 //
-// Who is given more asks first whether it is used up, and then holds less of what it has: see
-// DirectoryListing. It is not refused. Thread-safe; takes no lock.
+// Nobody is refused more. Where it is used up, who has more than its least holds less of what it
+// has: see DirectoryListing. Thread-safe; takes no lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+
+#include "base/bytes.h"
 
 namespace shoal {
 
@@ -16,15 +19,16 @@ class ListingMemory {
   ListingMemory(const ListingMemory&) = delete;
   ListingMemory& operator=(const ListingMemory&) = delete;
 
-  void SetMax(uint64_t bytes_max) { bytes_max_ = bytes_max; }
-
+  [[nodiscard]] uint64_t bytes_max() const { return bytes_max_; }
   [[nodiscard]] uint64_t used_bytes() const { return used_bytes_; }
   [[nodiscard]] uint64_t free_bytes() const {
     const uint64_t used = used_bytes_;
-    const uint64_t max = bytes_max_;
-    return used < max ? max - used : 0;
+    return used < bytes_max_ ? bytes_max_ - used : 0;
   }
-  [[nodiscard]] bool used_up() const { return free_bytes() == 0; }
+  // What each may have even so: at best enough for one that is short enough to be kept.
+  [[nodiscard]] uint64_t least_bytes() const {
+    return std::clamp<uint64_t>(bytes_max_ / 8, 256 * kKiB, 2 * kMiB);
+  }
 
   // What one of them takes; gives it back at its end.
   class Share {
@@ -46,7 +50,7 @@ class ListingMemory {
   };
 
  private:
-  std::atomic<uint64_t> bytes_max_;
+  const uint64_t bytes_max_;
   std::atomic<uint64_t> used_bytes_ = 0;
 };
 

@@ -9,6 +9,10 @@
 namespace shoal {
 namespace {
 
+// Pages that came before their turn, some 100 MB of them. Past that only the first range that
+// is not done is asked for and cut, because it is what they wait for.
+constexpr size_t kWaitingPagesMax = 256;
+
 // A cut costs a page if it is a bad guess, and half a page if it is a good one.
 constexpr double kPagesWorthACut = 8;
 
@@ -32,6 +36,15 @@ std::string FirstKey(const ListPage& page) {
   return std::min(page.objects.front().version.key, page.common_prefixes.front());
 }
 
+size_t BytesOf(const ListPage& page) {
+  size_t bytes = page.objects.size() * sizeof(ObjectInfo);
+  for (const ObjectInfo& object : page.objects)
+    bytes += object.version.key.capacity() + object.version.etag.capacity();
+  for (const std::string& directory : page.common_prefixes)
+    bytes += sizeof(directory) + directory.capacity();
+  return bytes;
+}
+
 std::string LastKey(const ListPage& page) {
   if (page.objects.empty()) return page.common_prefixes.back();
   if (page.common_prefixes.empty()) return page.objects.back().version.key;
@@ -47,15 +60,14 @@ ListingRanges::ListingRanges(std::string prefix, std::string after) : prefix_(st
   ranges_.push_back(std::move(whole));
 }
 
-std::vector<ListingRanges::Fetch> ListingRanges::Begin(size_t count_max, bool may_split,
-                                                       size_t waiting_page_count_max) {
+std::vector<ListingRanges::Fetch> ListingRanges::Begin(size_t count_max, bool may_split) {
   std::vector<Fetch> out;
   // The first ranges are the most urgent: they are asked for, and cut, before the others.
   for (auto range = ranges_.begin(); range != ranges_.end() && out.size() < count_max; ++range) {
     if (range->done) continue;
     if (!range->fetching) out.push_back(StartFetch(*range));
     if (may_split) Split(range, count_max - out.size(), out);
-    if (waiting_page_count_ >= waiting_page_count_max) break;
+    if (waiting_page_count_ >= kWaitingPagesMax) break;
   }
   return out;
 }
@@ -136,6 +148,7 @@ Result<> ListingRanges::Came(uint64_t range_id, ListPage page, Instant now) {
   range->seen = LastKey(page);
   if (range->last && range->seen == *range->last) range->done = true;
   page.next = "";  // more may come
+  arrived_bytes_ += BytesOf(page);
   range->pages.push_back({std::move(page), now, range->seen});
   if (range != ranges_.begin()) ++waiting_page_count_;
   return {};
@@ -151,6 +164,7 @@ std::optional<ListingRanges::Arrived> ListingRanges::TakeNext() {
   Arrived next{.page = {}, .came = newest_taken_, .last_key = {}};
   if (!ranges_.front().pages.empty()) {
     next = std::move(ranges_.front().pages.front());
+    arrived_bytes_ -= BytesOf(next.page);
     ranges_.front().pages.pop_front();
     newest_taken_ = next.came;
   } else if (!ranges_.front().done) {

@@ -40,10 +40,8 @@ class ListingRanges {
   // `prefix` of the directory: "" or ending in "/". Keys after `after` alone.
   explicit ListingRanges(std::string prefix, std::string after = "");
 
-  // At most `count_max` more pages to ask for. A page for each is given to Came or Failed. Where
-  // `waiting_page_count_max` came before their turn, only the first range that is not done is
-  // asked for and cut, because it is what they wait for.
-  std::vector<Fetch> Begin(size_t count_max, bool may_split, size_t waiting_page_count_max);
+  // At most `count_max` more pages to ask for. A page for each is given to Came or Failed.
+  std::vector<Fetch> Begin(size_t count_max, bool may_split);
   // kUnreachable, saying what is wrong: the page is not in order, or not after what its range
   // has had, and a listing of such pages need not end. It counts as failed, then.
   Result<> Came(uint64_t range_id, ListPage page, Instant now);
@@ -57,6 +55,8 @@ class ListingRanges {
   [[nodiscard]] size_t fetching_count() const { return fetching_count_; }
   // Of pages that came before their turn.
   [[nodiscard]] size_t waiting_page_count() const { return waiting_page_count_; }
+  // Of all pages that came and were not taken yet.
+  [[nodiscard]] size_t memory_bytes() const { return arrived_bytes_; }
 
  private:
   struct Range {
@@ -90,7 +90,8 @@ class ListingRanges {
   uint64_t next_id_ = 0;
   size_t fetching_count_ = 0;
   size_t waiting_page_count_ = 0;  // in all ranges but the first
-  bool ended_ = false;             // the last page was taken
+  size_t arrived_bytes_ = 0;
+  bool ended_ = false;  // the last page was taken
   Instant newest_taken_{};
 };
 

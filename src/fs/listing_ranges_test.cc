@@ -11,8 +11,6 @@
 namespace shoal {
 namespace {
 
-constexpr size_t kWaitingPagesMax = 256;
-
 // What becomes of a listing when `fetch_count` pages are on their way at once and come in the
 // order that `chance` says.
 struct Outcome {
@@ -31,8 +29,7 @@ Outcome ListAll(MemoryObjectStore& store, const std::string& prefix, size_t fetc
   for (int page_count = 0; !ended; ++page_count) {
     const size_t count_max = page_count < 4 ? 1 : fetch_count;
     if (under_way.size() < count_max)
-      for (const auto& fetch :
-           ranges.Begin(count_max - under_way.size(), page_count >= 4, kWaitingPagesMax)) {
+      for (const auto& fetch : ranges.Begin(count_max - under_way.size(), page_count >= 4)) {
         ++outcome.request_count;
         under_way.emplace_back(
             fetch.range_id,
@@ -137,13 +134,13 @@ TEST(ListingRanges, APageThatIsNotInOrderOrNotAfterTheOneBeforeIsRefusedAndAsked
   };
   for (const std::vector<std::string>& keys : wrong) {
     ListingRanges ranges("d/");
-    const auto first = ranges.Begin(1, false, kWaitingPagesMax);
+    const auto first = ranges.Begin(1, false);
     ASSERT_TRUE(ranges.Came(first.at(0).range_id, PageOf({"d/a", "d/b/"}, "1"), Instant{}));
-    const auto second = ranges.Begin(1, false, kWaitingPagesMax);
+    const auto second = ranges.Begin(1, false);
     const Result<> came = ranges.Came(second.at(0).range_id, PageOf(keys, "2"), Instant{});
     ASSERT_FALSE(came) << keys.front();
     EXPECT_EQ(came.error().code, Errc::kUnreachable);
-    const auto again = ranges.Begin(1, false, kWaitingPagesMax);
+    const auto again = ranges.Begin(1, false);
     ASSERT_EQ(again.size(), 1u);
     EXPECT_EQ(again[0].from, "1");
     // Files and directories are each in order, and take turns.
@@ -164,7 +161,7 @@ TEST(ListingRanges, ADirectoryThatTheNextPageBeginsWithAgainIsThereOnce) {
   const std::vector<ListPage> pages = {PageOf({"d/a", "d/b/"}, "1"), PageOf({"d/b/"}, "2"),
                                        PageOf({"d/b/", "d/c"}, "3"), PageOf({"d/d"}, std::nullopt)};
   for (const ListPage& page : pages) {
-    const auto fetch = ranges.Begin(1, false, kWaitingPagesMax);
+    const auto fetch = ranges.Begin(1, false);
     ASSERT_TRUE(ranges.Came(fetch.at(0).range_id, page, Instant{}));
     while (auto arrived = ranges.TakeNext())
       for (const ListedEntry& entry : merger.Add(std::move(arrived->page)))
@@ -175,9 +172,9 @@ TEST(ListingRanges, ADirectoryThatTheNextPageBeginsWithAgainIsThereOnce) {
 
 TEST(ListingRanges, APageOfARangeThatBeginsBeforeItsCutIsRefused) {
   ListingRanges ranges("d/");
-  const auto first = ranges.Begin(1, false, kWaitingPagesMax);
+  const auto first = ranges.Begin(1, false);
   ASSERT_TRUE(ranges.Came(first.at(0).range_id, PageOf({"d/100", "d/109"}, "1"), Instant{}));
-  const auto fetches = ranges.Begin(2, true, kWaitingPagesMax);
+  const auto fetches = ranges.Begin(2, true);
   ASSERT_EQ(fetches.size(), 2u);
   ASSERT_FALSE(fetches[1].after.empty());
   EXPECT_FALSE(ranges.Came(fetches[1].range_id, PageOf({fetches[1].after}, "2"), Instant{}));
@@ -198,7 +195,7 @@ TEST(ListingRanges, AThousandPagesTakeOneEighthOfTheRoundsThatPagingTakes) {
   size_t key_count = 0;
   for (bool ended = false; !ended; ++round_count) {
     const bool may_split = round_count >= 4;
-    for (const auto& fetch : ranges.Begin(may_split ? 16 : 1, may_split, kWaitingPagesMax))
+    for (const auto& fetch : ranges.Begin(may_split ? 16 : 1, may_split))
       ASSERT_TRUE(ranges.Came(
           fetch.range_id,
           *store.List({.prefix = "d/", .delimiter = "/", .from = fetch.from, .after = fetch.after},

@@ -51,6 +51,7 @@ struct FileHandle {
 struct DirectoryHandle {
   std::shared_ptr<const Inode> inode;
   std::shared_ptr<DirectoryListing> listing;
+  std::shared_ptr<const void> reading;  // as DirectoryListing::NoteReader has it
   HandOver::Token token = HandOver::kNone;
   bool is_read = false;
 };
@@ -65,7 +66,7 @@ class ObjectFileSystem final : public FileSystem {
         clock_(clock),
         hand_over_(hand_over),
         metrics_(metrics),
-        listing_memory_(ListingBytesMax(LimitsOf(options))),
+        listing_memory_(options.listing_bytes_max),
         inodes_(options.prefix, hand_over,
                 options.opens_go_unasked ? InodeTable::HandsOver::kAllFiles
                                          : InodeTable::HandsOver::kFilesLookedUpLast),
@@ -164,7 +165,8 @@ class ObjectFileSystem final : public FileSystem {
 
   Result<HandleId> OpenDirectory(InodeId directory) override {
     ASSIGN_OR_RETURN(const std::shared_ptr<const Inode> inode, FindDirectory(directory));
-    return Add(DirectoryHandle{inode, ListingFor(*inode)});
+    const std::shared_ptr<DirectoryListing> listing = ListingFor(*inode);
+    return Add(DirectoryHandle{inode, listing, listing->NoteReader()});
   }
 
   Result<std::vector<DirectoryEntry>> ReadDirectory(HandleId handle, uint64_t cookie,
@@ -250,7 +252,6 @@ class ObjectFileSystem final : public FileSystem {
   }
   void SetDirectoryCacheLimits(const DirectoryCacheLimits& limits) override {
     names_.SetLimits(limits);
-    listing_memory_.SetMax(ListingBytesMax(limits));
   }
   void SetMissingValidFor(Duration valid_for) override { names_.SetMissingValidFor(valid_for); }
   void SetListedNameValidFor(Duration valid_for) override {
@@ -305,7 +306,8 @@ class ObjectFileSystem final : public FileSystem {
     if (!inode || !inode->is_directory)
       inode = std::make_shared<const Inode>(
           Inode{.id = left.kept.inode, .is_directory = true, .prefix = left.prefix, .object = {}});
-    directories_.Add(left.kept.handle, {inode, BeginListing(inode->prefix), left.token});
+    const std::shared_ptr<DirectoryListing> listing = BeginListing(inode->prefix);
+    directories_.Add(left.kept.handle, {inode, listing, listing->NoteReader(), left.token});
   }
 
   FileHandle OpenReader(const std::shared_ptr<const Inode>& file) {
@@ -337,6 +339,7 @@ class ObjectFileSystem final : public FileSystem {
   void Rewind(HandleId handle, const Inode& directory) {
     directories_.Change(handle, [listing = ListingFor(directory)](DirectoryHandle& open) {
       open.listing = listing;
+      open.reading = listing->NoteReader();
       open.is_read = false;
     });
   }
@@ -349,10 +352,6 @@ class ObjectFileSystem final : public FileSystem {
         [this, prefix, begin](std::span<const ListedEntry> entries) {
           names_.AddListed(prefix, entries, begin);
         });
-  }
-
-  [[nodiscard]] uint64_t ListingBytesMax(const DirectoryCacheLimits& kept) const {
-    return kept.size_bytes_max + options_.listing_bytes_max;
   }
 
   // Fails if `opening` is not the newest version, or cannot be read.
