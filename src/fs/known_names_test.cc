@@ -56,9 +56,10 @@ TEST_F(KnownNamesTest, LookUpsAreAnsweredFromAsManyListingsAsThereIsMemoryFor) {
       ASSERT_TRUE(file_system_->ReadDirectory(open.back(), 2, 10, Soon()));
     }
     EXPECT_TRUE(are_known(4)) << "those that are open, in any case";
-    for (const HandleId handle : open) file_system_->Release(handle);
+    for (const size_t i : {1, 2, 3}) file_system_->Release(open[i]);
     EXPECT_TRUE(file_system_->OpenDirectory(directories[4]));
-    EXPECT_EQ(are_known(1), listing_bytes_max == kMiB);
+    EXPECT_TRUE(are_known(1));
+    EXPECT_EQ(are_known(2), listing_bytes_max == kMiB);
   }
 }
 
