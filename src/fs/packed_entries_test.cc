@@ -39,7 +39,8 @@ TEST(PackedEntriesTest, EveryEntryComesBackByPlaceAndByNameAsItWasGiven) {
     given.push_back(i % 7 == 0 ? Directory(name) : File("models/v1/", name, i));
   }
   std::ranges::sort(given, ListedBefore, &ListedEntry::name);
-  given.erase(std::ranges::unique(given, {}, &ListedEntry::name).begin(), given.end());
+  const auto same = [](const ListedEntry& a, const ListedEntry& b) { return a.name == b.name; };
+  given.erase(std::unique(given.begin(), given.end(), same), given.end());
   const PackedEntries packed(given);
   ASSERT_EQ(packed.size(), given.size());
   for (size_t i = 0; i < given.size(); ++i) {
