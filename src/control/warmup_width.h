@@ -61,9 +61,15 @@ class WarmupWidth {
   // Where more help, twice as many bring up to twice as much, and what is measured varies by a
   // tenth anyway. Fewer may cost next to nothing.
   static constexpr double kMoreGain = 1.15;
+  // So many times as many are tried next, if the last ones brought nearly as much each as those
+  // before: then waiting for the store is all that they did.
+  static constexpr size_t kMoreFactor = 2;
+  static constexpr size_t kFarFactor = 4;
+  static constexpr double kFarGain = 0.85;  // of what there would be at the most
   static constexpr double kFewerLoss = 0.95;
   // Measurements between two trials, after one that was in vain twice as many, and so on.
   static constexpr size_t kRestMin = 4;
+  static constexpr size_t kRestFar = 16;  // fewer bring less then, that much is known
   static constexpr size_t kRestMax = 32;
 
   void Decide(double rate) {
@@ -77,20 +83,23 @@ class WarmupWidth {
       trial_ = Trial::kNone;
       return;
     }
+    const double gain = rate / rate_;
     rate_ = rate;
     if (trial_ == Trial::kNone) {
       if (rests_left_ > 0) --rests_left_;
       if (rests_left_ == 0) Try(next_trial_);
     } else {
-      rest_count_ = kRestMin;
-      Try(trial_);  // while it goes well
+      const double gain_max = static_cast<double>(count_) / static_cast<double>(count_before_);
+      const bool is_far = trial_ == Trial::kMore && gain >= kFarGain * gain_max;
+      rest_count_ = is_far ? kRestFar : kRestMin;
+      Try(trial_, is_far ? kFarFactor : kMoreFactor);  // while it goes well
     }
   }
 
-  void Try(Trial trial) {
+  void Try(Trial trial, size_t more_factor = kMoreFactor) {
     next_trial_ = trial == Trial::kMore ? Trial::kFewer : Trial::kMore;
     count_before_ = count_;
-    const size_t count = trial == Trial::kMore ? std::min(2 * count_, count_max_)
+    const size_t count = trial == Trial::kMore ? std::min(more_factor * count_, count_max_)
                                                : std::max(count_ / 2, std::min(kCountMin, count_));
     if (count == count_) {
       trial_ = Trial::kNone;

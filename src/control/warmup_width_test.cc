@@ -60,6 +60,14 @@ TEST(WarmupWidth, BecomesAsManyAsThereMayBeForAStoreFarAway) {
   EXPECT_GE(store.RunFor(20, FarAway), 0.95 * 20 * FarAway(128));
 }
 
+// Two measurements, and then trials of 16, 64 and 128: each takes two rounds of 20 ms or more, and
+// those under way when it begins are not measured.
+TEST(WarmupWidth, IsWideInAQuarterOfASecondWhereEachRequestBringsAsMuchAsTheLast) {
+  WarmupWidth width(128);
+  Store(width).RunFor(0.25, FarAway);
+  EXPECT_EQ(width.count(), 128u);
+}
+
 TEST(WarmupWidth, BecomesAFewWhereAProcessorIsWhatIsMissing) {
   WarmupWidth width(128);
   Store store(width);
