@@ -5,6 +5,7 @@
 #include <atomic>
 #include <latch>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "testing/fake_clock.h"
@@ -101,6 +102,20 @@ TEST(WarmupGate, WhileSomebodyReadsTheNextWaitsForTheOneBeforeIt) {
       all_inside.arrive_and_wait();
     });
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST(WarmupGate, OneThatListsDoesNotWaitForThoseThatLoad) {
+  FakeClock clock;
+  clock.Advance(std::chrono::hours(1));
+  DemandGauge demand(clock);
+  WarmupGate gate(demand, 2, clock);
+  const auto never = [] { return false; };
+  const WarmupGate::Pass one = gate.Enter(1, never);
+  const WarmupGate::Pass two = gate.Enter(1, never);
+  const WarmupGate::Pass lists = gate.Enter(0, never);
+  bool waited = false;
+  const WarmupGate::Pass another = gate.Enter(0, [&] { return std::exchange(waited, true); });
+  EXPECT_TRUE(waited) << "one of them is enough";
 }
 
 TEST(WarmupGate, WhoGivesUpDoesNotWait) {

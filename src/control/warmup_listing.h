@@ -26,6 +26,8 @@ class WarmupListing {
   // store's. After an error the same is asked for again.
   Result<std::optional<std::vector<ObjectInfo>>> Next(Deadline deadline);
 
+  // Whether Next would ask the store.
+  [[nodiscard]] bool has_more() const { return !ended_; }
   // Known once Next has answered.
   [[nodiscard]] bool is_directory() const { return is_directory_; }
 

@@ -35,7 +35,9 @@ struct WarmupPace {
     if (state.request_count == 0 && !HasDemand(demand, now)) return true;
     if (HasDemand(demand, now))
       return state.request_count == 0 && now - state.ended >= state.took * kRestFactor;
-    return state.request_count < request_count_max && state.request_bytes + bytes <= kBytesMax;
+    // One that lists need not wait for those that load: it says what there is to load.
+    const size_t count_max = request_count_max + (bytes == 0 ? 1 : 0);
+    return state.request_count < count_max && state.request_bytes + bytes <= kBytesMax;
   }
 
   static constexpr bool HasDemand(const DemandGauge::Reading& demand, Instant now) {

@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kRangeBytes = 4 * kMiB;
 // Requests that a thread makes before another task of those that wait may have it.
 constexpr size_t kJobsInARow = 32;
+// So many jobs for each request that may be under way last until the next page is listed.
+constexpr size_t kAheadFactor = 4;
 // Objects whose bytes came and may still be on their way to the disk; each has files open.
 constexpr size_t kUnsettledMax = 512;
 // Attempts that brought nothing; and those in all.
@@ -82,8 +84,8 @@ void WarmupRun::Stop() {
 
 WarmupSums WarmupRun::progress() const {
   const MutexLock lock(mutex_);
+  if (!progress_.is_listed) return {};
   WarmupSums sums = progress_;
-  if (!sums.is_listed) return sums;
   // What the total lost meanwhile was not to be completed.
   const auto show = [](uint64_t& shown, uint64_t completed, uint64_t total) {
     return shown = std::min(std::max(shown, completed), total);
@@ -97,7 +99,7 @@ WarmupSums WarmupRun::progress() const {
 
 WarmupSums WarmupRun::completed() const {
   const MutexLock lock(mutex_);
-  return progress_;
+  return progress_.is_listed ? progress_ : WarmupSums{};
 }
 
 Deadline WarmupRun::RequestDeadline() const {
@@ -105,16 +107,7 @@ Deadline WarmupRun::RequestDeadline() const {
 }
 
 Result<> WarmupRun::Run() {
-  RETURN_IF_ERROR(survey_.Run());
-  {
-    const MutexLock lock(mutex_);
-    progress_.is_listed = true;
-    progress_.is_directory = survey_.is_directory();
-    progress_.total_bytes = survey_.total_bytes();
-    progress_.total_object_count = survey_.total_object_count();
-  }
-  RETURN_IF_ERROR(survey_.CheckRoom());
-  const Result<> loaded = LoadAll();
+  const Result<> ran = SurveyAndLoad();
   {
     // The requests under way use this object.
     const MutexLock lock(mutex_);
@@ -122,16 +115,59 @@ Result<> WarmupRun::Run() {
     wake_at_job_count_ = 0;
     while (job_count_ > 0) changed_.Wait(mutex_);
   }
+  SettleReady();
   unsettled_.clear();
   if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
-  RETURN_IF_ERROR(loaded);
+  RETURN_IF_ERROR(ran);
   return Verdict();
 }
 
+Result<> WarmupRun::SurveyAndLoad() {
+  spare_.emplace(means_.tier, Deadline::After(means_.clock, kLookWait));
+  RETURN_IF_ERROR(survey_.Run([this] { LoadMeanwhile(); }));
+  {
+    const MutexLock lock(mutex_);
+    progress_.is_listed = true;
+    progress_.is_directory = survey_.is_directory();
+    // To what changed of those that are loaded already.
+    progress_.total_bytes += survey_.total_bytes();
+    progress_.total_object_count += survey_.total_object_count();
+  }
+  if (Result<> fits = survey_.CheckRoom(); !fits) {
+    fits.error().detail += admitted_count_ == 0 ? "; nothing was loaded"
+                                                : "; the first " + std::to_string(admitted_count_) +
+                                                      " files were loaded before that was known";
+    return fits;
+  }
+  return LoadAll();
+}
+
+void WarmupRun::LoadMeanwhile() {
+  auto& listed = survey_.listed();
+  for (; admitted_count_ < listed.size(); ++admitted_count_) {
+    Listed& next = listed[admitted_count_];
+    if (stopped() || !MayLoadMeanwhile(next.info)) return;
+    Admit(next.info, &next);
+  }
+}
+
+bool WarmupRun::MayLoadMeanwhile(const ObjectInfo& info) {
+  if (info.storage_class != StorageClass::kReadable || info.version.size_bytes > kRangeBytes)
+    return false;
+  SettleReady();
+  if (unsettled_.size() >= kUnsettledMax) return false;
+  {
+    const MutexLock lock(mutex_);
+    if (job_count_ >= kAheadFactor * means_.connection_count_max) return false;
+  }
+  return spare_->Take(info.version);
+}
+
 Result<> WarmupRun::LoadAll() {
-  for (Listed& listed : survey_.listed()) {
+  auto& all_listed = survey_.listed();
+  for (; admitted_count_ < all_listed.size(); ++admitted_count_) {
     if (stopped()) return {};
-    Admit(listed.info, &listed);
+    Admit(all_listed[admitted_count_].info, &all_listed[admitted_count_]);
   }
   if (std::optional<WarmupListing> listing = survey_.beyond()) {
     while (true) {

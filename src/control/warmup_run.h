@@ -1,6 +1,7 @@
 // One warm-up task while it runs: what it covers is listed, and then brought into the tier.
 //
-// First a survey says what there is in all, and whether it fits. Then it is loaded. An object is
+// First a survey says what there is in all, and whether it fits. Then it is loaded; small files for
+// which there is room that nothing has are loaded while the survey lists. An object is
 // completed when every page of it is written with its checksum. One that fails is tried again, a
 // bounded number of times; when the others are done the task fails with what was wrong. An object
 // that has changed since it was listed is brought as it is now, and one that is gone was never part
@@ -19,6 +20,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "cache/delivery.h"
+#include "control/spare_room.h"
 #include "control/warmup_listing.h"
 #include "control/warmup_means.h"
 #include "control/warmup_survey.h"
@@ -72,6 +74,10 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
   // again later, has failed or is gone.
+  Result<> SurveyAndLoad();
+  // Of what is listed so far, as much as can be had without waiting for anything.
+  void LoadMeanwhile();
+  bool MayLoadMeanwhile(const ObjectInfo& info);
   Result<> LoadAll();
   void Admit(const ObjectInfo& info, Listed* listed);
   void Bring(const std::shared_ptr<Object>& object);
@@ -111,6 +117,8 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // Of the thread that runs.
   WarmupSurvey survey_;
+  std::optional<SpareRoom> spare_;  // while the survey lists
+  size_t admitted_count_ = 0;       // of those that it lists
   std::deque<std::shared_ptr<Object>> unsettled_;  // in the order in which they were admitted
   std::vector<std::shared_ptr<Object>> again_;
   uint64_t seen_bytes_ = 0;  // of what was admitted: the totals in the end

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "control/warmup_store.h"
+#include "testing/eventually.h"
 #include "testing/warmup_service_fixture.h"
 
 namespace shoal {
@@ -127,6 +128,57 @@ TEST_F(WarmupServiceTest, WhatDoesNotFitFailsAtTheStartWithBothFigures) {
   EXPECT_EQ(task.total_bytes, 13 * kMiB);
   EXPECT_THAT(bucket_.gets(), IsEmpty());
   ExpectAllCompleted(Run("d/2"), 1, 7 * kMiB);
+}
+
+TEST_F(WarmupServiceTest, FilesAreLoadedWhileTheRestIsListed) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 30; ++i) {
+    keys.push_back("d/" + std::to_string(100 + i));
+    Put(keys.back(), 10'000 + static_cast<size_t>(i));
+  }
+  bucket_.memory().set_page_keys_max(10);
+  Start();
+  bucket_.HoldLists(true, 2);
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  ASSERT_TRUE(Eventually([this] { return bucket_.gets().size() >= 10; }))
+      << "the third page is not listed";
+  EXPECT_EQ(Newest("d").total_bytes, 0);
+  EXPECT_EQ(Newest("d").completed_bytes, 0) << "of a total that is not known";
+  bucket_.HoldLists(false);
+  ExpectAllCompleted(WaitForEnd("d"), 30, 300'000 + 29 * 30 / 2);
+  for (const auto& [key, count] : bucket_.gets()) EXPECT_EQ(count, 1) << key;
+  ExpectCached(keys);
+}
+
+TEST_F(WarmupServiceTest, BeforeItIsKnownWhetherAllFitsHalfOfTheSpareRoomIsUsedAndNobodyGivesWay) {
+  Put("old", 4 * kMiB);
+  for (int i = 0; i < 20; ++i) Put("d/" + std::to_string(100 + i), 900'000);
+  bucket_.memory().set_page_keys_max(8);
+  Start(12 * kMiB);
+  ASSERT_EQ(Run("old").status, Status::kCompleted);
+  bucket_.ResetGets();
+  const WarmupTask task = Run("d");
+  EXPECT_EQ(task.error_code, ENOSPC);
+  // Half of 12 MiB without the 4 of the old one, and their metadata.
+  EXPECT_THAT(task.error_message,
+              HasSubstr("; the first 4 files were loaded before that was known"));
+  EXPECT_EQ(task.completed_object_count, 4);
+  EXPECT_EQ(task.total_object_count, 20);
+  EXPECT_THAT(bucket_.gets(), SizeIs(4));
+  ExpectCached({"old", "d/100", "d/101", "d/102", "d/103"});
+}
+
+TEST_F(WarmupServiceTest, WhatChangesOrGoesWhileTheRestIsListedIsCountedAsItIsInTheEnd) {
+  for (int i = 0; i < 30; ++i) Put("d/" + std::to_string(100 + i), 1000);
+  bucket_.memory().set_page_keys_max(10);
+  bucket_.Before("d/100", [this] { Put("d/100", 5000); });
+  bucket_.Before("d/101", [this] { bucket_.memory().Delete("d/101"); });
+  Start();
+  bucket_.HoldLists(true, 2);
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  ASSERT_TRUE(Eventually([this] { return bucket_.gets().size() >= 10; }));
+  bucket_.HoldLists(false);
+  ExpectAllCompleted(WaitForEnd("d"), 29, 28 * 1000 + 5000);
 }
 
 TEST_F(WarmupServiceTest, NearlyAllOfTheCacheIsLoadedOverWhatWasThere) {

@@ -34,7 +34,7 @@ Result<std::optional<std::vector<ObjectInfo>>> WarmupSurvey::NextPage(WarmupList
   return listing.Next(Deadline::After(means_.clock, means_.request_wait));
 }
 
-Result<> WarmupSurvey::Run() {
+Result<> WarmupSurvey::Run(const std::function<void()>& between_pages) {
   // As it is now: it may change while a bucket is listed.
   const auto capacity_bytes = [this] {
     uint64_t bytes = 0;
@@ -44,6 +44,7 @@ Result<> WarmupSurvey::Run() {
   WarmupListing listing = listing_;
   uint64_t needed_in_all = 0;
   for (int pages_past_room = 0; pages_past_room < kPagesPastRoom;) {
+    if (total_object_count_ > 0 && listing.has_more()) between_pages();
     WarmupListing before = listing;
     ASSIGN_OR_RETURN(const auto page, NextPage(listing));
     is_all_ = !page;
@@ -100,11 +101,10 @@ Result<> WarmupSurvey::CheckRoom() const {
   if (fits && is_all_) return {};
   if (fits)
     return Fail(Errc::kBusy,
-                "the cache became larger while the files were counted; nothing was loaded, and "
-                "another try may do");
+                "the cache became larger while the files were counted, and another try may do");
   return Fail(Errc::kNoSpace, "the files need " + std::string(is_all_ ? "" : "more than ") +
                                   InMiB(needed_in_all) + " of the cache, which has room for " +
-                                  InMiB(room_in_all) + crowded + "; nothing was loaded");
+                                  InMiB(room_in_all) + crowded);
 }
 
 }  // namespace shoal

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -29,8 +30,9 @@ class WarmupSurvey {
   WarmupSurvey(const WarmupSurvey&) = delete;
   WarmupSurvey& operator=(const WarmupSurvey&) = delete;
 
-  // Lists everything, once. kInterrupted: stopped; other errors are WarmupListing's.
-  Result<> Run();
+  // Lists everything, once. `between_pages` is called before each page but the first, and may
+  // change what is in listed(). kInterrupted: stopped; other errors are WarmupListing's.
+  Result<> Run(const std::function<void()>& between_pages);
 
   // Of what was listed.
   [[nodiscard]] bool is_directory() const { return is_directory_; }
@@ -41,7 +43,7 @@ class WarmupSurvey {
   [[nodiscard]] Result<> CheckRoom() const;
 
   // Their places in memory stay.
-  [[nodiscard]] std::vector<Listed>& listed() { return listed_; }
+  [[nodiscard]] std::deque<Listed>& listed() { return listed_; }
   // Where what is not in listed() begins, if there is any; to be listed with NextPage.
   [[nodiscard]] const std::optional<WarmupListing>& beyond() const { return beyond_; }
   // The next page, when it is warm-up's turn.
@@ -54,7 +56,7 @@ class WarmupSurvey {
   WarmupMeans& means_;
   const WarmupListing listing_;  // as it begins
   const std::function<bool()> stopped_;
-  std::vector<Listed> listed_;
+  std::deque<Listed> listed_;
   std::optional<WarmupListing> beyond_;
   std::vector<uint64_t> needed_bytes_;  // of each of the tier's volumes
   uint64_t total_bytes_ = 0;

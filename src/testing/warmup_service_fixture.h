@@ -57,9 +57,11 @@ class Bucket final : public ObjectStore {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return waiting_count_ >= count; });
   }
-  void HoldLists(bool held) {
+  // Those after the next `count`; false: none.
+  void HoldLists(bool held, size_t count = 0) {
     const std::scoped_lock lock(mutex_);
     lists_are_held_ = held;
+    lists_before_held_ = count;
     changed_.notify_all();
   }
   // The next `count` Gets of the key.
@@ -92,7 +94,8 @@ class Bucket final : public ObjectStore {
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !lists_are_held_; });
+      changed_.wait(lock, [this] { return !lists_are_held_ || lists_before_held_ > 0; });
+      if (lists_before_held_ > 0) --lists_before_held_;
     }
     return memory_.List(query, deadline);
   }
@@ -137,6 +140,7 @@ class Bucket final : public ObjectStore {
   std::condition_variable changed_;
   bool held_ = false;
   bool lists_are_held_ = false;
+  size_t lists_before_held_ = 0;
   size_t waiting_count_ = 0;
   std::map<std::string, std::pair<Error, int>> failures_;
   std::map<std::string, std::function<void()>> before_;
