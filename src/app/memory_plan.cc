@@ -219,6 +219,10 @@ Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
   SetInodesMib(reduce(kInodesMib, 0, kKibOfMib), options);
   say("files and directories that are known at a time", options.file_system.inode_count_max,
       kInodesMib * kMiB / InodeBytes(options));
+  if (WarmupConnections(options) > 0) {
+    uint64_t& count = options.warmup.connection_count_max;
+    count = say("warmup_connections", reduce(count, kConnectionsMin, kConnectionKib), count);
+  }
   if (excess_kib > 0 && options.session.transport == "auto") {
     options.session.transport = "dev";
     excess_kib -= std::min(excess_kib, kRingsMib * kKibOfMib);
@@ -226,10 +230,6 @@ Result<> MakeFit(const MemoryLimit& limit, MountOptions& options) {
         {.is_warning = true,
          .text = fmt::format("transport: dev instead of auto, as {} allows {} MiB", limit.whose,
                              limit_mib)});
-  }
-  if (WarmupConnections(options) > 0) {
-    uint64_t& count = options.warmup.connection_count_max;
-    count = say("warmup_connections", reduce(count, kConnectionsMin, kConnectionKib), count);
   }
   uint64_t& count = options.origin.connection_count_max;
   count = say("max_connections", reduce(count, kConnectionsMin, ConnectionKib(options)), count);

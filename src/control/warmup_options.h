@@ -11,7 +11,7 @@
 namespace shoal {
 
 struct WarmupOptions {
-  uint64_t connection_count_max = 128;
+  uint64_t connection_count_max = 256;
   // Not options of a mount. Those of memory are set by who plans it.
   std::string mount_prefix;  // the mount's part of the bucket: "" or "a/b/"
   std::string state_file;    // of this mount and bucket alone; "": tasks end with the process
