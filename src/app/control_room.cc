@@ -140,6 +140,10 @@ Result<std::unique_ptr<ControlRoom>> ControlRoom::Open(const MountPlan& plan, No
 
 ControlRoom::ControlRoom(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
+void ControlRoom::SetWarmupConnectionCountMax(size_t count_max) {
+  parts_->warmup->SetConnectionCountMax(count_max);
+}
+
 void ControlRoom::Begin() {
   parts_->warmup->Begin();
 }

@@ -24,6 +24,8 @@ class ControlRoom {
                                                    const WorkersBefore& workers_before);
   // The session has what it needs: warm-ups may run.
   void Begin();
+  // From now on. Not those of the store, which is the node's.
+  void SetWarmupConnectionCountMax(size_t count_max);
   // Ends what is under way; running warm-ups go on with the next process.
   ~ControlRoom();
   ControlRoom(const ControlRoom&) = delete;

@@ -31,6 +31,8 @@ Result<> DeferredControlRoom::Open(const Opener& open) {
   ASSIGN_OR_RETURN(std::unique_ptr<ControlRoom> opened, IfThreadsAllow(open));
   const MutexLock lock(mutex_);
   room_ = std::move(opened);
+  if (room_ != nullptr && warmup_connection_count_max_)
+    room_->SetWarmupConnectionCountMax(*warmup_connection_count_max_);
   if (room_ != nullptr && has_begun_) room_->Begin();
   return {};
 }
@@ -59,6 +61,12 @@ void DeferredControlRoom::Try(const Opener& open) {
     said = opened.error().detail;
     log::Error("the admin port cannot be opened yet: {}", said);
   }
+}
+
+void DeferredControlRoom::SetWarmupConnectionCountMax(size_t count_max) {
+  const MutexLock lock(mutex_);
+  warmup_connection_count_max_ = count_max;
+  if (room_ != nullptr) room_->SetWarmupConnectionCountMax(count_max);
 }
 
 void DeferredControlRoom::Begin() {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "app/control_room.h"
@@ -30,6 +31,8 @@ class DeferredControlRoom {
   void KeepTrying(Opener open);
   // ControlRoom::Begin, as soon as there is one.
   void Begin() EXCLUDES(mutex_);
+  // ControlRoom's; of one that opens later as well.
+  void SetWarmupConnectionCountMax(size_t count_max) EXCLUDES(mutex_);
 
  private:
   void Try(const Opener& open) EXCLUDES(mutex_);
@@ -38,6 +41,7 @@ class DeferredControlRoom {
   CondVar stop_came_;
   std::unique_ptr<ControlRoom> room_ GUARDED_BY(mutex_);  // null also where there is no port
   bool has_begun_ GUARDED_BY(mutex_) = false;
+  std::optional<size_t> warmup_connection_count_max_ GUARDED_BY(mutex_);  // if it was set
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread trying_;
 };

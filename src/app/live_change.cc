@@ -21,6 +21,8 @@ constexpr auto kLive = std::to_array<std::string_view>({
     "passwd_file",
     "g_oss_STSFile",
     "read_memory_mb",
+    "max_connections",
+    "warmup_connections",
     "g_tier_DadiSdkGetTrafficLimit",
     "g_tier_DadiMemCacheCapacityMB",
     "g_tier_DadiDiskCacheCapacityMB",
@@ -147,6 +149,11 @@ Result<> ChangeLive(Node& node, const MountOptions& from, const MountOptions& to
       volume->SetFreeBytesMin(to.cache.free_mib_min * kMiB);
     log::Info("the disk cache leaves {} MiB free from now on", to.cache.free_mib_min);
   }
+  if (from.origin.connection_count_max != to.origin.connection_count_max)
+    log::Info("up to {} connections from now on", to.origin.connection_count_max);
+  node.store->SetConnectionCountMax(to.origin.connection_count_max);
+  node.warmup_store->SetConnectionCountMax(to.warmup.connection_count_max);
+  node.read_engine->SetFetchCountMax(to.read.fetch_count_max);
   node.traffic->SetRate(to.cache.fetch_rate_max);
   node.read_engine->SetMemory(to.read.memory_mib);
   node.file_system->SetDirectoryCacheLimits(LimitsOf(to.file_system));

@@ -23,11 +23,12 @@ std::vector<std::string> OptionsThatTakeAnotherWorker(const MountOptions& from,
 
 // Whether a node with `from` in force can be changed to `to` as it is; otherwise it takes a new
 // one. Pure. So for the sizes of caches that are there and stay and the room that they leave,
-// memory for reads, the limit of traffic, the paths of credentials, the limits of the directory
-// cache, how long the kernel believes names, the time for a recovery, and the log level.
+// memory for reads, connections, the limit of traffic, the paths of credentials, the limits of the
+// directory cache, how long the kernel believes names, the time for a recovery, and the log level.
 bool CanChangeLive(const MountOptions& from, const MountOptions& to);
 
-// All but the time for a recovery, which is its keeper's.
+// All but the time for a recovery, which is its keeper's, and how many requests warm-up makes at
+// once, which is its control room's.
 // REQUIRES: CanChangeLive(from, to), and `from` is in force. After an error everything is as it
 // was, but for what a cache that shrank let go. Other credentials are tried first, for some
 // seconds at most; the error is then OpenCredentials's or ProbeBucket's.

@@ -34,8 +34,9 @@ TEST(LiveChange, IsForSizesLimitsAndTheLogLevel) {
   EXPECT_TRUE(CanChangeLive(from, Options("g_tier_DadiMemCacheCapacityMB=128")));
   EXPECT_TRUE(CanChangeLive(from, Options("g_readdircache_RemainTime=5,log_level=debug")));
   EXPECT_TRUE(CanChangeLive(from, Options("cache_min_free_mb=5,entry_timeout=9,recovery_limit=7")));
+  EXPECT_TRUE(CanChangeLive(from, Options("max_connections=5,warmup_connections=9")));
   EXPECT_FALSE(CanChangeLive(from, Options("g_tier_DadiCachePageSizeKB=64")));
-  EXPECT_FALSE(CanChangeLive(from, Options("log_level=debug,max_connections=2")));
+  EXPECT_FALSE(CanChangeLive(from, Options("log_level=debug,connect_timeout=2")));
 }
 
 TEST(LiveChange, WhatTakesAnotherWorkerIsNamed) {
@@ -43,7 +44,7 @@ TEST(LiveChange, WhatTakesAnotherWorkerIsNamed) {
   const auto named = [&](const std::string& list) {
     return OptionsThatTakeAnotherWorker(from, Options("g_tier_BlockSize=8388608," + list));
   };
-  EXPECT_THAT(named("log_level=debug,max_connections=2"), testing::ElementsAre("max_connections"));
+  EXPECT_THAT(named("log_level=debug,connect_timeout=2"), testing::ElementsAre("connect_timeout"));
   EXPECT_THAT(named("g_tier_DadiMemCacheCapacityMB=0"),
               testing::ElementsAre("g_tier_DadiMemCacheCapacityMB"));
   EXPECT_THAT(named("read_memory_mb=32"), testing::ElementsAre("read_memory_mb"));

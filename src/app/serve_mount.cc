@@ -49,12 +49,7 @@ uint64_t FilesOf(const CacheOptions& cache) {
   return kDescriptorsOfFiles + cache_count * 2 * CacheVolume::kIdleObjectsMax;
 }
 
-void PrepareProcess(const MountOptions& options) {
-  LeaveNoCore();
-  signal(SIGPIPE, SIG_IGN);
-  // Sent when somebody opens a file that the cache has a lease of (cache/cache_directory.cc), and
-  // deadly otherwise.
-  signal(SIGIO, SIG_IGN);
+void CheckDescriptors(const MountOptions& options) {
   const uint64_t descriptors = RaiseDescriptorLimit();
   const uint64_t connections =
       options.origin.connection_count_max + options.warmup.connection_count_max;
@@ -64,6 +59,15 @@ void PrepareProcess(const MountOptions& options) {
         "no more than {} descriptors may be open, too few for {} connections and {} files: reads "
         "may fail; raise `ulimit -Hn`, or LimitNOFILE= of the unit",
         descriptors, connections, files);
+}
+
+void PrepareProcess(const MountOptions& options) {
+  LeaveNoCore();
+  signal(SIGPIPE, SIG_IGN);
+  // Sent when somebody opens a file that the cache has a lease of (cache/cache_directory.cc), and
+  // deadly otherwise.
+  signal(SIGIO, SIG_IGN);
+  CheckDescriptors(options);
 }
 
 void LogStart(const MountPlan& plan) {
@@ -177,7 +181,8 @@ Result<> Announce(const MountPlan& plan, MountState state, const std::string& wa
 // What the keeper put there. It has to fit into the memory of this process, or no worker could be
 // started with it. kUnsupported: it takes another process.
 Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& node,
-                  Session& session, MountMemory& memory, const Clock& clock) {
+                  Session& session, DeferredControlRoom& control_room, MountMemory& memory,
+                  const Clock& clock) {
   ASSIGN_OR_RETURN(MountState state, ReadMountState(state_path));
   ASSIGN_OR_RETURN(MountPlan next, PlanOf(state));
   if (const auto others = OptionsThatTakeAnotherWorker(in_force, next.options); !others.empty())
@@ -186,6 +191,12 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
   NameThisProcess(state);
   RETURN_IF_ERROR(WriteMountState(state_path, state));
   RETURN_IF_ERROR(ChangeLive(node, in_force, next.options, clock));
+  if (const uint64_t count = next.options.warmup.connection_count_max;
+      count != in_force.warmup.connection_count_max) {
+    log::Info("up to {} connections of warm-up from now on", count);
+    control_room.SetWarmupConnectionCountMax(count);
+  }
+  CheckDescriptors(next.options);
   // The kernel believes the names that it has for as long as it was told.
   if (next.options.file_system.name_valid_seconds < in_force.file_system.name_valid_seconds)
     ForgetNames(session);
@@ -297,9 +308,9 @@ int ServeMount(const MountPlan& plan, const MountState& state, MountMemory& memo
       return open_room(served && served->keeper_pid == getppid());
     });
   }
-  signals.ChangeOn([&in_force, &node, &session, &seat, &memory, &clock,
+  signals.ChangeOn([&in_force, &node, &session, &control_room, &seat, &memory, &clock,
                     path = StateDirectory(plan.mount_point) + "/state.next.json"] {
-    SayHowItChanged(seat, ChangeTo(path, in_force, *node, **session, memory, clock));
+    SayHowItChanged(seat, ChangeTo(path, in_force, *node, **session, *control_room, memory, clock));
   });
   if (const auto announced = Announce(plan, state, warning, state_path, memory, **session, seat);
       !announced) {

@@ -16,9 +16,9 @@ namespace shoal {
 ThreadPool::ThreadPool(std::string name, size_t thread_count_max, int niceness,
                        std::chrono::milliseconds idle_max)
     : name_(std::move(name)),
-      thread_count_max_(thread_count_max),
       niceness_(niceness),
-      idle_max_(idle_max) {
+      idle_max_(idle_max),
+      thread_count_max_(thread_count_max) {
   const MutexLock lock(mutex_);
   std::thread thread([this] { Loop(); });
   const std::thread::id id = thread.get_id();
@@ -41,6 +41,7 @@ void ThreadPool::JoinEnded() {
 void ThreadPool::Run(Work work) {
   Result<> added;
   size_t thread_count = 0;
+  size_t thread_count_max = 0;
   {
     const MutexLock lock(mutex_);
     queue_.push_back(std::move(work));
@@ -51,9 +52,20 @@ void ThreadPool::Run(Work work) {
     work_came_.NotifyOne();
     if (added || std::exchange(limit_was_said_, true)) return;
     thread_count = threads_.size();
+    thread_count_max = thread_count_max_;
   }
-  log::Warn("{}: calls wait for {} of up to {} threads: {}", name_, thread_count, thread_count_max_,
+  log::Warn("{}: calls wait for {} of up to {} threads: {}", name_, thread_count, thread_count_max,
             added.error().detail);
+}
+
+void ThreadPool::SetThreadCountMax(size_t thread_count_max) {
+  const MutexLock lock(mutex_);
+  thread_count_max_ = thread_count_max;
+  // For what is queued. Where there may be no more threads, those that are there do it.
+  for (size_t count = idle_count_; count < queue_.size() && threads_.size() < thread_count_max_;
+       ++count)
+    if (!AddThread()) break;
+  work_came_.NotifyAll();
 }
 
 Result<> ThreadPool::AddThread() {
@@ -74,11 +86,16 @@ void ThreadPool::Loop() {
 
 ThreadPool::Work ThreadPool::NextWork() {
   const MutexLock lock(mutex_);
+  const auto is_one_too_many = [this]()
+                                   REQUIRES(mutex_) { return threads_.size() > thread_count_max_; };
   do {
     ++idle_count_;
     const auto idle_until = CondVar::In(idle_max_);
-    while (!stopping_ && queue_.empty() && work_came_.WaitUntil(mutex_, idle_until)) continue;
+    while (!stopping_ && queue_.empty() && !is_one_too_many() &&
+           work_came_.WaitUntil(mutex_, idle_until))
+      continue;
     --idle_count_;
+    if (is_one_too_many()) break;
     if (queue_.empty()) continue;
     Work work = std::move(queue_.front());
     queue_.pop_front();

@@ -35,6 +35,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   void Run(Work work);
+  // At least 1. From now on; of threads that are too many each ends after what it runs.
+  void SetThreadCountMax(size_t thread_count_max);
 
  private:
   // One more. The error: there may be no more.
@@ -44,7 +46,6 @@ class ThreadPool {
   Work NextWork();  // null: the thread is to end
 
   const std::string name_;
-  const size_t thread_count_max_;
   const int niceness_;
   const std::chrono::milliseconds idle_max_;
   const CpuMask cpus_;
@@ -52,6 +53,7 @@ class ThreadPool {
   Mutex mutex_;
   CondVar work_came_;
   CondVar thread_ended_;
+  size_t thread_count_max_ GUARDED_BY(mutex_);
   std::deque<Work> queue_ GUARDED_BY(mutex_);
   std::map<std::thread::id, std::thread> threads_ GUARDED_BY(mutex_);
   // On their way out. They are joined before the pool is gone: one that were still about to end

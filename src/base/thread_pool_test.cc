@@ -91,6 +91,30 @@ TEST(ThreadPool, QueuesWhatIsPastItsBound) {
   EXPECT_LE(most, 2);
 }
 
+TEST(ThreadPool, RunsWhatIsQueuedAtOnceWhenItsBoundRises) {
+  std::latch all_running(5);
+  ThreadPool pool("test", 1);
+  for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
+  pool.SetThreadCountMax(4);
+  all_running.arrive_and_wait();
+}
+
+TEST(ThreadPool, ThreadsThatAreTooManyEndWhenItsBoundFalls) {
+  std::atomic<int> done = 0;
+  {
+    ThreadPool pool("test", 4);
+    const size_t count_of_one = ThreadCount();
+    std::latch all_running(5);
+    for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
+    all_running.arrive_and_wait();
+    pool.SetThreadCountMax(1);
+    while (ThreadCount() > count_of_one) std::this_thread::yield();
+    for (int i = 0; i < 100; ++i) pool.Run([&] { ++done; });
+    EXPECT_EQ(ThreadCount(), count_of_one);
+  }
+  EXPECT_EQ(done, 100);
+}
+
 class ThreadPoolAtTheLimit : public testing::Test {
  protected:
   // In a process of its own that has had no threads.

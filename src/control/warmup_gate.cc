@@ -36,6 +36,11 @@ size_t WarmupGate::width() {
   return width_.count();
 }
 
+void WarmupGate::SetRequestCountMax(size_t request_count_max) {
+  const MutexLock lock(mutex_);
+  width_.SetCountMax(request_count_max);
+}
+
 void WarmupGate::WakeAll() {
   const MutexLock lock(mutex_);
   changed_.NotifyAll();

@@ -41,6 +41,8 @@ class WarmupGate {
   [[nodiscard]] Pass Enter(uint64_t bytes, const std::function<bool()>& given_up);
   // How many threads have something to do here. It changes.
   [[nodiscard]] size_t width();
+  // From now on.
+  void SetRequestCountMax(size_t request_count_max);
   // For who gives up: asks at once.
   void WakeAll();
 

@@ -20,7 +20,7 @@ struct WarmupMeans {
   ThreadPool& loaders;
   WarmupGate& gate;
   const Clock& clock;
-  size_t connection_count_max = 0;
+  std::atomic<size_t> connection_count_max = 0;
   Duration request_wait{};           // for one request, its retries included
   Duration retry_pause{};            // before objects that failed are tried again
   std::atomic<int64_t> listed_room;  // listed files that may yet be kept, of all tasks

@@ -115,7 +115,7 @@ Result<> WarmupRun::Run() {
     wake_at_job_count_ = 0;
     while (job_count_ > 0) changed_.Wait(mutex_);
   }
-  SettleReady();
+  SettleUntil(0);  // what was loaded before it was known that not all can be
   unsettled_.clear();
   if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
   RETURN_IF_ERROR(ran);

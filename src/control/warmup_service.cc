@@ -79,6 +79,13 @@ class WarmupService final : public WarmupTasks {
     StartRuns();
   }
 
+  void SetConnectionCountMax(size_t count_max) override {
+    if (tier_ == nullptr) return;
+    means_->connection_count_max = count_max;
+    loaders_->SetThreadCountMax(count_max);
+    gate_->SetRequestCountMax(count_max);
+  }
+
   ~WarmupService() override {
     if (tier_ == nullptr) return;
     std::vector<std::shared_ptr<WarmupRun>> runs;

@@ -60,6 +60,9 @@ class WarmupTasks {
   // dozen, and serving needs its own first.
   virtual void Begin() {}
 
+  // How many requests are made at once at the most, from now on.
+  virtual void SetConnectionCountMax(size_t /*count_max*/) {}
+
   // Starts a task, which is on disk when this returns; or answers the running one that has
   // the same path and pattern. kInvalid: the path (absolute, "." or ".." in it, NUL, too
   // long) or the pattern (RE2's reason). kUnsupported: no cache is configured. kBusy: too

@@ -28,6 +28,16 @@ class WarmupWidth {
 
   [[nodiscard]] size_t count() const { return count_; }
 
+  // From now on.
+  void SetCountMax(size_t count_max) {
+    count_max_ = count_max;
+    count_before_ = std::min(count_before_, count_max);
+    if (count_ > count_max) Become(count_max);
+    rests_left_ = 0;  // more may help now
+    next_trial_ = Trial::kMore;
+    StartAnew();
+  }
+
   // A request ended, having brought so many bytes.
   void Ended(uint64_t bytes, Instant now) {
     if (unmeasured_count_ > 0) {
@@ -116,7 +126,7 @@ class WarmupWidth {
     count_ = count;
   }
 
-  const size_t count_max_;
+  size_t count_max_;
   size_t count_;
 
   Trial trial_ = Trial::kNone;

@@ -92,6 +92,20 @@ TEST(WarmupWidth, FollowsAStoreThatChanges) {
   EXPECT_GE(store.RunFor(10, WithoutProcessors), 0.95 * 10 * WithoutProcessors(4));
 }
 
+TEST(WarmupWidth, ItsBoundMayChange) {
+  WarmupWidth width(32);
+  Store store(width);
+  store.RunFor(1, FarAway);
+  EXPECT_EQ(width.count(), 32u);
+  width.SetCountMax(128);
+  store.RunFor(0.5, FarAway);
+  EXPECT_EQ(width.count(), 128u);
+  width.SetCountMax(4);
+  EXPECT_EQ(width.count(), 4u);
+  store.RunFor(5, FarAway);
+  EXPECT_LE(width.count(), 4u);
+}
+
 TEST(WarmupWidth, WhatReadersTookPartInIsNotMeasured) {
   WarmupWidth width(128);
   Store store(width);

@@ -32,6 +32,7 @@ class NotingEngine final : public ReadEngine {
   }
 
   void SetMemory(uint64_t) override {}
+  void SetFetchCountMax(uint64_t) override {}
 
   void set_room(size_t count) {
     const std::lock_guard lock(mutex_);

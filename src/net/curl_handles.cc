@@ -8,7 +8,7 @@
 namespace shoal {
 
 CurlHandles::CurlHandles(size_t count_max, std::function<void(CURL*)> prepare)
-    : count_max_(count_max), prepare_(std::move(prepare)) {
+    : prepare_(std::move(prepare)), count_max_(count_max) {
   // libcurl's own initialisation is for the process, and has to be before any handle.
   [[maybe_unused]] static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   assert(initialised == CURLE_OK);
@@ -30,7 +30,7 @@ Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline dea
   CURL* handle = nullptr;
   {
     const MutexLock lock(mutex_);
-    while (out_count_ == count_max_) {
+    while (out_count_ >= count_max_) {
       if (deadline.at == Instant::max()) {
         came_back_.Wait(mutex_);
       } else if (deadline.Passed(clock)) {
@@ -55,13 +55,31 @@ Result<CurlHandles::Lease> CurlHandles::Acquire(const Clock& clock, Deadline dea
   return Lease(handle, GiveBack(*this));
 }
 
+void CurlHandles::SetCountMax(size_t count_max) {
+  std::vector<CURL*> too_many;
+  {
+    const MutexLock lock(mutex_);
+    count_max_ = count_max;
+    // Those that came back last are at the end.
+    const size_t kept = count_max > out_count_ ? count_max - out_count_ : 0;
+    const size_t count = idle_.size() > kept ? idle_.size() - kept : 0;
+    too_many.assign(idle_.begin(), idle_.begin() + static_cast<ptrdiff_t>(count));
+    idle_.erase(idle_.begin(), idle_.begin() + static_cast<ptrdiff_t>(count));
+  }
+  came_back_.NotifyAll();
+  for (CURL* const handle : too_many) curl_easy_cleanup(handle);
+}
+
 void CurlHandles::Release(CURL* handle) {
+  bool is_kept = false;
   {
     const MutexLock lock(mutex_);
     --out_count_;
-    idle_.push_back(handle);
+    is_kept = out_count_ + idle_.size() < count_max_;
+    if (is_kept) idle_.push_back(handle);
   }
   came_back_.NotifyOne();
+  if (!is_kept) curl_easy_cleanup(handle);
 }
 
 void CurlHandles::LockShared(CURL*, curl_lock_data data, curl_lock_access, void* self) {

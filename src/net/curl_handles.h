@@ -42,19 +42,21 @@ class CurlHandles {
   // Waits while `count_max` are out. kTimedOut if none came back in time. A handle keeps
   // the options that its user before set: who sets one sets it for every call.
   Result<Lease> Acquire(const Clock& clock, Deadline deadline);
+  // From now on. Those that are out and too many end when they are given back.
+  void SetCountMax(size_t count_max);
 
  private:
   static void LockShared(CURL*, curl_lock_data data, curl_lock_access, void* self);
   static void UnlockShared(CURL*, curl_lock_data data, void* self);
   void Release(CURL* handle);
 
-  const size_t count_max_;
   const std::function<void(CURL*)> prepare_;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> shared_mutexes_;  // libcurl takes them
   CURLSH* shared_ = nullptr;  // constant after construction; synchronized by those
 
   Mutex mutex_;
   CondVar came_back_;
+  size_t count_max_ GUARDED_BY(mutex_);
   std::vector<CURL*> idle_ GUARDED_BY(mutex_);
   size_t out_count_ GUARDED_BY(mutex_) = 0;
 };

@@ -297,6 +297,10 @@ HttpClient::HttpClient(const HttpClientOptions& options, const Clock& clock)
 
 HttpClient::~HttpClient() = default;
 
+void HttpClient::SetConnectionCountMax(size_t connection_count_max) {
+  handles_->SetCountMax(connection_count_max);
+}
+
 Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline) {
   ASSIGN_OR_RETURN(HeaderLines headers, HeaderLines::Of(request));
   ASSIGN_OR_RETURN(const CurlHandles::Lease lease, handles_->Acquire(clock_, deadline));

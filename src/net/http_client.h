@@ -50,6 +50,9 @@ class HttpClient {
   // byte.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
 
+  // From now on. Calls under way go on.
+  void SetConnectionCountMax(size_t connection_count_max);
+
  private:
   HttpClient(const HttpClientOptions& options, const Clock& clock);
 

@@ -323,6 +323,53 @@ TEST_F(HttpClientTest, MakesNoMoreConnectionsThanItsBound) {
   for (const auto& request : server.requests()) EXPECT_EQ(request.connection, 0);
 }
 
+TEST_F(HttpClientTest, ACallerThatWaitsForAConnectionHasOneWhenTheBoundRises) {
+  std::latch asked(1);
+  ScriptedHttpServer server([&](const ScriptedRequest& request) {
+    if (request.target != "/hangs") return Answer("200 OK", "", "x");
+    asked.count_down();
+    return ScriptedReply{.then = Then::kHang};
+  });
+  const auto client = Client({.connection_count_max = 1});
+  std::thread first([&] {
+    Keep kept;
+    EXPECT_FALSE(client->Send({.origin = server.origin(), .target = "/hangs"}, kept,
+                              Deadline::After(clock_, std::chrono::seconds(2))));
+  });
+  asked.wait();
+  std::thread second([&] {
+    Keep kept;
+    EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept,
+                             Deadline::After(clock_, std::chrono::seconds(1))));
+  });
+  client->SetConnectionCountMax(2);
+  second.join();
+  first.join();
+}
+
+TEST_F(HttpClientTest, AConnectionThatIsOneTooManyEndsWithItsCall) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "x"); });
+  const auto client = Client({.connection_count_max = 4});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      Keep kept;
+      for (int j = 0; j < 20; ++j)
+        EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept, Soon()));
+    });
+  for (std::thread& thread : threads) thread.join();
+  client->SetConnectionCountMax(1);
+  const int first = [&] {
+    EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+    return server.requests().back().connection;
+  }();
+  for (int i = 0; i < 5; ++i) {
+    Keep kept;
+    EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept, Soon()));
+    EXPECT_EQ(server.requests().back().connection, first);
+  }
+}
+
 TEST_F(HttpClientTest, ACallerGivesUpWaitingForAConnectionAtItsDeadline) {
   std::latch asked(1);
   ScriptedHttpServer server([&](const auto&) {

@@ -34,6 +34,9 @@ class HttpObjectStore final : public ObjectStore {
                Deadline deadline) override;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override;
   Result<BucketUsage> Usage(Deadline deadline) override;
+  void SetConnectionCountMax(size_t count_max) override {
+    client_->SetConnectionCountMax(count_max);
+  }
 
  private:
   struct Call;

@@ -67,6 +67,7 @@ class MeasuredStore final : public ObjectStore {
                Deadline deadline) override;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override;
   Result<BucketUsage> Usage(Deadline deadline) override;
+  void SetConnectionCountMax(size_t count_max) override { next_->SetConnectionCountMax(count_max); }
 
  private:
   template <class Call>

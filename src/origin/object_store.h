@@ -74,6 +74,9 @@ class ObjectStore {
   // What the whole bucket holds, as the store last counted it. kUnsupported where the
   // store does not count (S3).
   virtual Result<BucketUsage> Usage(Deadline deadline) = 0;
+
+  // From now on, where there is a bound.
+  virtual void SetConnectionCountMax(size_t /*count_max*/) {}
 };
 
 // The first page from there on that has keys, or the last: stores may answer that they looked at

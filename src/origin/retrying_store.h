@@ -51,6 +51,7 @@ class RetryingStore final : public ObjectStore {
                Deadline deadline) override;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override;
   Result<BucketUsage> Usage(Deadline deadline) override;
+  void SetConnectionCountMax(size_t count_max) override { next_->SetConnectionCountMax(count_max); }
 
  private:
   // `attempt(deadline)` gives a Result; `progressed()` says if the last one got anywhere.

@@ -5,10 +5,29 @@
 
 namespace shoal {
 
+namespace {
+
+constexpr size_t kThreadCountMin = 2;  // one of which is for what a reader waits for
+
+}  // namespace
+
 FetchExecutor::FetchExecutor(size_t thread_count_max)
-    : thread_count_max_(std::max<size_t>(thread_count_max, 2)),
-      foreseen_count_max_(thread_count_max_ - std::max<size_t>(thread_count_max_ / 4, 1)),
-      threads_("shoal-fetch", thread_count_max_) {}
+    : thread_count_max_(std::max(thread_count_max, kThreadCountMin)),
+      threads_("shoal-fetch", std::max(thread_count_max, kThreadCountMin)) {}
+
+void FetchExecutor::SetThreadCountMax(size_t thread_count_max) {
+  thread_count_max = std::max(thread_count_max, kThreadCountMin);
+  {
+    const MutexLock lock(mutex_);
+    thread_count_max_ = thread_count_max;
+  }
+  threads_.SetThreadCountMax(thread_count_max);
+  while (StartThread()) continue;
+}
+
+size_t FetchExecutor::foreseen_count_max() const {
+  return thread_count_max_ - std::max<size_t>(thread_count_max_ / 4, 1);
+}
 
 void FetchExecutor::Submit(uint64_t id, Urgency urgency, Work work) {
   {
@@ -16,7 +35,7 @@ void FetchExecutor::Submit(uint64_t id, Urgency urgency, Work work) {
     (urgency == Urgency::kDemanded ? demanded_ : foreseen_)
         .push_back({id, urgency, std::move(work)});
   }
-  StartThreads();
+  StartThread();
 }
 
 void FetchExecutor::Promote(uint64_t id) {
@@ -29,24 +48,25 @@ void FetchExecutor::Promote(uint64_t id) {
     demanded_.push_back(std::move(*job));
     foreseen_.erase(job);
   }
-  StartThreads();
+  StartThread();
 }
 
 bool FetchExecutor::AnyEligible() const {
   return !demanded_.empty() ||
-         (!foreseen_.empty() && foreseen_running_count_ < foreseen_count_max_);
+         (!foreseen_.empty() && foreseen_running_count_ < foreseen_count_max());
 }
 
-void FetchExecutor::StartThreads() {
+bool FetchExecutor::StartThread() {
   {
     const MutexLock lock(mutex_);
     // A loop that is not busy is about to look for work and will find this.
-    if (!AnyEligible() || loop_count_ == thread_count_max_ ||
+    if (!AnyEligible() || loop_count_ >= thread_count_max_ ||
         loop_count_ - busy_count_ >= demanded_.size() + foreseen_.size())
-      return;
+      return false;
     ++loop_count_;
   }
   threads_.Run([this] { Loop(); });
+  return true;
 }
 
 void FetchExecutor::Loop() {
@@ -54,7 +74,7 @@ void FetchExecutor::Loop() {
     Job job;
     {
       const MutexLock lock(mutex_);
-      if (!AnyEligible()) {
+      if (!AnyEligible() || loop_count_ > thread_count_max_) {
         --loop_count_;
         return;
       }

@@ -28,6 +28,8 @@ class FetchExecutor {
   void Submit(uint64_t id, Urgency urgency, Work work) EXCLUDES(mutex_);
   // A reader waits for it now. No effect once it runs.
   void Promote(uint64_t id) EXCLUDES(mutex_);
+  // From now on. What runs goes on.
+  void SetThreadCountMax(size_t thread_count_max) EXCLUDES(mutex_);
 
  private:
   struct Job {
@@ -36,14 +38,15 @@ class FetchExecutor {
     Work work;
   };
 
+  // Never all of the threads.
+  [[nodiscard]] size_t foreseen_count_max() const REQUIRES(mutex_);
   [[nodiscard]] bool AnyEligible() const REQUIRES(mutex_);
-  void StartThreads() EXCLUDES(mutex_);
+  // False: none is needed, or there may be no more.
+  bool StartThread() EXCLUDES(mutex_);
   void Loop() EXCLUDES(mutex_);
 
-  const size_t thread_count_max_;
-  const size_t foreseen_count_max_;
-
   Mutex mutex_;
+  size_t thread_count_max_ GUARDED_BY(mutex_);
   std::deque<Job> demanded_ GUARDED_BY(mutex_);
   std::deque<Job> foreseen_ GUARDED_BY(mutex_);
   size_t loop_count_ GUARDED_BY(mutex_) = 0;

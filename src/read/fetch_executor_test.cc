@@ -79,6 +79,24 @@ TEST_F(FetchExecutorTest, DemandOvertakesReadAheadThatIsQueued) {
   EndJobs(2);
 }
 
+TEST_F(FetchExecutorTest, MoreRunAtOnceWhenTheBoundRisesAndFewerWhenItFalls) {
+  FetchExecutor executor(2);
+  for (uint64_t id = 1; id <= 20; ++id) executor.Submit(id, kDemanded, Job("job"));
+  WaitForStarted(2);
+  executor.SetThreadCountMax(8);
+  WaitForStarted(8);
+  executor.SetThreadCountMax(3);
+  EndJobs(5);
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return allowed_count_ == 0; });
+    EXPECT_EQ(started_.size(), 8) << "five of eight were too many";
+  }
+  EndJobs(1);
+  WaitForStarted(9);
+  EndJobs(14);
+}
+
 TEST_F(FetchExecutorTest, EndingRunsAllThatIsQueued) {
   {
     FetchExecutor executor(3);

@@ -75,6 +75,8 @@ class ReadEngine {
   // ReadOptions::memory_mib, from now on: what is over it is let go as it is read. Reads that wait
   // and are of more than half of it fail with kInvalid. Does not wait.
   virtual void SetMemory(uint64_t memory_mib) = 0;
+  // GETs under way at once, from now on.
+  virtual void SetFetchCountMax(uint64_t count_max) = 0;
 
   // The reader of an object that will be opened soon, with all of it on its way: for as long
   // as the caller holds it, Open answers the same one, and reads find the bytes. Those who

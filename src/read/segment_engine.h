@@ -80,6 +80,7 @@ class SegmentEngine final : public ReadEngine, private FetchSink::Listener {
 
   std::shared_ptr<ObjectReader> Open(const ObjectVersion& version) override EXCLUDES(mutex_);
   void SetMemory(uint64_t memory_mib) override EXCLUDES(mutex_);
+  void SetFetchCountMax(uint64_t count_max) override { executor_.SetThreadCountMax(count_max); }
   std::shared_ptr<ObjectReader> Foresee(const ObjectVersion& version) override EXCLUDES(mutex_);
 
   struct MemoryUse {

@@ -25,6 +25,7 @@ class DirectEngine final : public ReadEngine {
     return std::make_shared<Reader>(store_, version);
   }
   void SetMemory(uint64_t) override {}
+  void SetFetchCountMax(uint64_t) override {}
   std::shared_ptr<ObjectReader> Foresee(const ObjectVersion&) override { return nullptr; }
 
  private:

@@ -136,7 +136,7 @@ class KilledWorkers(CacheTest):
         os.kill(worker, signal.SIGKILL)
         self.assert_reads_without_a_get(origin, mount, written)
         self.assertNotEqual(mount.worker(), worker)
-        update = subprocess.run([SHOAL, "update", mount.point, "-o", "max_connections=9"])
+        update = subprocess.run([SHOAL, "update", mount.point, "-o", "connect_timeout=9"])
         self.assertEqual(update.returncode, 0)
         self.assert_reads_without_a_get(origin, mount, written)
         self.assertEqual(held.read(), pattern(600_003, seed=3))

@@ -273,7 +273,7 @@ class Reports(ReportsTest):
         self.assertIn("log_level=debug", ",".join(before["options"]))
         # What changes nothing is no update: the rollback below has what it had.
         self.assertEqual(post(log_level="debug")[0], 200)
-        for wanted, options, word in ((409, {"max_connections": 2}, "max_connections"),
+        for wanted, options, word in ((409, {"connect_timeout": 2}, "connect_timeout"),
                                       (400, {"log_level": "loud"}, "loud"),
                                       (400, {"nonsense": 1}, "nonsense"),
                                       (403, {"passwd_file": "/etc/shadow"}, "passwd_file")):
@@ -380,7 +380,7 @@ class Reports(ReportsTest):
         self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 64 * MIB)
         self.assertEqual(mount.state()["worker_pid"], worker)
         # With pages of another size the cache is another one.
-        done = run(SHOAL, "update", mount.point, "-o", "max_connections=7")
+        done = run(SHOAL, "update", mount.point, "-o", "connect_timeout=7")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotEqual(mount.state()["worker_pid"], worker)
 

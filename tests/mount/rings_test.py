@@ -52,7 +52,7 @@ class Rings(SurvivalTest):
         readers = self.readers(mount, origin)
         for i in range(10):
             self.restart_worker(mount)
-            self.restart_worker(mount, "update", "-o", f"max_connections={i + 32}")
+            self.restart_worker(mount, "update", "-o", f"connect_timeout={i + 32}")
         self.assert_unharmed(readers.finish(), 20)
         self.assertIn("io_uring: in use", mount.log())
 

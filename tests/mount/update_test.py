@@ -1,4 +1,5 @@
 """Options change while the mount is in use, and a planned restart is not noticed."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -47,10 +48,10 @@ class Updates(SurvivalTest):
     def test_options_that_are_updated_are_in_force_and_a_rollback_takes_them_back(self):
         origin, mount = self.small_mount("log_level=info")
         before = mount.state()
-        done = self.update(mount, "log_level=debug,max_connections=35", "readahead_kb=256")
+        done = self.update(mount, "log_level=debug,connect_timeout=35", "readahead_kb=256")
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
         self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
-                                      "max_connections, readahead_kb: took another process to serve it\n")
+                                      "connect_timeout, readahead_kb: took another process to serve it\n")
         after = mount.state()
         self.assertNotEqual(after["worker_pid"], before["worker_pid"])
         self.assertEqual(after["keeper_pid"], mount.process.pid)
@@ -121,9 +122,9 @@ class Updates(SurvivalTest):
         done = self.update(mount, "log_level=debug,read_memory_mb=128")
         self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n")
         self.assertEqual(mount.worker(), worker)
-        done = self.update(mount, "log_level=info,request_deadline=7,max_connections=9")
+        done = self.update(mount, "log_level=info,request_deadline=7,connect_timeout=9")
         self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
-                                      "request_deadline, max_connections: took another process to serve it\n")
+                                      "request_deadline, connect_timeout: took another process to serve it\n")
         self.assertNotEqual(mount.worker(), worker)
 
     def test_the_runtime_tool_takes_what_the_specification_shows(self):
@@ -300,7 +301,7 @@ class Updates(SurvivalTest):
                 wait_until(lambda: (state_directory(mount.point) / "state.next.json").exists())
                 command.kill()
                 command.wait()
-                option = {"change": "g_readdircache_MaxCount=333", "replace": "max_connections=39"}[word]
+                option = {"change": "g_readdircache_MaxCount=333", "replace": "connect_timeout=39"}[word]
                 done = self.update(mount, option)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done)
                 words = ",".join(mount.state()["options"])
@@ -379,15 +380,15 @@ class Updates(SurvivalTest):
         self.assertRegex(done.stderr, "g_tier_DadiP2PPort.*not in this build")
 
     def test_a_remount_that_changes_nothing_leaves_a_rollback_what_it_had(self):
-        _, mount = self.small_mount("max_connections=31")
+        _, mount = self.small_mount("connect_timeout=31")
         helper = self.helper(mount)
-        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
+        self.assertEqual(self.update(mount, "connect_timeout=35").returncode, 0)
         worker = mount.worker()
-        for words in ("ro,nosuid,nodev,relatime,remount", "ro,remount,max_connections=35"):
+        for words in ("ro,nosuid,nodev,relatime,remount", "ro,remount,connect_timeout=35"):
             subprocess.run([helper, "data:/", mount.point, "-o", words], check=True)
         self.assertEqual(mount.worker(), worker)
         self.assertEqual(shoal("rollback", mount.point).returncode, 0)
-        self.assertIn("max_connections=31", ",".join(mount.state()["options"]))
+        self.assertIn("connect_timeout=31", ",".join(mount.state()["options"]))
 
     def test_a_remount_that_is_only_to_be_checked_changes_nothing(self):
         _, mount = self.small_mount()
@@ -458,6 +459,50 @@ class Updates(SurvivalTest):
         self.assertEqual((mount / "late").read_bytes(), b"late")
         self.assertEqual(mount.worker(), worker)
 
+    def test_connections_change_without_another_process(self):
+        origin = self.origin()
+        names = [f"f{i:02}" for i in range(24)]
+        body = pattern(1 << 20)
+        for name in names:
+            origin.put(name, body)
+        mount = self.mount(origin, "max_connections=2")
+        worker = mount.worker()
+        os.listdir(mount.point)
+        origin.configure(latency_ms=200)
+
+        def most_at_once(names):
+            origin.reset_stats()
+            with concurrent.futures.ThreadPoolExecutor(len(names)) as readers:
+                for read in readers.map(lambda name: (mount / name).read_bytes(), names):
+                    self.assertTrue(read == body)
+            return origin.control("stats")["in_flight_peak"]
+
+        own_stats_call = 1
+        self.assertLessEqual(most_at_once(names[:6]), 2 + own_stats_call)
+        self.assertEqual(self.update(mount, "max_connections=16").returncode, 0)
+        self.assertGreaterEqual(most_at_once(names[6:18]), 8)
+        self.assertEqual(self.update(mount, "max_connections=2").returncode, 0)
+        self.assertLessEqual(most_at_once(names[18:]), 2 + own_stats_call)
+        self.assertEqual(mount.worker(), worker)
+
+    def test_a_warm_up_under_way_takes_the_connections_that_it_is_given(self):
+        origin, port = self.origin(), free_port()
+        for i in range(600):
+            origin.put(f"small/{i:03}", b"contents of %d" % i)
+        mount = self.mount(origin, cache_options(self.directory(), disk_mib=64),
+                           f"g_server_Port={port}", "warmup_connections=2")
+        worker, admin = mount.worker(), Admin(port)
+        origin.configure(latency_ms=100)
+        origin.reset_stats()
+        admin.load("small")
+        wait_until(lambda: admin.tasks("small")[0]["CompletedSize"] > 0)
+        few = origin.control("stats")["in_flight_peak"]
+        self.assertLessEqual(few, 2 + 2, "one that lists, and this call")
+        self.assertEqual(self.update(mount, "warmup_connections=64").returncode, 0)
+        wait_until(lambda: admin.tasks("small")[0]["Status"] == "completed")
+        self.assertGreaterEqual(origin.control("stats")["in_flight_peak"], 32)
+        self.assertEqual(mount.worker(), worker)
+
     def test_memory_for_reads_changes_without_another_process_under_readers(self):
         origin, mount = self.loaded_mount()
         worker = mount.worker()
@@ -477,8 +522,8 @@ class Updates(SurvivalTest):
         self.assertIn("no update to take back", shoal("rollback", mount.point).stderr)
 
     def test_a_change_names_who_serves_and_one_that_fails_keeps_what_a_rollback_needs(self):
-        _, mount = self.small_mount("max_connections=31")
-        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
+        _, mount = self.small_mount("connect_timeout=31")
+        self.assertEqual(self.update(mount, "connect_timeout=35").returncode, 0)
         self.assertEqual(self.update(mount, "log_level=debug").returncode, 0)
         served = mount.state()
         self.assertTrue(served["worker_pid"] and served["version"])
@@ -490,14 +535,14 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.state()["options"], served["options"])
         self.assertEqual(shoal("rollback", mount.point).returncode, 0)
         back = mount.state()
-        self.assertIn("max_connections=35", ",".join(back["options"]))
+        self.assertIn("connect_timeout=35", ",".join(back["options"]))
         self.assertNotIn("log_level=debug", ",".join(back["options"]))
         stat = pathlib.Path(f"/proc/{back['worker_pid']}/stat").read_text()
         self.assertEqual(int(stat.rsplit(")", 1)[1].split()[1]), mount.process.pid)
 
     def test_a_rollback_does_not_go_back_to_a_mount_before_this_one(self):
         _, mount = self.small_mount()
-        self.assertEqual(self.update(mount, "max_connections=35").returncode, 0)
+        self.assertEqual(self.update(mount, "connect_timeout=35").returncode, 0)
         mount.process.kill()
         mount.process.wait()
         again = self.mount(self.origin(), point=mount.point)
@@ -527,7 +572,7 @@ class Updates(SurvivalTest):
                 readers = self.readers(mount, origin)
                 for i in range(10):
                     done = (shoal("restart", mount.point) if i % 2 else
-                            self.update(mount, f"max_connections={i + 31},read_memory_mb={64 + i}"))
+                            self.update(mount, f"connect_timeout={i + 31},read_memory_mb={64 + i}"))
                     self.assertEqual(done.returncode, 0, done.stderr)
                 self.assert_unharmed(readers.finish(), 10)
 
