@@ -120,7 +120,7 @@ class Capacity(MediaTest):
         shoal = self.shoal_after("ulimit -n 300")
         mount = self.mount(origin, cache_options(disk, disk_mib=1000), shoal=shoal)
         wait_until(lambda: "may take 1000 MiB, and its file system has " in mount.log())
-        self.assertIn("no more than 300 descriptors may be open, too few for 192 connections",
+        self.assertIn("no more than 300 descriptors may be open, too few for 320 connections",
                       mount.log())
 
     def test_a_file_that_is_mapped_does_not_give_way_though_nobody_has_it_open(self):

@@ -124,7 +124,7 @@ class Updates(SurvivalTest):
         self.assertEqual(mount.worker(), worker)
         done = self.update(mount, "log_level=info,request_deadline=7,connect_timeout=9")
         self.assertEqual(done.stdout, f"shoal update: {mount.point} is served with the new options\n"
-                                      "request_deadline, connect_timeout: took another process to serve it\n")
+                                      "connect_timeout, request_deadline: took another process to serve it\n")
         self.assertNotEqual(mount.worker(), worker)
 
     def test_the_runtime_tool_takes_what_the_specification_shows(self):
