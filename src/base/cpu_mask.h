@@ -14,6 +14,13 @@ class CpuMask {
   void Apply() const {
     if (known_) sched_setaffinity(0, sizeof(cpus_), &cpus_);
   }
+  // It may run there, but not on `cpu` where there is another.
+  void ApplyBut(int cpu) const {
+    cpu_set_t others = cpus_;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) == 0) return Apply();
+    if (known_) sched_setaffinity(0, sizeof(others), &others);
+  }
   // 0: not known.
   [[nodiscard]] int count() const { return known_ ? CPU_COUNT(&cpus_) : 0; }
 

@@ -100,7 +100,7 @@ void RingQueue::PinThread() {
 void RingQueue::ChoosePlace(uint64_t answer_bytes) {
   large_in_a_row_ = answer_bytes >= kLargeAnswerBytes ? large_in_a_row_ + 1 : 0;
   if (is_pinned_ && large_in_a_row_ == kStreamAnswers) {
-    allowed_cpus_.Apply();
+    allowed_cpus_.ApplyBut(options_.queue_id);
     is_pinned_ = false;
   } else if (!is_pinned_ && large_in_a_row_ == 0) {
     PinThread();

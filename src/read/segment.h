@@ -1,14 +1,16 @@
 // A segment: a run of bytes of one object version, in a buffer that one fetch fills
 // from front to back.
 //
-// Everything but the buffer's bytes is guarded by the engine's lock. The bytes need no
-// lock: the fetch writes only behind filled_bytes and readers read only before it.
+// All is guarded by the engine's lock but the buffer's bytes, how many there are and whether anybody
+// waits for more: the fetch writes only behind filled_bytes, readers read only before it, and the
+// fetch takes the lock for who waits. Who begins to says so first, and looks once more then.
 //
 // A segment is *held* by its fetch until that is done with it and by every read that
 // needs it until that was answered. A held segment keeps its buffer, even forgotten.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -48,7 +50,8 @@ struct Segment {
   const std::shared_ptr<StreamAccount> stream;  // fetched for it; null: for one read
 
   Buffer buffer;
-  uint64_t filled_bytes = 0;  // from the front
+  std::atomic<uint64_t> filled_bytes = 0;  // from the front
+  std::atomic<bool> is_waited_for = false;
   uint64_t fetch_id = 0;
   bool forgotten = false;  // out of its map: no new read finds it
   uint32_t hold_count = 0;

@@ -250,6 +250,8 @@ void SegmentEngine::Await(const ReadPointer& read, Answers& answers) {
     const uint64_t needed_bytes =
         std::min(read->range.end(), segment->range.end()) - segment->range.offset;
     if (segment->filled_bytes >= needed_bytes) continue;
+    segment->is_waited_for = true;
+    if (segment->filled_bytes >= needed_bytes) continue;  // they came before the fetch saw that
     segment->waiters.push_back({read, needed_bytes});
     ++read->missing_count;
     executor_.Promote(segment->fetch_id);

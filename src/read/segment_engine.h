@@ -54,7 +54,7 @@ struct OpenObject : SegmentOwner {
   // Of reads of which nothing came. Where one object is read in more places at once, the kernel's
   // repeats of the oldest wait once more.
   RecentFailures<ByteRange> failures{64};
-  bool closed = false;
+  std::atomic<bool> closed = false;    // set with the lock held
   std::atomic<bool> foreseen = false;  // its bytes are in segments, whatever a cache has
 };
 

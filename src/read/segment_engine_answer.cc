@@ -58,11 +58,11 @@ void SegmentEngine::RunFetch(const std::shared_ptr<Fetch>& fetch) {
 bool SegmentEngine::OnFilled(Fetch& fetch, size_t segment_index, uint64_t filled_bytes) {
   const SegmentPointer& segment = fetch.segments[segment_index];
   if (fetch.first_byte_at < fetch.began_at) fetch.first_byte_at = clock_.Now();
+  segment->filled_bytes = filled_bytes;
+  if (filled_bytes < segment->range.length && !segment->is_waited_for) return !fetch.object->closed;
   Answers answers;
-  bool wanted = false;
   {
     const MutexLock lock(mutex_);
-    segment->filled_bytes = filled_bytes;
     std::erase_if(segment->waiters, [&](const Segment::Waiter& waiter) {
       if (waiter.filled_needed_bytes > filled_bytes) return false;
       if (--waiter.read->missing_count == 0 && !waiter.read->settled) {
@@ -71,15 +71,15 @@ bool SegmentEngine::OnFilled(Fetch& fetch, size_t segment_index, uint64_t filled
       }
       return true;
     });
+    segment->is_waited_for = !segment->waiters.empty();
     if (segment->complete()) {
       if (fetch.stream != nullptr)
         fetch.stream->stream.window().OnArrived(segment->range.length, clock_.Now());
       store_.LetGo(segment);
     }
-    wanted = !fetch.object->closed;
   }
   Deliver(std::move(answers));
-  return wanted;
+  return !fetch.object->closed;
 }
 
 void SegmentEngine::EndFetch(const Fetch& fetch, size_t filled_count,
