@@ -79,9 +79,10 @@ def small_objects(repeat):
             yield at_least(0.8, f"{name}, {tier} tier", ours, "objects/s", theirs,
                            "raw HTTP, two connections")
         origin.configure(latency_ms=20)
-        ours, theirs = interleaved(repeat, lambda: load(disk_mib=8192), lambda: raw(128))
+        # As many as warm-up may have by default.
+        ours, theirs = interleaved(repeat, lambda: load(disk_mib=8192), lambda: raw(256))
         yield at_least(0.8, f"{name}, disk tier, 20 ms first byte", ours, "objects/s", theirs,
-                       "raw HTTP, 128 connections")
+                       "raw HTTP, 256 connections")
 
 
 def demand(repeat):

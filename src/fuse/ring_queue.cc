@@ -96,7 +96,7 @@ void RingQueue::PinThread() {
 
 // Beside the reader is the best place to answer what is small: nothing has to wake another
 // processor. A stream is copied while its reader looks at what came before, so that both on one
-// processor are slower, by a seventh.
+// processor are slower, by a seventh; and there a scheduler that packs would leave it.
 void RingQueue::ChoosePlace(uint64_t answer_bytes) {
   large_in_a_row_ = answer_bytes >= kLargeAnswerBytes ? large_in_a_row_ + 1 : 0;
   if (is_pinned_ && large_in_a_row_ == kStreamAnswers) {
