@@ -18,11 +18,11 @@ uint64_t MemoryNeededBytes(const MountOptions& options);
 
 // Where the limit leaves less, makes smaller, each with a notice: read_memory_mb, then what may
 // wait to be written to the disk cache, then the kept listings, then those that are read, then what
-// is known of files; then the rings go, then connections, those of warm-up first. Where it leaves
-// more, a quarter of that is for the index, which needs it where objects are small, and an eighth
-// each for more files that are known at a time, for listings that are read, and for the admin port
-// and its tasks. kInvalid, naming the
-// option that asks for most: not even all of that is enough.
+// is known of files, then connections of warm-up; then the rings go, and then connections of
+// readers. Where it leaves more, a quarter of that is for the index, which needs it where objects
+// are small, and an eighth each for more files that are known at a time, for listings that are
+// read, and for the admin port and its tasks. kInvalid, naming the option that asks for most: not
+// even all of that is enough.
 Result<> FitIntoMemory(const MemoryLimit& limit, MountOptions& options);
 
 }  // namespace shoal

@@ -49,10 +49,13 @@ uint64_t FilesOf(const CacheOptions& cache) {
   return kDescriptorsOfFiles + cache_count * 2 * CacheVolume::kIdleObjectsMax;
 }
 
+uint64_t ConnectionsOf(const MountOptions& options) {
+  return options.origin.connection_count_max + options.warmup.connection_count_max;
+}
+
 void CheckDescriptors(const MountOptions& options) {
   const uint64_t descriptors = RaiseDescriptorLimit();
-  const uint64_t connections =
-      options.origin.connection_count_max + options.warmup.connection_count_max;
+  const uint64_t connections = ConnectionsOf(options);
   const uint64_t files = FilesOf(options.cache);
   if (descriptors < connections + files)
     log::Warn(
@@ -196,7 +199,7 @@ Result<> ChangeTo(const std::string& state_path, MountOptions& in_force, Node& n
     log::Info("up to {} connections of warm-up from now on", count);
     control_room.SetWarmupConnectionCountMax(count);
   }
-  CheckDescriptors(next.options);
+  if (ConnectionsOf(next.options) > ConnectionsOf(in_force)) CheckDescriptors(next.options);
   // The kernel believes the names that it has for as long as it was told.
   if (next.options.file_system.name_valid_seconds < in_force.file_system.name_valid_seconds)
     ForgetNames(session);

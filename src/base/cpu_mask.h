@@ -19,7 +19,7 @@ class CpuMask {
     cpu_set_t others = cpus_;
     CPU_CLR(cpu, &others);
     if (CPU_COUNT(&others) == 0) return Apply();
-    if (known_) sched_setaffinity(0, sizeof(others), &others);
+    sched_setaffinity(0, sizeof(others), &others);
   }
   // 0: not known.
   [[nodiscard]] int count() const { return known_ ? CPU_COUNT(&cpus_) : 0; }

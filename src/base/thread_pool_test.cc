@@ -110,7 +110,7 @@ TEST(ThreadPool, ThreadsThatAreTooManyEndWhenItsBoundFalls) {
     pool.SetThreadCountMax(1);
     while (ThreadCount() > count_of_one) std::this_thread::yield();
     for (int i = 0; i < 100; ++i) pool.Run([&] { ++done; });
-    EXPECT_EQ(ThreadCount(), count_of_one);
+    EXPECT_LE(ThreadCount(), count_of_one);
   }
   EXPECT_EQ(done, 100);
 }

@@ -21,9 +21,10 @@ struct WarmupMeans {
   WarmupGate& gate;
   const Clock& clock;
   std::atomic<size_t> connection_count_max = 0;
-  Duration request_wait{};           // for one request, its retries included
-  Duration retry_pause{};            // before objects that failed are tried again
-  std::atomic<int64_t> listed_room;  // listed files that may yet be kept, of all tasks
+  Duration request_wait{};                        // for one request, its retries included
+  Duration retry_pause{};                         // before objects that failed are tried again
+  std::atomic<bool> spare_room_is_taken = false;  // by a task, while it lists
+  std::atomic<int64_t> listed_room;               // listed files that may yet be kept, of all tasks
 };
 
 }  // namespace shoal

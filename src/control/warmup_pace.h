@@ -35,7 +35,7 @@ struct WarmupPace {
     if (state.request_count == 0 && !HasDemand(demand, now)) return true;
     if (HasDemand(demand, now))
       return state.request_count == 0 && now - state.ended >= state.took * kRestFactor;
-    // One that lists need not wait for those that load: it says what there is to load.
+    // One that lists, or asks for one object, need not wait for those that load.
     const size_t count_max = request_count_max + (bytes == 0 ? 1 : 0);
     return state.request_count < count_max && state.request_bytes + bytes <= kBytesMax;
   }

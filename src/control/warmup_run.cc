@@ -1,5 +1,7 @@
 #include "control/warmup_run.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -13,8 +15,8 @@ namespace {
 constexpr uint64_t kRangeBytes = 4 * kMiB;
 // Requests that a thread makes before another task of those that wait may have it.
 constexpr size_t kJobsInARow = 32;
-// So many jobs for each request that may be under way last until the next page is listed.
-constexpr size_t kAheadFactor = 4;
+// So many jobs for each request that may be under way.
+constexpr size_t kAheadFactor = 2;
 // Objects whose bytes came and may still be on their way to the disk; each has files open.
 constexpr size_t kUnsettledMax = 512;
 // Attempts that brought nothing; and those in all.
@@ -107,10 +109,11 @@ Deadline WarmupRun::RequestDeadline() const {
 }
 
 Result<> WarmupRun::Run() {
-  const Result<> ran = SurveyAndLoad();
+  Result<> ran = SurveyAndLoad();
   {
     // The requests under way use this object.
     const MutexLock lock(mutex_);
+    if (!ran) DropJobs();
     // Also when it was stopped.
     wake_at_job_count_ = 0;
     while (job_count_ > 0) changed_.Wait(mutex_);
@@ -118,13 +121,33 @@ Result<> WarmupRun::Run() {
   SettleUntil(0);  // what was loaded before it was known that not all can be
   unsettled_.clear();
   if (stopped()) return Fail(Errc::kInterrupted, "it was stopped");
-  RETURN_IF_ERROR(ran);
-  return Verdict();
+  if (ran) return Verdict();
+  if (ran.error().code == Errc::kNoSpace) {
+    const uint64_t count = completed().completed_object_count;
+    ran.error().detail += count == 0 ? "; nothing was loaded"
+                                     : fmt::format("; {} of the files are in the cache", count);
+  }
+  return ran;
+}
+
+void WarmupRun::DropJobs() {
+  for (const Job& job : jobs_) --job.object->job_count;
+  job_count_ -= jobs_.size();
+  jobs_.clear();
 }
 
 Result<> WarmupRun::SurveyAndLoad() {
-  spare_.emplace(means_.tier, Deadline::After(means_.clock, kLookWait));
-  RETURN_IF_ERROR(survey_.Run([this] { LoadMeanwhile(); }));
+  {
+    // Of one task at a time: what two take together could be more than there is.
+    const bool is_only_one = !means_.spare_room_is_taken.exchange(true);
+    std::optional<SpareRoom> spare;
+    if (is_only_one) spare.emplace(means_.tier, Deadline::After(means_.clock, kLookWait));
+    const Result<> surveyed = survey_.Run([&] {
+      if (spare) LoadMeanwhile(*spare);
+    });
+    if (is_only_one) means_.spare_room_is_taken = false;
+    RETURN_IF_ERROR(surveyed);
+  }
   {
     const MutexLock lock(mutex_);
     progress_.is_listed = true;
@@ -133,41 +156,32 @@ Result<> WarmupRun::SurveyAndLoad() {
     progress_.total_bytes += survey_.total_bytes();
     progress_.total_object_count += survey_.total_object_count();
   }
-  if (Result<> fits = survey_.CheckRoom(); !fits) {
-    fits.error().detail += admitted_count_ == 0 ? "; nothing was loaded"
-                                                : "; the first " + std::to_string(admitted_count_) +
-                                                      " files were loaded before that was known";
-    return fits;
-  }
+  RETURN_IF_ERROR(survey_.CheckRoom());
   return LoadAll();
 }
 
-void WarmupRun::LoadMeanwhile() {
+void WarmupRun::LoadMeanwhile(SpareRoom& spare) {
   auto& listed = survey_.listed();
-  for (; admitted_count_ < listed.size(); ++admitted_count_) {
-    Listed& next = listed[admitted_count_];
-    if (stopped() || !MayLoadMeanwhile(next.info)) return;
+  for (; looked_at_count_ < listed.size() && !stopped(); ++looked_at_count_) {
+    Listed& next = listed[looked_at_count_];
+    const bool is_small = next.info.storage_class == StorageClass::kReadable &&
+                          next.info.version.size_bytes <= kRangeBytes;
+    if (!is_small) continue;  // its turn comes when all is listed
+    SettleReady();
+    if (unsettled_.size() >= kUnsettledMax) return;
+    {
+      const MutexLock lock(mutex_);
+      if (job_count_ >= kAheadFactor * means_.connection_count_max) return;
+    }
+    if (!IsWhole(next.info) && !spare.Take(next.info.version)) return;
     Admit(next.info, &next);
   }
 }
 
-bool WarmupRun::MayLoadMeanwhile(const ObjectInfo& info) {
-  if (info.storage_class != StorageClass::kReadable || info.version.size_bytes > kRangeBytes)
-    return false;
-  SettleReady();
-  if (unsettled_.size() >= kUnsettledMax) return false;
-  {
-    const MutexLock lock(mutex_);
-    if (job_count_ >= kAheadFactor * means_.connection_count_max) return false;
-  }
-  return spare_->Take(info.version);
-}
-
 Result<> WarmupRun::LoadAll() {
-  auto& all_listed = survey_.listed();
-  for (; admitted_count_ < all_listed.size(); ++admitted_count_) {
+  for (Listed& listed : survey_.listed()) {
     if (stopped()) return {};
-    Admit(all_listed[admitted_count_].info, &all_listed[admitted_count_]);
+    if (!listed.admitted) Admit(listed.info, &listed);
   }
   if (std::optional<WarmupListing> listing = survey_.beyond()) {
     while (true) {
@@ -186,14 +200,19 @@ Result<> WarmupRun::LoadAll() {
   return {};
 }
 
+bool WarmupRun::IsWhole(const ObjectInfo& info) const {
+  return info.storage_class != StorageClass::kLink &&
+         means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole;
+}
+
 void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
   const auto object = std::make_shared<Object>();
   object->info = info;
   object->listed = listed;
+  if (listed != nullptr) listed->admitted = true;
   ++seen_count_;
   seen_bytes_ += object->size_bytes();
-  if (info.storage_class != StorageClass::kLink &&
-      means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole) {
+  if (IsWhole(info)) {
     OnArrived(*object);
   } else {
     Bring(object);
@@ -228,7 +247,7 @@ void WarmupRun::Bring(const std::shared_ptr<Object>& object) {
       }
       // Woken for many at once, rather than for each.
       const size_t width = means_.connection_count_max;
-      if (job_count_ >= 2 * width) WaitForJobs(width + width / 2);
+      if (job_count_ >= kAheadFactor * width) WaitForJobs(width + width / 2);
     }
     Submit(object, range);
   }
@@ -355,7 +374,8 @@ void WarmupRun::Settle(const std::shared_ptr<Object>& object, Delivery::Arrival 
 }
 
 void WarmupRun::OnArrived(Object& object) {
-  if (object.listed != nullptr) *object.listed = {.info = object.info, .arrived = true};
+  if (object.listed != nullptr)
+    *object.listed = {.info = object.info, .admitted = true, .arrived = true};
   const MutexLock lock(mutex_);
   // As a whole instead, at the same moment.
   coming_bytes_ -= std::exchange(object.came_bytes, 0);

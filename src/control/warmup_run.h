@@ -1,11 +1,10 @@
 // One warm-up task while it runs: what it covers is listed, and then brought into the tier.
 //
-// First a survey says what there is in all, and whether it fits. Then it is loaded; small files for
-// which there is room that nothing has are loaded while the survey lists. An object is
-// completed when every page of it is written with its checksum. One that fails is tried again, a
-// bounded number of times; when the others are done the task fails with what was wrong. An object
-// that has changed since it was listed is brought as it is now, and one that is gone was never part
-// of it.
+// First a survey says what there is in all, and whether it fits. Then it is loaded. Small files are
+// loaded while the survey lists, into room that nothing has. An object is completed when every page
+// of it is written with its checksum. One that fails is tried again, a bounded number of times;
+// when the others are done the task fails with what was wrong. An object that has changed since it
+// was listed is brought as it is now, and one that is gone was never part of it.
 #pragma once
 
 #include <atomic>
@@ -72,16 +71,17 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
     ByteRange range;
   };
 
+  Result<> SurveyAndLoad();
+  // Small files of those listed so far, as many as can be had without waiting for the store.
+  void LoadMeanwhile(SpareRoom& spare);
+  Result<> LoadAll();
+  [[nodiscard]] bool IsWhole(const ObjectInfo& info) const;
   // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
   // again later, has failed or is gone.
-  Result<> SurveyAndLoad();
-  // Of what is listed so far, as much as can be had without waiting for anything.
-  void LoadMeanwhile();
-  bool MayLoadMeanwhile(const ObjectInfo& info);
-  Result<> LoadAll();
   void Admit(const ObjectInfo& info, Listed* listed);
   void Bring(const std::shared_ptr<Object>& object);
   void Submit(const std::shared_ptr<Object>& object, ByteRange range) EXCLUDES(mutex_);
+  void DropJobs() REQUIRES(mutex_);  // those that no loader has
   // Until no more are given to the loaders.
   void WaitForJobs(size_t count_max) REQUIRES(mutex_);
   // A loader does one job after the other, without anybody being woken between them.
@@ -117,8 +117,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
 
   // Of the thread that runs.
   WarmupSurvey survey_;
-  std::optional<SpareRoom> spare_;  // while the survey lists
-  size_t admitted_count_ = 0;       // of those that it lists
+  size_t looked_at_count_ = 0;                     // of what it lists, while it does
   std::deque<std::shared_ptr<Object>> unsettled_;  // in the order in which they were admitted
   std::vector<std::shared_ptr<Object>> again_;
   uint64_t seen_bytes_ = 0;  // of what was admitted: the totals in the end

@@ -44,7 +44,8 @@ Result<> WarmupSurvey::Run(const std::function<void()>& between_pages) {
   WarmupListing listing = listing_;
   uint64_t needed_in_all = 0;
   for (int pages_past_room = 0; pages_past_room < kPagesPastRoom;) {
-    if (total_object_count_ > 0 && listing.has_more()) between_pages();
+    const bool may_fit = pages_past_room == 0;
+    if (may_fit && total_object_count_ > 0 && listing.has_more()) between_pages();
     WarmupListing before = listing;
     ASSIGN_OR_RETURN(const auto page, NextPage(listing));
     is_all_ = !page;

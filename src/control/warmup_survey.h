@@ -21,7 +21,9 @@ class WarmupSurvey {
  public:
   struct Listed {
     ObjectInfo info;
-    bool arrived = false;  // for who loads it
+    // For who loads it.
+    bool admitted = false;
+    bool arrived = false;
   };
 
   // `stopped` is asked from any thread.
@@ -30,8 +32,9 @@ class WarmupSurvey {
   WarmupSurvey(const WarmupSurvey&) = delete;
   WarmupSurvey& operator=(const WarmupSurvey&) = delete;
 
-  // Lists everything, once. `between_pages` is called before each page but the first, and may
-  // change what is in listed(). kInterrupted: stopped; other errors are WarmupListing's.
+  // Lists everything, once. `between_pages` is called while there is more to list, something was
+  // found, and it may fit; it may change what is in listed(). kInterrupted: stopped; other errors
+  // are WarmupListing's.
   Result<> Run(const std::function<void()>& between_pages);
 
   // Of what was listed.

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -93,14 +94,13 @@ class WarmupWidth {
       trial_ = Trial::kNone;
       return;
     }
-    const double gain = rate / rate_;
-    rate_ = rate;
+    const double rate_before = std::exchange(rate_, rate);
     if (trial_ == Trial::kNone) {
       if (rests_left_ > 0) --rests_left_;
       if (rests_left_ == 0) Try(next_trial_);
     } else {
       const double gain_max = static_cast<double>(count_) / static_cast<double>(count_before_);
-      const bool is_far = trial_ == Trial::kMore && gain >= kFarGain * gain_max;
+      const bool is_far = trial_ == Trial::kMore && rate >= kFarGain * gain_max * rate_before;
       rest_count_ = is_far ? kRestFar : kRestMin;
       Try(trial_, is_far ? kFarFactor : kMoreFactor);  // while it goes well
     }

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <latch>
+#include <set>
 #include <thread>
 
 #include "testing/scripted_http_server.h"
@@ -347,27 +349,44 @@ TEST_F(HttpClientTest, ACallerThatWaitsForAConnectionHasOneWhenTheBoundRises) {
   first.join();
 }
 
+// Its answer is not taken before all of them have begun.
+class HeldReceiver final : public HttpReceiver {
+ public:
+  explicit HeldReceiver(std::latch& all_begun) : all_begun_(all_begun) {}
+  ByteSink* Begin(const HttpHead& head) override {
+    all_begun_.arrive_and_wait();
+    return kept_.Begin(head);
+  }
+
+ private:
+  std::latch& all_begun_;
+  Keep kept_;
+};
+
 TEST_F(HttpClientTest, AConnectionThatIsOneTooManyEndsWithItsCall) {
   ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "x"); });
-  const auto client = Client({.connection_count_max = 4});
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&] {
-      Keep kept;
-      for (int j = 0; j < 20; ++j)
-        EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept, Soon()));
-    });
-  for (std::thread& thread : threads) thread.join();
-  client->SetConnectionCountMax(1);
-  const int first = [&] {
-    EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
-    return server.requests().back().connection;
-  }();
-  for (int i = 0; i < 5; ++i) {
-    Keep kept;
-    EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept, Soon()));
-    EXPECT_EQ(server.requests().back().connection, first);
-  }
+  const auto client = Client({.connection_count_max = 2});
+  const auto send_two_at_once = [&](const std::function<void()>& meanwhile) {
+    std::latch all_begun(3);
+    const auto send = [&] {
+      HeldReceiver held(all_begun);
+      EXPECT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, held, Soon()));
+    };
+    std::thread one(send);
+    std::thread two(send);
+    while (server.requests().size() % 2 != 0 || server.requests().empty())
+      std::this_thread::yield();
+    meanwhile();
+    all_begun.arrive_and_wait();
+    one.join();
+    two.join();
+  };
+  send_two_at_once([&] { client->SetConnectionCountMax(1); });
+  client->SetConnectionCountMax(2);
+  send_two_at_once([] {});
+  std::set<int> connections;
+  for (const ScriptedRequest& request : server.requests()) connections.insert(request.connection);
+  EXPECT_EQ(connections.size(), 3) << "one of the first two ended";
 }
 
 TEST_F(HttpClientTest, ACallerGivesUpWaitingForAConnectionAtItsDeadline) {

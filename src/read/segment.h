@@ -1,9 +1,9 @@
 // A segment: a run of bytes of one object version, in a buffer that one fetch fills
 // from front to back.
 //
-// All is guarded by the engine's lock but the buffer's bytes, how many there are and whether anybody
-// waits for more: the fetch writes only behind filled_bytes, readers read only before it, and the
-// fetch takes the lock for who waits. Who begins to says so first, and looks once more then.
+// All is guarded by the engine's lock but the buffer's bytes, how many there are and whether
+// anybody waits for more: the fetch writes only behind filled_bytes, readers read only before it,
+// and the fetch takes the lock for who waits. Who begins to says so first, and looks once more.
 //
 // A segment is *held* by its fetch until that is done with it and by every read that
 // needs it until that was answered. A held segment keeps its buffer, even forgotten.
