@@ -101,7 +101,8 @@ class WarmupWidth {
     } else {
       const double gain_max = static_cast<double>(count_) / static_cast<double>(count_before_);
       const bool is_far = trial_ == Trial::kMore && rate >= kFarGain * gain_max * rate_before;
-      rest_count_ = is_far ? kRestFar : kRestMin;
+      // The first ones are slow, as they connect, and say less.
+      rest_count_ = is_far && count_before_ > kCountAtFirst ? kRestFar : kRestMin;
       Try(trial_, is_far ? kFarFactor : kMoreFactor);  // while it goes well
     }
   }
