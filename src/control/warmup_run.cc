@@ -292,11 +292,7 @@ void WarmupRun::LoadInARow() {
       jobs_.pop_front();
     }
     Load(*job.object, job.range);
-    const MutexLock lock(mutex_);
-    --job_count_;
-    if ((--job.object->job_count == 0 && awaited_ == job.object.get()) ||
-        static_cast<int64_t>(job_count_) <= wake_at_job_count_)
-      changed_.NotifyAll();
+    OnLoaded(*job.object);
   }
   // Other tasks have their turn before it goes on.
   const size_t width = means_.gate.width();
@@ -304,6 +300,20 @@ void WarmupRun::LoadInARow() {
   {
     const MutexLock lock(mutex_);
     --loader_count_;
+    if (!jobs_.empty()) loaders_to_start = LoadersToStart(width);
+  }
+  StartLoaders(loaders_to_start);
+}
+
+void WarmupRun::OnLoaded(Object& object) {
+  const size_t width = means_.gate.width();  // more may be worth it by now
+  size_t loaders_to_start = 0;
+  {
+    const MutexLock lock(mutex_);
+    --job_count_;
+    if ((--object.job_count == 0 && awaited_ == &object) ||
+        static_cast<int64_t>(job_count_) <= wake_at_job_count_)
+      changed_.NotifyAll();
     if (!jobs_.empty()) loaders_to_start = LoadersToStart(width);
   }
   StartLoaders(loaders_to_start);

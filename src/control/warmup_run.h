@@ -88,6 +88,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   size_t LoadersToStart(size_t width) REQUIRES(mutex_);
   void StartLoaders(size_t count);
   void LoadInARow();
+  void OnLoaded(Object& object) EXCLUDES(mutex_);
   void Load(Object& object, ByteRange range);
   void SettleReady();
   // Waits until no more than so many are left.
