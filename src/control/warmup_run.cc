@@ -173,15 +173,16 @@ void WarmupRun::LoadMeanwhile(SpareRoom& spare) {
       const MutexLock lock(mutex_);
       if (job_count_ >= kAheadFactor * means_.connection_count_max) return;
     }
-    if (!IsWhole(next.info) && !spare.Take(next.info.version)) return;
-    Admit(next.info, &next);
+    const bool is_whole = IsWhole(next.info);
+    if (!is_whole && !spare.Take(next.info.version)) return;
+    Admit(next.info, &next, is_whole);
   }
 }
 
 Result<> WarmupRun::LoadAll() {
   for (Listed& listed : survey_.listed()) {
     if (stopped()) return {};
-    if (!listed.admitted) Admit(listed.info, &listed);
+    if (!listed.admitted) Admit(listed.info, &listed, IsWhole(listed.info));
   }
   if (std::optional<WarmupListing> listing = survey_.beyond()) {
     while (true) {
@@ -189,7 +190,7 @@ Result<> WarmupRun::LoadAll() {
       if (!page) break;
       for (const ObjectInfo& info : *page) {
         if (stopped()) return {};
-        Admit(info, nullptr);
+        Admit(info, nullptr, IsWhole(info));
       }
     }
   }
@@ -205,14 +206,14 @@ bool WarmupRun::IsWhole(const ObjectInfo& info) const {
          means_.tier.Cover(info.version, Deadline::After(means_.clock, kLookWait)).whole;
 }
 
-void WarmupRun::Admit(const ObjectInfo& info, Listed* listed) {
+void WarmupRun::Admit(const ObjectInfo& info, Listed* listed, bool is_whole) {
   const auto object = std::make_shared<Object>();
   object->info = info;
   object->listed = listed;
   if (listed != nullptr) listed->admitted = true;
   ++seen_count_;
   seen_bytes_ += object->size_bytes();
-  if (IsWhole(info)) {
+  if (is_whole) {
     OnArrived(*object);
   } else {
     Bring(object);

@@ -78,7 +78,7 @@ class WarmupRun : public std::enable_shared_from_this<WarmupRun> {
   [[nodiscard]] bool IsWhole(const ObjectInfo& info) const;
   // An object is admitted, its ranges are loaded, and then it is settled: it arrived, is tried
   // again later, has failed or is gone.
-  void Admit(const ObjectInfo& info, Listed* listed);
+  void Admit(const ObjectInfo& info, Listed* listed, bool is_whole);
   void Bring(const std::shared_ptr<Object>& object);
   void Submit(const std::shared_ptr<Object>& object, ByteRange range) EXCLUDES(mutex_);
   void DropJobs() REQUIRES(mutex_);  // those that no loader has

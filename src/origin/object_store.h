@@ -75,7 +75,8 @@ class ObjectStore {
   // store does not count (S3).
   virtual Result<BucketUsage> Usage(Deadline deadline) = 0;
 
-  // From now on, where there is a bound.
+  // How many requests may be under way at once, from now on; from any thread. No effect where there
+  // is no such bound.
   virtual void SetConnectionCountMax(size_t /*count_max*/) {}
 };
 

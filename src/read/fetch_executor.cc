@@ -4,7 +4,6 @@
 #include <utility>
 
 namespace shoal {
-
 namespace {
 
 constexpr size_t kThreadCountMin = 2;  // one of which is for what a reader waits for

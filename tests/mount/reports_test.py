@@ -379,7 +379,7 @@ class Reports(ReportsTest):
         self.assertEqual(back.returncode, 0, back.stderr)
         self.assertEqual(self.admin.get("/v1/status")["tiers"][0]["capacity_bytes"], 64 * MIB)
         self.assertEqual(mount.state()["worker_pid"], worker)
-        # With pages of another size the cache is another one.
+        # This one takes another worker.
         done = run(SHOAL, "update", mount.point, "-o", "connect_timeout=7")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotEqual(mount.state()["worker_pid"], worker)
