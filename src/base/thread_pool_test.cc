@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -97,6 +98,31 @@ TEST(ThreadPool, RunsWhatIsQueuedAtOnceWhenItsBoundRises) {
   for (int i = 0; i < 4; ++i) pool.Run([&] { all_running.arrive_and_wait(); });
   pool.SetThreadCountMax(4);
   all_running.arrive_and_wait();
+}
+
+TEST(ThreadPool, WhatIsQueuedIsLeftToAsManyAsMayBeWhenItsBoundFalls) {
+  std::latch all_running(5);
+  std::latch release(1);
+  std::atomic<int> running = 0;
+  std::atomic<int> most = 0;
+  {
+    ThreadPool pool("test", 4);
+    for (int i = 0; i < 4; ++i)
+      pool.Run([&] {
+        all_running.arrive_and_wait();
+        release.wait();
+      });
+    all_running.arrive_and_wait();
+    for (int i = 0; i < 100; ++i)
+      pool.Run([&] {
+        most = std::max<int>(most, ++running);
+        std::this_thread::yield();
+        --running;
+      });
+    pool.SetThreadCountMax(1);
+    release.count_down();
+  }
+  EXPECT_EQ(most, 1);
 }
 
 TEST(ThreadPool, ThreadsThatAreTooManyEndWhenItsBoundFalls) {

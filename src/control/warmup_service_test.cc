@@ -193,6 +193,56 @@ TEST_F(WarmupServiceTest, SpareRoomIsHalfOfWhatNothingHasInTheDirectoryOfTheObje
   EXPECT_THAT(taken_count, ElementsAre(11, 11));
 }
 
+TEST_F(WarmupServiceTest, SpareRoomIsHalfOfTheObjectsThatThereMayYetBe) {
+  index_bytes_max_ = 0;  // but for what it always may take
+  Start();
+  const CacheVolume::Usage usage = tier_->volumes().front()->usage();
+  SpareRoom spare(*tier_, {});
+  uint64_t count = 0;
+  while (spare.Take({.key = std::to_string(count), .etag = "e", .size_bytes = 1})) ++count;
+  EXPECT_EQ(count, (usage.object_count_max - usage.object_count) / 2);
+}
+
+TEST_F(WarmupServiceTest, OfTwoTasksThatListOneUsesTheSpareRoom) {
+  for (int i = 0; i < 20; ++i) {
+    Put("a/" + std::to_string(100 + i), 1000);
+    Put("b/" + std::to_string(100 + i), 900'000);
+  }
+  bucket_.memory().set_page_keys_max(8);
+  Start(12 * kMiB);
+  bucket_.HoldLists(true, 2, "a/");
+  ASSERT_TRUE(tasks_->Load("a", ""));
+  ASSERT_TRUE(Eventually([this] { return bucket_.gets().size() == 15; }));
+  EXPECT_THAT(Run("b").error_message, HasSubstr("; nothing was loaded"));
+  EXPECT_THAT(bucket_.gets(), SizeIs(15));
+  bucket_.HoldLists(false);
+  ExpectAllCompleted(WaitForEnd("a"), 20, 20'000);
+}
+
+TEST_F(WarmupServiceTest, OnceItIsKnownThatNotAllFitsNothingIsBegun) {
+  Put("d/100", 20 * kMiB);
+  for (int i = 1; i < 30; ++i) Put("d/" + std::to_string(100 + i), 1000);
+  bucket_.memory().set_page_keys_max(10);
+  Start(12 * kMiB);
+  EXPECT_THAT(Run("d").error_message, HasSubstr("; nothing was loaded"));
+  EXPECT_THAT(bucket_.gets(), IsEmpty());
+}
+
+TEST_F(WarmupServiceTest, WhatIsCachedTakesNothingOfTheSpareRoom) {
+  for (int i = 0; i < 9; ++i) Put("d/" + std::to_string(100 + i), 900'000);
+  Start(12 * kMiB);
+  ASSERT_EQ(Run("d").status, Status::kCompleted);
+  for (int i = 0; i < 9; ++i) Put("d/" + std::to_string(200 + i), 1000);
+  bucket_.ResetGets();
+  bucket_.memory().set_page_keys_max(12);
+  bucket_.HoldLists(true, 1);
+  ASSERT_TRUE(tasks_->Load("d", ""));
+  EXPECT_TRUE(Eventually([this] { return bucket_.gets().size() == 2; }))
+      << "of three on the first page, of which the last may yet turn out to be a directory";
+  bucket_.HoldLists(false);
+  ExpectAllCompleted(WaitForEnd("d"), 18, 9 * 900'000 + 9000);
+}
+
 TEST_F(WarmupServiceTest, BeforeItIsKnownWhetherAllFitsHalfOfTheSpareRoomIsUsedAndNobodyGivesWay) {
   Put("old", 4 * kMiB);
   for (int i = 0; i < 20; ++i) Put("d/" + std::to_string(100 + i), 900'000);

@@ -68,6 +68,13 @@ TEST(WarmupWidth, IsWideInAQuarterOfASecondWhereEachRequestBringsAsMuchAsTheLast
   EXPECT_EQ(width.count(), 128u);
 }
 
+TEST(WarmupWidth, DoesNotNarrowSoonToSeeWhatIsKnown) {
+  WarmupWidth width(128);
+  Store store(width);
+  store.RunFor(0.25, FarAway);
+  EXPECT_GE(store.RunFor(0.7, FarAway), 0.97 * 0.7 * FarAway(128));
+}
+
 TEST(WarmupWidth, BecomesAFewWhereAProcessorIsWhatIsMissing) {
   WarmupWidth width(128);
   Store store(width);

@@ -57,9 +57,10 @@ class Bucket final : public ObjectStore {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return waiting_count_ >= count; });
   }
-  // Those after the next `count`; false: none.
-  void HoldLists(bool held, size_t count = 0) {
+  // Those after the next `count`, of prefixes that begin with this; false: none.
+  void HoldLists(bool held, size_t count = 0, const std::string& prefix = "") {
     const std::scoped_lock lock(mutex_);
+    held_lists_prefix_ = prefix;
     lists_are_held_ = held;
     lists_before_held_ = count;
     changed_.notify_all();
@@ -94,8 +95,10 @@ class Bucket final : public ObjectStore {
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !lists_are_held_ || lists_before_held_ > 0; });
-      if (lists_before_held_ > 0) --lists_before_held_;
+      const auto is_of_them = [&] { return query.prefix.starts_with(held_lists_prefix_); };
+      changed_.wait(lock,
+                    [&] { return !lists_are_held_ || lists_before_held_ > 0 || !is_of_them(); });
+      if (lists_before_held_ > 0 && is_of_them()) --lists_before_held_;
     }
     return memory_.List(query, deadline);
   }
@@ -141,6 +144,7 @@ class Bucket final : public ObjectStore {
   bool held_ = false;
   bool lists_are_held_ = false;
   size_t lists_before_held_ = 0;
+  std::string held_lists_prefix_;
   size_t waiting_count_ = 0;
   std::map<std::string, std::pair<Error, int>> failures_;
   std::map<std::string, std::function<void()>> before_;
@@ -171,7 +175,9 @@ class WarmupServiceFixture : public ::testing::Test {
       ASSERT_TRUE(storage) << storage.error().detail;
       trouble_ = std::make_shared<StorageTrouble>();
       volumes.push_back(std::make_unique<CacheVolume>(
-          VolumeOptions{.capacity_bytes = capacity_bytes, .free_bytes_min = 0},
+          VolumeOptions{.capacity_bytes = capacity_bytes,
+                        .free_bytes_min = 0,
+                        .index_bytes_max = index_bytes_max_},
           std::make_unique<TroubledStorage>(*std::move(storage), trouble_), clock_));
       volumes.back()->WaitUntilScanned();
     }
@@ -244,6 +250,7 @@ class WarmupServiceFixture : public ::testing::Test {
   OriginSource origin_{bucket_, bucket_, &demand_};
   std::map<std::string, std::string> bodies_;
   WarmupOptions options_;
+  uint64_t index_bytes_max_ = ~uint64_t{0};  // for Start
   std::shared_ptr<StorageTrouble> trouble_;  // of the last directory
   std::unique_ptr<Tier> tier_;
   std::unique_ptr<WarmupTasks> tasks_;
