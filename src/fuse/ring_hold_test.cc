@@ -36,7 +36,8 @@ TEST_P(HoldTest, ASessionOnHoldKeepsWhatItIsAskedAndEndsWhenItIsStopped) {
   ExpectServeEnds();
   ::close(std::exchange(device_fd_, -1));  // as the keeper does, where nobody takes over
   EXPECT_EQ(before.get(), ECONNABORTED) << "it was answered";
-  EXPECT_EQ(during.get(), ECONNABORTED);
+  const int refused = during.get();
+  EXPECT_TRUE(refused == ECONNABORTED || refused == ENOTCONN /* it came late */) << refused;
   close(fd);
 }
 

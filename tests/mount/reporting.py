@@ -4,7 +4,7 @@ import subprocess
 import urllib.request
 
 from admin import Admin, free_port
-from caching import CacheTest, MIB, cache_options, drop_pages
+from caching import CacheTest, MIB, cache_options, drop_pages, wait_until
 from harness import WAIT_SECONDS, pattern
 
 COUNTERS = ["tier_read", "tier_read_bytes", "tier_read_hit", "tier_read_hit_bytes",
@@ -31,6 +31,11 @@ class ReportsTest(CacheTest):
     def tier(self):
         answer = self.admin.get("/v1/tier")
         return {name: answer[name] for name in COUNTERS}
+
+    def tier_once_read(self, size):
+        """A reader has its last bytes before the read that brings them has ended and counts."""
+        wait_until(lambda: self.tier()["tier_read_bytes"] >= size)
+        return self.tier()
 
     def text(self, path):
         url = f"http://127.0.0.1:{self.admin.port}{path}"
