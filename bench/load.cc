@@ -269,14 +269,44 @@ void Stat(const Tree& load) {
 }
 
 struct Http {
-  std::string url_list, user, region = "us-east-1";
+  std::string url_list, user, region = "us-east-1", keep_directory;
   size_t threads = 1;
 };
 
-size_t Count(char*, size_t size, size_t count, void* totals) {
-  static_cast<Totals*>(totals)->bytes += size * count;
-  return size * count;
-}
+// Counts what comes, and keeps it: one object behind the other in a file, each written at once.
+class Kept {
+ public:
+  // Empty: it is thrown away.
+  explicit Kept(const std::string& path) {
+    if (path.empty()) return;
+    fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd_ < 0) Fail(path);
+  }
+  ~Kept() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+
+  // libcurl's write callback.
+  static size_t Append(char* data, size_t size, size_t count, void* kept) {
+    auto& self = *static_cast<Kept*>(kept);
+    self.bytes_ += size * count;
+    if (self.fd_ >= 0) self.object_.append(data, size * count);
+    return size * count;
+  }
+  void EndObject() {
+    const auto length = static_cast<ssize_t>(object_.size());
+    if (fd_ >= 0 && write(fd_, object_.data(), object_.size()) != length) Fail("write");
+    object_.clear();
+  }
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+
+ private:
+  int fd_ = -1;
+  std::string object_;
+  uint64_t bytes_ = 0;
+};
 
 // GETs of each URL, signed as S3 wants, each thread on one connection that is kept.
 void Get(const Http& load) {
@@ -287,6 +317,8 @@ void Get(const Http& load) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   RunThreads(load.threads, [&](size_t worker, const auto& ready) {
     Totals totals;
+    Kept kept(load.keep_directory.empty() ? ""
+                                          : load.keep_directory + "/" + std::to_string(worker));
     CURL* curl = curl_easy_init();
     curl_slist* headers = curl_slist_append(nullptr, "x-amz-content-sha256: UNSIGNED-PAYLOAD");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -294,8 +326,8 @@ void Get(const Http& load) {
     curl_easy_setopt(curl, CURLOPT_USERPWD, load.user.c_str());
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 512L << 10);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, Count);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &totals);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, Kept::Append);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &kept);
     ready();
     for (size_t i = worker; i < urls.size(); i += load.threads) {
       curl_easy_setopt(curl, CURLOPT_URL, urls[i].c_str());
@@ -304,8 +336,10 @@ void Get(const Http& load) {
         fmt::print(stderr, "load: {}: {}\n", urls[i], curl_easy_strerror(code));
         std::_Exit(1);
       }
+      kept.EndObject();
       ++totals.operations;
     }
+    totals.bytes = kept.bytes();
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     return totals;
@@ -356,6 +390,8 @@ int Run(int argument_count, char** arguments) {
   get->add_option("LIST", http.url_list, "a file with one URL a line")->required();
   get->add_option("--user", http.user, "KEY_ID:KEY_SECRET")->required();
   get->add_option("--region", http.region);
+  get->add_option("--keep", http.keep_directory,
+                  "a file for each thread there; none: nothing is kept");
   get->add_option("--threads", http.threads)->check(CLI::PositiveNumber);
   get->callback([&] { Get(http); });
 

@@ -55,9 +55,10 @@ def one_object(repeat):
 
 
 def small_objects(repeat):
-    """Many small objects, against a client that throws them away; and from a store that is 20 ms
-    away, where it counts how many are in flight."""
-    with closing(Origin()) as origin, tempfile.TemporaryDirectory() as scratch:
+    """Many small objects, against a client that throws them away, and one that writes them one
+    behind the other; and from a store that is 20 ms away, where it counts how many are in flight."""
+    with (closing(Origin()) as origin, tempfile.TemporaryDirectory() as scratch,
+          tempfile.TemporaryDirectory(dir="/dev/shm") as memory):
         make_small_files(origin, SMALL_FILES)
         urls = pathlib.Path(scratch) / "urls"
         urls.write_text("".join(f"{origin.endpoint}/data/small/{i:06}\n"
@@ -71,13 +72,24 @@ def small_objects(repeat):
             return operations_per_second("http-get", urls, threads=threads,
                                          user=f"{KEY_ID}:{KEY_SECRET}")
 
+        def keeping(directory):
+            rate = operations_per_second("http-get", urls, threads=2, keep=directory,
+                                         user=f"{KEY_ID}:{KEY_SECRET}")
+            for file in pathlib.Path(directory).glob("[0-9]"):
+                file.unlink()
+            return rate
+
         raw(2)  # the origin works out its ETags, once
         name = f"warm-up of {SMALL_FILES:,} objects of 110 KiB"
-        for tier, capacity in (("disk", dict(disk_mib=8192)), ("memory", dict(memory_mib=4096))):
-            ours, theirs = interleaved(repeat, lambda capacity=capacity: load(**capacity),
-                                       lambda: raw(2))
+        for tier, capacity, directory in (("disk", dict(disk_mib=8192), scratch),
+                                          ("memory", dict(memory_mib=4096), memory)):
+            ours, theirs, kept = interleaved(repeat, lambda capacity=capacity: load(**capacity),
+                                             lambda: raw(2),
+                                             lambda directory=directory: keeping(directory))
             yield at_least(0.8, f"{name}, {tier} tier", ours, "objects/s", theirs,
                            "raw HTTP, two connections")
+            yield at_least(0.8, f"{name}, {tier} tier, against one that keeps", ours, "objects/s",
+                           kept, "raw HTTP, two connections, written to files")
         origin.configure(latency_ms=20)
         # As many as warm-up may have by default.
         ours, theirs = interleaved(repeat, lambda: load(disk_mib=8192), lambda: raw(256))
