@@ -242,7 +242,7 @@ std::vector<Finding> CheckAdminPort(const AdminOptions& options, const Clock& cl
 
 class HeadOnly final : public HttpReceiver {
  public:
-  ByteSink* Begin(const HttpHead& head) override {
+  ByteSink* Begin(HttpHead head) override {
     const auto date = head.headers.find("date");
     if (date != head.headers.end()) date_ = date->second;
     return nullptr;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -292,7 +293,8 @@ class CacheVolume {
   CondVar left_;         // for who waits for what was evicted to be gone
   CacheIndex index_ GUARDED_BY(mutex_);
   // Used now or lately; and of those the ones that are not used now, by age.
-  std::map<ObjectDigest, std::shared_ptr<CachedObject>> objects_ GUARDED_BY(mutex_);
+  boost::unordered_flat_map<ObjectDigest, std::shared_ptr<CachedObject>, HashOfDigest> objects_
+      GUARDED_BY(mutex_);
   std::map<uint64_t, std::shared_ptr<CachedObject>> idle_ GUARDED_BY(mutex_);
   uint64_t idle_clock_ GUARDED_BY(mutex_) = 0;
   std::deque<std::shared_ptr<CachedObject>> to_check_ GUARDED_BY(mutex_);  // each once

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +26,12 @@ struct ObjectDigest {
 
   // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 that <=> compares with for a pointer
   friend auto operator<=>(const ObjectDigest&, const ObjectDigest&) = default;
+};
+
+// For tables of boost's.
+struct HashOfDigest {
+  using is_avalanching = void;  // it is a hash already
+  size_t operator()(const ObjectDigest& digest) const { return digest.words[1]; }
 };
 
 }  // namespace shoal

@@ -31,11 +31,6 @@ uint32_t ChecksumOf(const Fields& fields) {
   return static_cast<uint32_t>(XXH3_64bits(&fields, offsetof(Fields, checksum)));
 }
 
-struct HashOfDigest {
-  using is_avalanching = void;  // it is a hash already
-  size_t operator()(const ObjectDigest& digest) const { return digest.words[1]; }
-};
-
 void DropOverlapping(std::vector<ShelfEntry>& placed) {
   std::vector<bool> is_bad(placed.size());
   size_t furthest = 0;  // of those so far, the one that reaches furthest

@@ -24,7 +24,7 @@ constexpr Duration kWaitMax = std::chrono::seconds(40);
 
 class BodyReceiver final : public HttpReceiver {
  public:
-  ByteSink* Begin(const HttpHead& head) override {
+  ByteSink* Begin(HttpHead head) override {
     status = head.status;
     return &sink;
   }
@@ -104,7 +104,7 @@ Result<AdminClient::Answer> AdminClient::Ask(std::string_view path, const Parame
         fmt::format("{}{}={}", request.body.empty() ? "" : "&", name, PercentEncoded(value));
   // As a form: a target may be half as long, and may be too short for the paths of a command line.
   if (!parameters.empty()) request.method = "POST";
-  if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+  if (!token_.empty()) request.headers.emplace("authorization", "Bearer " + token_);
   BodyReceiver receiver;
   const Result<> sent = client_->Send(request, receiver, Deadline::After(clock_, kWaitMax));
   if (!sent)

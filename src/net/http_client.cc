@@ -104,7 +104,7 @@ class Answer {
   bool EndHead() {
     if (head_.status < 200) return true;  // "100 Continue": the answer is still to come
     begun_ = true;
-    sink_ = receiver_.Begin(head_);
+    sink_ = receiver_.Begin(std::move(head_));
     stopped_ = sink_ == nullptr;
     return !stopped_;
   }

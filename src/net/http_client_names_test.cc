@@ -81,7 +81,7 @@ namespace {
 
 class Nothing final : public HttpReceiver {
  public:
-  ByteSink* Begin(const HttpHead&) override { return nullptr; }
+  ByteSink* Begin(HttpHead) override { return nullptr; }
 };
 
 class HttpClientNamesTest : public testing::Test {

@@ -8,6 +8,7 @@
 #include <latch>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "testing/scripted_http_server.h"
 
@@ -18,8 +19,8 @@ using Then = ScriptedReply::Then;
 
 class Keep final : public HttpReceiver {
  public:
-  ByteSink* Begin(const HttpHead& answer) override {
-    head = answer;
+  ByteSink* Begin(HttpHead answer) override {
+    head = std::move(answer);
     return wants_body ? &body : nullptr;
   }
   bool wants_body = true;
@@ -45,8 +46,8 @@ TEST_F(HttpClientTest, GivesStatusHeadersAndBody) {
       {.origin = server.origin(), .target = "/a?b=c", .headers = {{"range", "x"}}}, kept_, Soon());
   ASSERT_TRUE(outcome.has_value()) << outcome.error().detail;
   EXPECT_EQ(kept_.head.status, 404);
-  EXPECT_EQ(kept_.head.headers, (std::map<std::string, std::string, std::less<>>{
-                                    {"content-length", "4"}, {"etag", "\"a\""}, {"x-odd", "b"}}));
+  EXPECT_EQ(kept_.head.headers,
+            (HttpHeaders{{"content-length", "4"}, {"etag", "\"a\""}, {"x-odd", "b"}}));
   EXPECT_EQ(kept_.body.text(), "body");
   EXPECT_EQ(server.requests()[0].target, "/a?b=c");
   EXPECT_EQ(server.requests()[0].headers.at("range"), "x");
@@ -353,9 +354,9 @@ TEST_F(HttpClientTest, ACallerThatWaitsForAConnectionHasOneWhenTheBoundRises) {
 class HeldReceiver final : public HttpReceiver {
  public:
   explicit HeldReceiver(std::latch& all_begun) : all_begun_(all_begun) {}
-  ByteSink* Begin(const HttpHead& head) override {
+  ByteSink* Begin(HttpHead head) override {
     all_begun_.arrive_and_wait();
-    return kept_.Begin(head);
+    return kept_.Begin(std::move(head));
   }
 
  private:

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -23,8 +24,8 @@ namespace {
 
 class Keep final : public HttpReceiver {
  public:
-  ByteSink* Begin(const HttpHead& answer) override {
-    head = answer;
+  ByteSink* Begin(HttpHead answer) override {
+    head = std::move(answer);
     return &body;
   }
   HttpHead head;

@@ -1,30 +1,31 @@
 // One HTTP exchange, as the client sees it.
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/bytes.h"
 
 namespace shoal {
 
+// By name, in lower case. In one piece of memory: there are a dozen, in each request and answer.
+using HttpHeaders = boost::container::flat_map<std::string, std::string, std::less<>>;
+
 struct HttpRequest {
   std::string method = "GET";  // GET, HEAD or POST
   std::string origin{};        // "https://host", "http://[::1]:9000": no path, no last slash
   std::string target{};        // path and query as they go on the wire: percent-encoded
-  std::vector<std::pair<std::string, std::string>> headers{};
+  HttpHeaders headers{};
   std::string body{};  // of a POST; its type is a header, or else a form's
 };
 
 struct HttpHead {
   int status = 0;
-  // Names in lower case; of a repeated header, the last.
-  std::map<std::string, std::string, std::less<>> headers{};
+  HttpHeaders headers{};  // of a repeated one, the last
 };
 
 // Decides from the head of an answer where its body goes.
@@ -33,7 +34,7 @@ class HttpReceiver {
   virtual ~HttpReceiver() = default;
   // Called once, before any of the body. The sink that takes the body, and stays valid
   // until the exchange ends; null for none of it: the connection is closed.
-  virtual ByteSink* Begin(const HttpHead& head) = 0;
+  virtual ByteSink* Begin(HttpHead head) = 0;
 };
 
 // Keeps a document of at most `size_bytes_max`; wants no more after that.

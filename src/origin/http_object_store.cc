@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -108,18 +107,18 @@ Result<ObjectInfo> InfoOf(std::string_view key, const HttpHead& head) {
 // Sends the body of a success where `accept` says, and keeps the document of a failure.
 class StoreReceiver final : public HttpReceiver {
  public:
-  explicit StoreReceiver(const std::function<Result<ByteSink*>(const HttpHead&)>& accept)
-      : accept_(accept) {}
+  // The head of the answer goes to `head`.
+  StoreReceiver(const std::function<Result<ByteSink*>(const HttpHead&)>& accept, HttpHead& head)
+      : accept_(accept), head_(head) {}
 
-  ByteSink* Begin(const HttpHead& head) override {
-    head_ = head;
+  ByteSink* Begin(HttpHead head) override {
+    head_ = std::move(head);
     if (failed()) return &document_;
-    const auto sink = accept_(head);
+    const auto sink = accept_(head_);
     if (sink) return *sink;
     wrong_ = sink.error().detail;
     return nullptr;
   }
-  [[nodiscard]] const HttpHead& head() const { return head_; }
   [[nodiscard]] bool failed() const { return head_.status >= 300; }
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
@@ -136,7 +135,7 @@ class StoreReceiver final : public HttpReceiver {
 
  private:
   const std::function<Result<ByteSink*>(const HttpHead&)>& accept_;
-  HttpHead head_;
+  HttpHead& head_;
   std::string wrong_;
   DocumentSink document_{kErrorDocumentBytesMax};
 };
@@ -148,7 +147,7 @@ struct HttpObjectStore::Call {
   std::string method = "GET";
   std::string key{};  // empty for the bucket itself
   std::vector<std::pair<std::string, std::string>> query{};
-  std::map<std::string, std::string> headers{};
+  HttpHeaders headers{};
 };
 
 HttpObjectStore::HttpObjectStore(BucketAddress address, SignatureScheme scheme,
@@ -175,32 +174,31 @@ Result<HttpRequest> HttpObjectStore::Signed(const Call& call) {
                            .query = call.query,
                            .headers = call.headers};
   signable.headers["host"] = address_.host;
-  signable.headers.merge(
-      Sign(scheme_, signable, *keys, address_.region, clock_.UnixSeconds(), &signing_key_));
+  Sign(scheme_, signable, *keys, address_.region, clock_.UnixSeconds(), &signing_key_);
 
-  HttpRequest request{
-      .method = call.method, .origin = address_.origin, .target = signable.encoded_path};
+  HttpRequest request{.method = call.method,
+                      .origin = address_.origin,
+                      .target = std::move(signable.encoded_path),
+                      .headers = std::move(signable.headers)};
   char separator = '?';
   for (const auto& [name, value] : call.query) {
     request.target.append(1, separator).append(PercentEncode(name, false));
     if (!value.empty()) request.target.append("=").append(PercentEncode(value, false));
     separator = '&';
   }
-  request.headers.assign(signable.headers.begin(), signable.headers.end());
   return request;
 }
 
 Result<> HttpObjectStore::Exchange(const Call& call, const Accept& accept, Deadline deadline,
                                    HttpHead& head) {
   ASSIGN_OR_RETURN(const HttpRequest request, Signed(call));
-  StoreReceiver receiver(accept);
+  StoreReceiver receiver(accept, head);
   const auto sent = client_->Send(request, receiver, deadline);
-  head = receiver.head();
   if (!receiver.wrong().empty())
     return WrongAnswer(call.operation, head, log::Printable(receiver.wrong()));
   if (receiver.failed()) {  // whether or not its document came whole
-    HearRetryAfter(receiver.head());
-    return tl::unexpected(FailureOf(call.operation, receiver.head().status, receiver.document()));
+    HearRetryAfter(head);
+    return tl::unexpected(FailureOf(call.operation, head.status, receiver.document()));
   }
   if (!sent)
     return Fail(sent.error().code, Describe(call.operation, sent.error().detail + AnswerOf(head)));

@@ -132,7 +132,7 @@ std::string OneSpaced(std::string_view value) {
   return text;
 }
 
-std::string_view Header(const SignableRequest& request, const std::string& name) {
+std::string_view Header(const SignableRequest& request, std::string_view name) {
   const auto found = request.headers.find(name);
   return found == request.headers.end() ? std::string_view() : Trim(found->second);
 }
@@ -236,21 +236,17 @@ std::string V4Signature(const V4Dialect& dialect, std::string_view canonical_req
   return Hex(Hmac(EVP_sha256(), key != nullptr ? key->Of(parts) : MakeSigningKey(parts), text));
 }
 
-std::map<std::string, std::string> SignV1(SignableRequest request, const AccessKeys& keys,
-                                          std::tm now) {
-  std::map<std::string, std::string> added;
-  added["date"] = fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", now);
-  if (!keys.security_token.empty()) added["x-oss-security-token"] = keys.security_token;
-  for (const auto& [name, value] : added) request.headers[name] = value;
-  added["authorization"] =
-      "OSS " + keys.id + ":" +
-      Signature(SignatureScheme::kOssV1, request, {.timestamp = added["date"]}, keys.secret);
-  return added;
+void SignV1(SignableRequest& request, const AccessKeys& keys, std::tm now) {
+  const std::string date = fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", now);
+  request.headers["date"] = date;
+  if (!keys.security_token.empty()) request.headers["x-oss-security-token"] = keys.security_token;
+  const std::string signature =
+      Signature(SignatureScheme::kOssV1, request, {.timestamp = date}, keys.secret);
+  request.headers["authorization"] = fmt::format("OSS {}:{}", keys.id, signature);
 }
 
-std::map<std::string, std::string> SignV4(SignatureScheme scheme, SignableRequest request,
-                                          const AccessKeys& keys, std::string_view region,
-                                          std::tm now, SigningKey* key) {
+void SignV4(SignatureScheme scheme, SignableRequest& request, const AccessKeys& keys,
+            std::string_view region, std::tm now, SigningKey* key) {
   const bool aws = scheme == SignatureScheme::kAwsV4;
   const V4Dialect& dialect = aws ? kAwsDialect : kOssDialect;
   const std::string prefix(dialect.header_prefix);
@@ -259,21 +255,19 @@ std::map<std::string, std::string> SignV4(SignatureScheme scheme, SignableReques
                      .service = aws ? "s3" : "oss",
                      .signed_headers = {}};
 
-  std::map<std::string, std::string> added;
-  added[prefix + "date"] = scope.timestamp;
-  added[prefix + "content-sha256"] = kUnsignedPayload;
-  if (!keys.security_token.empty()) added[prefix + "security-token"] = keys.security_token;
-  for (const auto& [name, value] : added) request.headers[name] = value;
+  request.headers[prefix + "date"] = scope.timestamp;
+  request.headers[prefix + "content-sha256"] = kUnsignedPayload;
+  if (!keys.security_token.empty())
+    request.headers[prefix + "security-token"] = keys.security_token;
   if (aws) {
     for (const auto& header : request.headers) scope.signed_headers.push_back(header.first);
   }
 
-  const auto signature = Signature(scheme, request, scope, keys.secret, key);
-  added["authorization"] = fmt::format(
+  const std::string signature = Signature(scheme, request, scope, keys.secret, key);
+  request.headers["authorization"] = fmt::format(
       "{} Credential={}/{},{}Signature={}", dialect.algorithm, keys.id,
       CredentialScope(scope, dialect),
       aws ? "SignedHeaders=" + Join(scope.signed_headers, ";") + "," : std::string(), signature);
-  return added;
 }
 
 }  // namespace
@@ -300,15 +294,13 @@ std::string Signature(SignatureScheme scheme, const SignableRequest& request,
   return V4Signature(kAwsDialect, AwsV4CanonicalRequest(request, scope), scope, secret, key);
 }
 
-std::map<std::string, std::string> Sign(SignatureScheme scheme, SignableRequest request,
-                                        const AccessKeys& keys, std::string_view region,
-                                        int64_t now_unix_seconds, SigningKey* key) {
+void Sign(SignatureScheme scheme, SignableRequest& request, const AccessKeys& keys,
+          std::string_view region, int64_t now_unix_seconds, SigningKey* key) {
   const std::time_t seconds = now_unix_seconds;
   std::tm now{};
   gmtime_r(&seconds, &now);
-  return scheme == SignatureScheme::kOssV1
-             ? SignV1(std::move(request), keys, now)
-             : SignV4(scheme, std::move(request), keys, region, now, key);
+  scheme == SignatureScheme::kOssV1 ? SignV1(request, keys, now)
+                                    : SignV4(scheme, request, keys, region, now, key);
 }
 
 std::string PercentEncode(std::string_view text, bool keep_slash) {

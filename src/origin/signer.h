@@ -10,13 +10,13 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "net/http_message.h"
 
 namespace shoal {
 
@@ -39,7 +39,7 @@ struct SignableRequest {
   // OSS signs bucket and key.
   std::string encoded_path{};
   std::vector<std::pair<std::string, std::string>> query{};  // decoded
-  std::map<std::string, std::string> headers{};              // names in lower case
+  HttpHeaders headers{};
 };
 
 // What the signature depends on beside the request and the secret.
@@ -73,12 +73,11 @@ class SigningKey {
                                     const SigningScope& scope, std::string_view secret,
                                     SigningKey* key = nullptr);
 
-// The headers to add to `request`: the date, the token and the content hash where the
+// Adds to the headers of `request`: the date, the token and the content hash where the
 // scheme has them, and Authorization. The payload is signed as UNSIGNED-PAYLOAD.
 // AWS V4 signs every header of `request`, which must include host. `key` as above.
-[[nodiscard]] std::map<std::string, std::string> Sign(
-    SignatureScheme scheme, SignableRequest request, const AccessKeys& keys,
-    std::string_view region, int64_t now_unix_seconds, SigningKey* key = nullptr);
+void Sign(SignatureScheme scheme, SignableRequest& request, const AccessKeys& keys,
+          std::string_view region, int64_t now_unix_seconds, SigningKey* key = nullptr);
 
 // Percent-encodes every byte but the unreserved ones of RFC 3986; '/' too unless kept.
 [[nodiscard]] std::string PercentEncode(std::string_view text, bool keep_slash);

@@ -36,15 +36,14 @@ TEST_F(OriginAuthenticationTest, AnAwsSignatureCoversTheHostAndEveryHeaderOfTheS
   Start();
   const auto ask = [&](const OriginHttpClient::Headers& covered,
                        const OriginHttpClient::Headers& others) {
-    const SignableRequest request{.method = "PUT",
-                                  .bucket = "bucket",
-                                  .key = "k",
-                                  .encoded_path = "/bucket/k",
-                                  .headers = covered};
-    auto headers = Sign(SignatureScheme::kAwsV4, request, keys_, "us-east-1", clock_.UnixSeconds());
-    headers.insert(covered.begin(), covered.end());
-    headers.insert(others.begin(), others.end());
-    return client_->AskRaw("PUT", "/bucket/k", headers, "x");
+    SignableRequest request{.method = "PUT",
+                            .bucket = "bucket",
+                            .key = "k",
+                            .encoded_path = "/bucket/k",
+                            .headers = covered};
+    Sign(SignatureScheme::kAwsV4, request, keys_, "us-east-1", clock_.UnixSeconds());
+    request.headers.insert(others.begin(), others.end());
+    return client_->AskRaw("PUT", "/bucket/k", request.headers, "x");
   };
   const std::string host = server_->url().substr(std::string_view("http://").size());
   EXPECT_EQ(ask({{"host", host}, {"x-amz-meta-a", "b"}}, {{"content-type", "text/plain"}}).status,

@@ -54,10 +54,8 @@ HttpAnswer OriginHttpClient::Ask(const std::string& method, const std::string& b
   request.headers["host"] = url_.substr(url_.find("//") + 2);
   // libcurl would add one of its own, after the signature.
   request.headers.emplace("content-type", "application/octet-stream");
-  const auto added =
-      Sign(scheme_, request, keys_,
-           scheme_ == SignatureScheme::kAwsV4 ? "us-east-1" : "cn-hangzhou", clock_.UnixSeconds());
-  for (const auto& [name, value] : added) request.headers[name] = value;
+  Sign(scheme_, request, keys_, scheme_ == SignatureScheme::kAwsV4 ? "us-east-1" : "cn-hangzhou",
+       clock_.UnixSeconds());
   std::string target = request.encoded_path;
   char separator = '?';
   for (const auto& [name, value] : query) {

@@ -4,7 +4,6 @@
 
 #include <curl/curl.h>
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +17,7 @@ namespace shoal::embedded {
 struct HttpAnswer {
   int curl_code = 0;  // CURLE_OK, or why the answer is not whole
   long status = 0;
-  std::map<std::string, std::string> headers;  // names in lower case
+  HttpHeaders headers;
   std::string body;
 };
 
@@ -32,7 +31,7 @@ class OriginHttpClient {
   OriginHttpClient& operator=(const OriginHttpClient&) = delete;
 
   using Query = std::vector<std::pair<std::string, std::string>>;
-  using Headers = std::map<std::string, std::string>;
+  using Headers = HttpHeaders;
   HttpAnswer Ask(const std::string& method, const std::string& bucket, const std::string& key,
                  const Query& query = {}, const Headers& headers = {}, std::string_view body = {});
   // Not signed, and as it stands: "/__origin/stats".

@@ -7,7 +7,6 @@
 #include <boost/beast/http.hpp>
 #include <cctype>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,13 +14,15 @@
 #include <utility>
 #include <vector>
 
+#include "net/http_message.h"
+
 namespace shoal {
 
 struct ScriptedRequest {
   std::string method;
   std::string target;
-  std::map<std::string, std::string> headers;  // names in lower case
-  int connection = 0;                          // counted from 0, in order of arrival
+  HttpHeaders headers;
+  int connection = 0;  // counted from 0, in order of arrival
   std::string body{};
 };
 
