@@ -9,6 +9,7 @@ import resource
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 import urllib.request
@@ -93,6 +94,22 @@ class Commands(unittest.TestCase):
             wrong = run("origin", "--root", "/nonexistent", option, "-5")
             self.assertEqual(wrong.returncode, 1)
             self.assertIn(f"{option}: may not be negative", wrong.stderr)
+
+    def test_counts_are_not_negative(self):
+        for words in (["top", "/", "-n", "-1"], ["warmup", "stat", "/a", "--since", "-5"]):
+            done = run(*words)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("may not be negative", done.stderr)
+
+    def test_doctor_refuses_options_that_it_would_not_look_at(self):
+        for words in (["-o", "nonsense=1"], ["/", "-o", "log_level=debug"]):
+            done = run("doctor", *words)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("-o goes with the SOURCE", done.stderr)
+
+    def test_the_version_is_told_to_people_and_programs(self):
+        version = json.loads(run("version", "--json").stdout)["version"]
+        self.assertEqual(run("version").stdout, f"shoal {version}\n")
 
     def test_the_origin_says_why_it_cannot_start_and_fails_as_a_mount_does(self):
         for arguments, reason in ((["--root", "/nonexistent"], "/nonexistent"),
@@ -352,6 +369,12 @@ class Commands(unittest.TestCase):
                 (["-m", "/", "-r", "warmup/stat", "--path", "", "--preceding_time", "-5"],
                  "--preceding_time"),
                 (["-m", "/", "-r", "nonsense"], "warmup/load"),
+                (["-m", "/", "-r", "tier", "-k", "clear_readdir_cache"], "-k says nothing to -r tier"),
+                (["-m", "/", "-r", "tier", "--path", ""], "--path says nothing to -r tier"),
+                (["-m", "/", "-r", "action", "-k", "clear_readdir_cache", "-c"],
+                 "-c says nothing to -r action"),
+                (["-m", "/", "-r", "warmup/load", "--path", "", "--preceding_time", "5"],
+                 "--preceding_time says nothing to -r warmup/load"),
                 (["-r", "tier"], "-m"),
                 (["-m", "/", "-r", "tier"], "is in no mounted bucket")]:
             with self.subTest(arguments):
@@ -365,6 +388,17 @@ class Commands(unittest.TestCase):
                 reason = plain.stderr.rstrip("\n").partition(": ")[2]
                 self.assertEqual(json.loads(told.stdout),
                                  {"ExitStatus": status, "ErrorMessage": reason})
+
+    def test_the_runtime_tool_ends_as_shoal_does_with_a_wrong_command_line(self):
+        tool = pathlib.Path(__file__).parents[1] / "tools/efc_runtime_ops.py"
+        environment = os.environ | {"SHOAL_BIN": os.path.abspath(SHOAL)}
+        for words in ([], ["nonsense"], ["update", "/mnt"], ["rollback"],
+                      ["update", "/mnt", "-o", "nonsense", "--json"]):
+            done = subprocess.run([sys.executable, tool, *words], capture_output=True, text=True,
+                                  env=environment, timeout=60)
+            self.assertIn(done.returncode, (1, 32), done)
+            self.assertEqual(done.returncode == 32, "--json" in words, done)
+        self.assertEqual(json.loads(done.stdout)["ExitStatus"], 32)
 
     def test_the_runtime_tool_finds_the_installed_program_where_PATH_lacks_it(self):
         path = pathlib.Path(__file__).parents[1] / "tools/efc_runtime_ops.py"

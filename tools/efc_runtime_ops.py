@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Changes the options of a mount without unmounting it, and undoes that.
 
-    efc_runtime_ops.py update MOUNTPOINT -o OPTIONS [-o OPTIONS]...
-    efc_runtime_ops.py rollback MOUNTPOINT
+    efc_runtime_ops.py update MOUNTPOINT -o OPTIONS [-o OPTIONS]... [--json]
+    efc_runtime_ops.py rollback MOUNTPOINT [--json]
 
 Runs `shoal` (SHOAL_BIN, the one beside this file, in PATH or in /usr/local/bin) and ends with its
-status.
+status: 0, 1 for a wrong command line, 32 for what failed.
 """
 import argparse
 import os
@@ -26,8 +26,14 @@ def find_shoal():
     return found
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     update = commands.add_parser("update", help="serve the mount with other options from now on")
     update.add_argument("mount_point")
@@ -35,11 +41,15 @@ def main():
                         help="name=value, with commas between them; may be repeated")
     rollback = commands.add_parser("rollback", help="undo the last update")
     rollback.add_argument("mount_point")
+    for command in (update, rollback):
+        command.add_argument("--json", action="store_true",
+                             help="print what came of it as one object")
     arguments = parser.parse_args()
     shoal = find_shoal()
     words = [shoal, arguments.command, arguments.mount_point]
     for options in getattr(arguments, "options", []):
         words += ["-o", options]
+    words += ["--json"] if arguments.json else []
     os.execv(shoal, words)
 
 

@@ -19,10 +19,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -188,9 +191,26 @@ Finding CheckCacheDirectory(const std::string& path, const CacheOptions& cache) 
                                    total_bytes / kMiB));
 }
 
+// Where warm-up tasks are kept. It is made when it is needed.
+Finding CheckStateDirectory(const std::string& path) {
+  const std::string subject = "state " + log::Printable(path);
+  const std::string advice = "warm-up tasks do not outlive a restart: name another state_directory";
+  std::filesystem::path at = path;
+  std::error_code error;
+  while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
+  if (!std::filesystem::is_directory(at, error))
+    return Note(subject, at.string() + " is no directory", advice);
+  const int failed = TryToWrite(at);
+  if (failed == 0) return Good(subject, "can be written");
+  return Note(
+      subject,
+      at.string() + ": " + (failed == ETIMEDOUT ? "does not answer" : std::strerror(failed)),
+      advice);
+}
+
 // Not waited for if the disk hangs.
-std::future<Finding> BeginCacheDirectory(const std::string& path, const CacheOptions& cache) {
-  std::packaged_task<Finding()> task([path, cache] { return CheckCacheDirectory(path, cache); });
+std::future<Finding> Begin(std::function<Finding()> look) {
+  std::packaged_task<Finding()> task(std::move(look));
   std::future<Finding> found = task.get_future();
   std::thread(std::move(task)).detach();
   return found;
@@ -206,7 +226,7 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
     findings.push_back(Bad("cache", places.error().detail, ""));
   std::vector<std::future<Finding>> looks;
   for (const std::string& directory : *directories)
-    looks.push_back(BeginCacheDirectory(directory, cache));
+    looks.push_back(Begin([directory, cache] { return CheckCacheDirectory(directory, cache); }));
   const auto answered_by = SystemClock().Now() + kDiskAnswerMax;
   for (size_t i = 0; i < looks.size(); ++i)
     findings.push_back(looks[i].wait_until(answered_by) == std::future_status::ready
@@ -214,6 +234,13 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
                            : Bad("cache " + log::Printable((*directories)[i]), "does not answer",
                                  "look at the disk: dmesg; reads go on without it"));
   return findings;
+}
+
+Finding CheckState(const std::string& directory) {
+  std::future<Finding> look = Begin([directory] { return CheckStateDirectory(directory); });
+  if (look.wait_for(kDiskAnswerMax) == std::future_status::ready) return look.get();
+  return Bad("state " + log::Printable(directory), "does not answer",
+             "look at the disk: dmesg; warm-up tasks are not kept meanwhile");
 }
 
 Finding CheckMemory(const MountOptions& options) {
@@ -392,7 +419,10 @@ std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock)
 }
 
 std::vector<Finding> CheckSurroundings(const MountOptions& options, const Clock& clock) {
-  std::vector<Finding> findings = CheckCache(options.cache);
+  const CacheOptions& cache = options.cache;
+  std::vector<Finding> findings = CheckCache(cache);
+  if (cache.enabled && (cache.memory_capacity_mib > 0 || cache.disk_capacity_mib > 0))
+    findings.push_back(CheckState(options.command.state_directory));
   for (Finding& finding : CheckStore(options, clock)) findings.push_back(std::move(finding));
   return findings;
 }

@@ -85,6 +85,26 @@ TEST(DoctorChecks, TryToWriteToADirectoryAndLeaveNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
+TEST(DoctorChecks, NoteAStateDirectoryThatCannotKeepWarmUpTasks) {
+  const TemporaryDirectory directory;
+  MountOptions options;
+  options.cache.memory_capacity_mib = 64;
+  options.origin.endpoint = "http://127.0.0.1:1";
+  options.origin.bucket = "data";
+  const SystemClock clock;
+  const auto finding = [&](const std::string& path) {
+    options.command.state_directory = path;
+    return CheckSurroundings(options, clock).front();
+  };
+  const std::string path = directory.path();
+  std::ofstream(path + "/file") << "x";
+  EXPECT_EQ(finding(path + "/not/yet/there").text, "can be written");
+  EXPECT_TRUE(std::filesystem::exists(path) && !std::filesystem::exists(path + "/not"));
+  EXPECT_EQ(finding(path + "/file/below").severity, Finding::Severity::kNote);
+  EXPECT_EQ(finding(path + "/file/below").text, path + "/file is no directory");
+  EXPECT_EQ(finding(path + "/file/below").subject, "state " + path + "/file/below");
+}
+
 TEST(DoctorChecks, NameWhatIsInTheWayOfACache) {
   const TemporaryDirectory directory;
   std::ofstream(directory.path() / "shoal-cache") << "not ours";

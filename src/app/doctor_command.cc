@@ -101,13 +101,19 @@ class DoctorCommand final : public Command {
   }
 
   int Run() override {
+    // Every SOURCE has it.
+    const bool is_source = what_.find(":/") != std::string::npos;
+    if (!options_.empty() && !is_source)
+      return Complain("shoal doctor", kExitUsage,
+                      "-o goes with the SOURCE of a mount that is to be; one that is there has its "
+                      "own options",
+                      json_);
     const SystemClock clock;
     std::vector<Finding> findings = CheckMachine();
     const auto add = [&](std::vector<Finding> more) {
       std::ranges::move(more, std::back_inserter(findings));
     };
-    // Every SOURCE has it.
-    if (!what_.empty() && what_.find(":/") == std::string::npos) {
+    if (!what_.empty() && !is_source) {
       const Result<PathInMount> found = FindMountOf(what_);
       add(found ? CheckLiveMount(found->mount_point, clock)
                 : std::vector<Finding>{{Severity::kBad, "mount", found.error().detail,

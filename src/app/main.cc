@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -59,7 +60,10 @@ int Run(int argc, char** argv) {
       return shoal::RunCommand(*known, "shoal", argc - word_count, argv + word_count);
   if (command == "umount") return shoal::RunUmountCommand(argc - 1, argv + 1);
   if (command == "version" || command == "--version" || command == "-V") {
-    fmt::print("shoal {}\n", shoal::kVersion);
+    if (shoal::AsksForJson(argc, argv))
+      fmt::print("{}\n", nlohmann::json({{"version", shoal::kVersion}}).dump());
+    else
+      fmt::print("shoal {}\n", shoal::kVersion);
     return shoal::kExitSuccess;
   }
   const auto asks = [](std::string_view text) {

@@ -44,11 +44,6 @@ struct OriginCommandOptions {
   bool json = false;
 };
 
-// strtoull takes "-5" for a very large number.
-std::string WhyNegative(const std::string& text) {
-  return text.starts_with('-') ? "may not be negative" : "";
-}
-
 Result<std::string> TroubleOf(const OriginCommandOptions& options) {
   nlohmann::json trouble = {
       {"latency_ms", options.latency_ms},

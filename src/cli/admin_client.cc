@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -54,6 +55,27 @@ Result<std::string> ReadToken(const std::string& file) {
   return token;
 }
 
+// With admin_client_ca_file the port serves only who shows a certificate.
+constexpr const char* kCertificateVariable = "SHOAL_ADMIN_CERT";
+constexpr const char* kKeyVariable = "SHOAL_ADMIN_KEY";
+
+std::string FromEnvironment(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
+
+// TLS 1.3 says so of a certificate that is missing or not believed; before, of either.
+std::string CertificateHint(std::string_view reason) {
+  for (const char* const said : {"certificate required", "alert unknown ca", "bad certificate",
+                                 "alert certificate unknown", "alert handshake failure"})
+    if (reason.find(said) != std::string_view::npos)
+      return fmt::format(
+          "; admin_client_ca_file of the mount asks for a certificate of who calls: "
+          "name the PEM files of one in {} and {}",
+          kCertificateVariable, kKeyVariable);
+  return {};
+}
+
 // One that does not answer is not to be asked.
 bool IsMountLikeOurs(const std::string& path) {
   const auto mounts = MountsAt(path);
@@ -87,13 +109,17 @@ Result<PathInMount> FindMountOf(const std::string& path) {
 Result<AdminClient> AdminClient::Open(const std::string& mount_point, const Clock& clock) {
   ASSIGN_OR_RETURN(const AdminAddress address, ReadAdminAddress(mount_point));
   ASSIGN_OR_RETURN(std::string token, ReadToken(address.token_file));
-  ASSIGN_OR_RETURN(auto client, HttpClient::Create({.connection_count_max = 1,
-                                                    .stall_timeout = kWaitMax,
-                                                    // It may be for any name but this address.
-                                                    .public_key_pin = address.public_key_pin,
-                                                    // The token is for this machine alone.
-                                                    .use_proxy = false},
-                                                   clock));
+  ASSIGN_OR_RETURN(
+      auto client,
+      HttpClient::Create({.connection_count_max = 1,
+                          .stall_timeout = kWaitMax,
+                          // It may be for any name but this address.
+                          .public_key_pin = address.public_key_pin,
+                          .client_certificate_file = FromEnvironment(kCertificateVariable),
+                          .client_key_file = FromEnvironment(kKeyVariable),
+                          // The token is for this machine alone.
+                          .use_proxy = false},
+                         clock));
   return AdminClient(address.url, std::move(token), std::move(client), clock);
 }
 
@@ -109,7 +135,8 @@ Result<AdminClient::Answer> AdminClient::Ask(std::string_view path, const Parame
   const Result<> sent = client_->Send(request, receiver, Deadline::After(clock_, kWaitMax));
   if (!sent)
     return Fail(sent.error().code,
-                fmt::format("the admin port {} does not answer: {}", url_, sent.error().detail));
+                fmt::format("the admin port {} does not answer: {}{}", url_, sent.error().detail,
+                            CertificateHint(sent.error().detail)));
   if (receiver.status == 401 || receiver.status == 403)
     return Fail(Errc::kDenied,
                 fmt::format("the admin port {} refused: {}", url_, receiver.sink.text()));

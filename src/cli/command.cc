@@ -49,6 +49,10 @@ int Complain(std::string_view name, int status, std::string_view reason, bool as
   return status;
 }
 
+std::string WhyNegative(const std::string& text) {
+  return text.starts_with('-') ? "may not be negative" : "";
+}
+
 Result<> FlushOutput() {
   errno = EIO;  // of what failed before
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};

@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,10 @@ bool AsksForJson(int argc, const char* const* argv);
 // Says what failed as `name`, on stderr, and with `as_json` also on stdout, as one object:
 // ExitStatus and ErrorMessage. Answers the status. Does not throw where neither can be written.
 int Complain(std::string_view name, int status, std::string_view reason, bool as_json);
+
+// For the check() of an option that counts: strtoull takes "-5" for a very large number. Empty: it
+// is not negative.
+std::string WhyNegative(const std::string& text);
 
 // Hands on what was printed. kUnreachable, with the system's reason: it cannot be written.
 Result<> FlushOutput();

@@ -53,6 +53,7 @@ class EfcCommand final : public Command {
 
  private:
   Result<int> Ask() {
+    RETURN_IF_ERROR(RefuseWhatIsNotUsed());
     std::string target = "/v1/" + operation_;
     AdminClient::Parameters parameters;
     if (operation_.starts_with("warmup/")) {
@@ -76,6 +77,21 @@ class EfcCommand final : public Command {
     asked_ = true;
     ASSIGN_OR_RETURN(const Json answer, client.GetJson(target, parameters));
     return Print(answer);
+  }
+
+  // An option of another operation is a mistake: -r tier -k clear_readdir_cache clears nothing.
+  [[nodiscard]] Result<> RefuseWhatIsNotUsed() const {
+    const bool is_warmup = operation_.starts_with("warmup/");
+    const auto refuse = [&](const char* option, bool is_given, bool is_used) -> Result<> {
+      if (!is_given || is_used) return {};
+      return Fail(Errc::kInvalid, fmt::format("{} says nothing to -r {}", option, operation_));
+    };
+    RETURN_IF_ERROR(refuse("--path", path_option_->count() > 0, is_warmup));
+    RETURN_IF_ERROR(refuse("--pattern", !pattern_.empty(), is_warmup));
+    RETURN_IF_ERROR(
+        refuse("--preceding_time", !preceding_seconds_.empty(), operation_ == "warmup/stat"));
+    RETURN_IF_ERROR(refuse("-c", clear_, operation_ == "tier"));
+    return refuse("-k", !action_.empty(), operation_ == "action");
   }
 
   [[nodiscard]] int Print(const Json& answer) const {

@@ -26,7 +26,9 @@ class TopCommand final : public Command {
         "Shows what a mount does, once a second: throughput and where it comes from, the tiers "
         "and how full they are, latencies, warm-ups, recent trouble.");
     app.add_option("MOUNTPOINT", mount_point_, "The mount, or any path in it")->required();
-    app.add_option("-n,--count", count_, "End after so many seconds; 0 is never")->default_val(0);
+    app.add_option("-n,--count", count_, "End after so many seconds; 0 is never")
+        ->default_val(0)
+        ->check(&WhyNegative);
     app.add_flag("--json", json_, "Print what the admin port answers, an object a line");
     app.footer("Interrupt it (Ctrl-C) to end. Prints lines when it does not write to a terminal.");
   }

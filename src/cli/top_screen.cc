@@ -80,27 +80,31 @@ std::string Rates(const Json& status) {
   return fmt::format("read {}/s  hits {} {}", HumaneBytes(static_cast<double>(total)), hits, parts);
 }
 
+// A line whose end may be cut in its middle, where a path says least.
+std::string Fitted(const std::string& line, std::string_view end, size_t width) {
+  return line + Shortened(end, width - std::min(width, line.size()));
+}
+
 // Of the processes that served before this one.
 std::string Deaths(const Json& status, uint64_t now) {
   const Json workers = status.value("workers_before", Json::object());
   const uint64_t count = Number(workers, "death_count");
   if (count == 0) return "";
   const uint64_t ago = now - std::min(now, Number(workers, "last_death_unix_seconds"));
-  return fmt::format(", WORKER DIED {} {} ago",
+  return fmt::format("WORKER DIED {} {} ago",
                      count == 1 ? "once," : fmt::format("{} times, last", count),
                      HumaneDuration(ago));
 }
 
-std::string TierLine(const Json& tier) {
+std::string TierLine(const Json& tier, size_t width) {
   const auto used = static_cast<double>(Number(tier, "used_bytes"));
   const auto capacity = static_cast<double>(Number(tier, "capacity_bytes"));
   const double share = capacity > 0 ? used / capacity : 0;
   const std::string path = Text(tier, "path");
-  return fmt::format("{:<7}{} {:3.0f}%  {} of {}  {} objects{}{}", Text(tier, "kind"),
-                     ProgressBar(share, kBarWidth), share * 100, HumaneBytes(used),
-                     HumaneBytes(capacity), Number(tier, "object_count"),
-                     path.empty() ? "" : "  " + path,
-                     tier.value("working", true) ? "" : "  NOT USED: " + Text(tier, "reason"));
+  return Fitted(fmt::format("{:<7}{} {:3.0f}%  {} of {}  {} objects", Text(tier, "kind"),
+                            ProgressBar(share, kBarWidth), share * 100, HumaneBytes(used),
+                            HumaneBytes(capacity), Number(tier, "object_count")),
+                path.empty() ? "" : "  " + path, width);
 }
 
 std::string OperationLine(const Json& operation) {
@@ -121,16 +125,22 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
   std::vector<std::string> lines;
   const Json mount = status.value("mount", Json::object());
   const uint64_t now = Number(status, "now_unix_seconds");
-  lines.push_back(fmt::format("{} on {}", Text(mount, "source"), Text(mount, "mount_point")));
+  const bool is_ready = status.value("ready", false);
+  lines.push_back(Fitted(
+      "", fmt::format("{} on {}", Text(mount, "source"), Text(mount, "mount_point")), width));
   lines.push_back(fmt::format(
-      "shoal {}, up {}, {}{}{}", Text(status, "version"),
+      "shoal {}, up {}{}{}", Text(status, "version"),
       HumaneDuration(now - std::min(now, Number(status, "started_unix_seconds"))),
-      status.value("ready", false) ? "ready" : "NOT READY: " + Text(status, "reason"),
-      Deaths(status, now),
+      is_ready ? ", ready" : "",
       mount.value("passthrough", false) ? ", whole files pass through the kernel" : ""));
+  if (!is_ready) lines.push_back("NOT READY: " + Text(status, "reason"));
+  if (std::string deaths = Deaths(status, now); !deaths.empty()) lines.push_back(std::move(deaths));
   lines.emplace_back();
   lines.push_back(Rates(status));
-  for (const Json& tier : status.value("tiers", Json::array())) lines.push_back(TierLine(tier));
+  for (const Json& tier : status.value("tiers", Json::array())) {
+    lines.push_back(TierLine(tier, width));
+    if (!tier.value("working", true)) lines.push_back("       NOT USED: " + Text(tier, "reason"));
+  }
   lines.emplace_back();
   lines.emplace_back("last minute");
   if (mount.value("passthrough", false))
@@ -143,10 +153,11 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
     for (const Json& task : tasks) {
       const auto total = static_cast<double>(Number(task, "TotalSize"));
       const auto completed = static_cast<double>(Number(task, "CompletedSize"));
-      lines.push_back(fmt::format("{} {:3.0f}%  {} of {}  {}",
-                                  ProgressBar(total > 0 ? completed / total : 0, kBarWidth),
-                                  total > 0 ? 100 * completed / total : 0, HumaneBytes(completed),
-                                  HumaneBytes(total), Text(task, "Path")));
+      lines.push_back(Fitted(fmt::format("{} {:3.0f}%  {} of {}  ",
+                                         ProgressBar(total > 0 ? completed / total : 0, kBarWidth),
+                                         total > 0 ? 100 * completed / total : 0,
+                                         HumaneBytes(completed), HumaneBytes(total)),
+                             Text(task, "Path"), width));
     }
   }
   const Json errors = status.value("errors", Json::array());
@@ -163,7 +174,7 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
     }
   }
   for (std::string& line : lines)
-    if (line.size() > width) line = Shortened(line, width);
+    if (line.size() > width) line.resize(width);
   return lines;
 }
 

@@ -33,8 +33,8 @@ TEST(TopScreen, ShowsTheStateOfTheNode) {
       "",
       "read 4.0 MiB/s  hits 88%   memory 3.0 MiB/s  disk 0 B/s  origin 1.0 MiB/s",
       "memory [###########-----------]  50%  512.0 KiB of 1.0 MiB  3 objects",
-      ("disk   [----------------------]   0%  0 B of 0 B  0 objects  /mnt/cache/  NOT USED: "
-       "Input/output error"),
+      "disk   [----------------------]   0%  0 B of 0 B  0 objects  /mnt/cache/",
+      "       NOT USED: Input/output error",
       "",
       "last minute",
       "4 files of 12.0 MiB handed to the kernel; what it reads nobody counts",
@@ -52,16 +52,28 @@ TEST(TopScreen, SaysThatTheWorkerDied) {
   Json status = Status();
   status["workers_before"] = {
       {"death_count", 1}, {"last_death_unix_seconds", 9939}, {"replaced_count", 3}};
-  EXPECT_EQ(TopScreen(status, {}, 200)[1],
-            "shoal 1.0, up 1:00, ready, WORKER DIED once, 1:01 ago, whole files pass through the "
-            "kernel");
+  EXPECT_EQ(TopScreen(status, {}, 80)[2], "WORKER DIED once, 1:01 ago");
   status["workers_before"]["death_count"] = 2;
-  EXPECT_EQ(TopScreen(status, {}, 200)[1],
-            "shoal 1.0, up 1:00, ready, WORKER DIED 2 times, last 1:01 ago, whole files pass "
-            "through the kernel");
+  EXPECT_EQ(TopScreen(status, {}, 80)[2], "WORKER DIED 2 times, last 1:01 ago");
   status["workers_before"] = {
       {"death_count", 0}, {"last_death_unix_seconds", nullptr}, {"replaced_count", 3}};
   EXPECT_EQ(TopScreen(status, {}, 200), TopScreen(Status(), {}, 200));
+}
+
+TEST(TopScreen, ANarrowTerminalCutsPathsAndNotFigures) {
+  Json status = Status();
+  status["mount"]["passthrough"] = false;
+  status["tiers"][0]["path"] = "/a/long/path/of/a/directory/of/the/cache/";
+  status["ready"] = false;
+  status["reason"] = "the store refuses";
+  const Json tasks = Json::parse(
+      R"([{"Path": "a/very/long/path/of/a/file.bin", "TotalSize": 2048, "CompletedSize": 1024}])");
+  const std::vector<std::string> lines = TopScreen(status, tasks, 78);
+  EXPECT_EQ(lines[2], "NOT READY: the store refuses");
+  EXPECT_EQ(lines[5],
+            "memory [###########-----------]  50%  512.0 KiB of 1.0 MiB  3 objects  /...he/");
+  EXPECT_EQ(lines[13],
+            "[###########-----------]  50%  1.0 KiB of 2.0 KiB  a/very/long/...f/a/file.bin");
 }
 
 TEST(TopScreen, FitsTheTerminal) {
@@ -85,7 +97,7 @@ TEST(TopScreen, EscapesWhatWouldMoveTheCursor) {
 }
 
 TEST(TopScreen, LeavesOutWhatItWasNotTold) {
-  EXPECT_EQ(TopScreen(Json::object(), {}, 80).size(), 6U);
+  EXPECT_EQ(TopScreen(Json::object(), {}, 80).size(), 7U);
 }
 
 TEST(TopLine, IsOneLine) {

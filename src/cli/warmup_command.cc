@@ -32,13 +32,13 @@ std::string Named(const std::string& path) {
   return path.empty() ? "/" : log::Printable(path);
 }
 
-// A comma of a name is not one between paths.
+// A comma of a name is not one between paths, and a backslash at its end is not one before them.
 std::string JoinPaths(const std::vector<std::string>& paths) {
   std::string joined;
   for (const std::string& path : paths) {
     if (&path != &paths.front()) joined += ',';
     for (const char c : path) {
-      if (c == ',') joined += '\\';
+      if (c == ',' || c == '\\') joined += '\\';
       joined += c;
     }
   }
@@ -66,6 +66,22 @@ struct Selection {
 
   // The mount point, and the paths below its root.
   Result<> Resolve() {
+    RETURN_IF_ERROR(FindPaths());
+    // In the list that the port takes there is no name for it.
+    if (paths.size() > 1 && std::ranges::find(paths, "") != paths.end())
+      return Fail(Errc::kInvalid,
+                  "the root is named beside other paths; name it alone: they are all below it");
+    return {};
+  }
+
+  [[nodiscard]] AdminClient::Parameters Parameters() const {
+    AdminClient::Parameters parameters{{"target_path", JoinPaths(paths)}};
+    if (!pattern.empty()) parameters.emplace_back("pattern", pattern);
+    return parameters;
+  }
+
+ private:
+  Result<> FindPaths() {
     if (!mount_point.empty()) {
       ASSIGN_OR_RETURN(const PathInMount found, FindMountOf(mount_point));
       mount_point = found.mount_point;
@@ -83,12 +99,6 @@ struct Selection {
       path = std::move(found.relative);
     }
     return {};
-  }
-
-  [[nodiscard]] AdminClient::Parameters Parameters() const {
-    AdminClient::Parameters parameters{{"target_path", JoinPaths(paths)}};
-    if (!pattern.empty()) parameters.emplace_back("pattern", pattern);
-    return parameters;
   }
 };
 
@@ -275,7 +285,8 @@ class StatCommand final : public WarmupCommand {
     app.description("Says how far warm-up tasks are, the newest first.");
     selection_.Declare(app);
     app.add_option("--since", since_seconds_, "Tasks submitted in the last so many seconds")
-        ->default_val(kSecondsADay);
+        ->default_val(kSecondsADay)
+        ->check(&WhyNegative);
   }
 
  protected:

@@ -54,7 +54,7 @@ using Options = std::map<std::string, std::string, std::less<>>;
 // Of a form, or an object of JSON.
 Result<Options> OptionsOf(const HttpCall& call, const AdminQuery& query) {
   const auto type = call.headers.find("content-type");
-  if (type == call.headers.end() || !type->second.starts_with("application/json"))
+  if (type == call.headers.end() || !IsMediaType(type->second, "application/json"))
     return query.parameters;
   const AdminJson json = AdminJson::parse(call.body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Fail(Errc::kInvalid, "the body is not an object of JSON");
@@ -104,7 +104,9 @@ Result<uint64_t> PrecedingSecondsOf(const AdminQuery& query) {
   if (text == nullptr) return kPrecedingSecondsDefault;
   uint64_t seconds = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  if (error != std::errc{} || end != text->data() + text->size())
+  const bool is_number = error == std::errc{} || error == std::errc::result_out_of_range;
+  if (error == std::errc::result_out_of_range) seconds = kPrecedingSecondsMax;
+  if (!is_number || end != text->data() + text->size())
     return Fail(Errc::kInvalid,
                 "preceding_time: not a whole number of seconds: '" + log::Printable(*text) + "'");
   return std::min(seconds, kPrecedingSecondsMax);

@@ -218,6 +218,8 @@ TEST_F(AdminApiTest, BadRequestsAre400WithAReason) {
        "a % without two hexadecimal digits behind it; a percent sign is %25"},
       {"/v1/warmup/stat?target_path=a&preceding_time=1d",
        "preceding_time: not a whole number of seconds: '1d'"},
+      {"/v1/warmup/stat?target_path=a&preceding_time=99999999999999999999999s",
+       "preceding_time: not a whole number of seconds: '99999999999999999999999s'"},
       {"/v1/warmup/stat?target_path=a&preceding_time=-1",
        "preceding_time: not a whole number of seconds: '-1'"},
       {"/v1/warmup/load?path=a",
@@ -331,7 +333,7 @@ TEST_F(AdminApiTest, OptionsChangeByAFormOrByJson) {
             200);
   EXPECT_EQ(given, wanted);
   given.clear();
-  EXPECT_EQ(post("application/json", R"({"log_level":"debug","read_memory_mb":64})").status, 200);
+  EXPECT_EQ(post("APPLICATION/json", R"({"log_level":"debug","read_memory_mb":64})").status, 200);
   EXPECT_EQ(given, wanted);
   for (const char* wrong : {"", "[]", "{}", "{", R"({"log_level":[]})"})
     EXPECT_EQ(post("application/json", wrong).status, 400) << wrong;

@@ -1,5 +1,7 @@
 #include "control/admin_query.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 
@@ -59,6 +61,13 @@ Result<> AddParameters(std::string_view text, bool is_form, AdminQuery& query) {
 
 }  // namespace
 
+bool IsMediaType(std::string_view content_type, std::string_view media_type) {
+  const std::string_view named = content_type.substr(0, content_type.find_first_of("; \t"));
+  return std::ranges::equal(named, media_type, [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) == b;
+  });
+}
+
 const std::string* AdminQuery::Find(std::string_view name) const {
   const auto found = parameters.find(name);
   return found == parameters.end() ? nullptr : &found->second;
@@ -72,7 +81,7 @@ Result<AdminQuery> ParseAdminQuery(const HttpCall& call) {
   RETURN_IF_ERROR(AddParameters(target.substr(std::min(target.size(), question + 1)),
                                 /*is_form=*/false, query));
   const auto type = call.headers.find("content-type");
-  if (type != call.headers.end() && std::string_view(type->second).starts_with(kFormType))
+  if (type != call.headers.end() && IsMediaType(type->second, kFormType))
     RETURN_IF_ERROR(AddParameters(call.body, /*is_form=*/true, query));
   return query;
 }

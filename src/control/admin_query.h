@@ -23,4 +23,8 @@ struct AdminQuery {
 // without two hexadecimal digits, a parameter twice, more than 16 parameters.
 Result<AdminQuery> ParseAdminQuery(const HttpCall& call);
 
+// Whether a Content-Type is this one, whatever its capitals and parameters. REQUIRES: `media_type`
+// is in lower case.
+bool IsMediaType(std::string_view content_type, std::string_view media_type);
+
 }  // namespace shoal

@@ -31,7 +31,7 @@ TEST(AdminQuery, TakesATargetWithoutParameters) {
 TEST(AdminQuery, TakesTheFormOfAPostWhereAPlusIsASpace) {
   HttpCall call{.method = "POST",
                 .target = "/p?x=1+1",
-                .headers = {{"content-type", "application/x-www-form-urlencoded; charset=utf-8"}},
+                .headers = {{"content-type", "Application/X-WWW-form-urlencoded; charset=utf-8"}},
                 .body = "target_path=a+b%2Bc"};
   EXPECT_EQ(ParseAdminQuery(call)->parameters,
             (Parameters{{"x", "1+1"}, {"target_path", "a b+c"}}));

@@ -27,7 +27,9 @@ std::vector<std::string> SplitPaths(std::string_view list) {
     if (list[i] == ',') {
       if (!parts.back().empty()) parts.emplace_back();
     } else {
-      if (list.substr(i).starts_with("\\,")) ++i;
+      if (const std::string_view rest = list.substr(i);
+          rest.starts_with("\\,") || rest.starts_with("\\\\"))
+        ++i;
       parts.back() += list[i];
     }
   }

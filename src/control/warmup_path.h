@@ -14,8 +14,9 @@ class RE2;
 
 namespace shoal {
 
-// The parts between commas; "\," is a comma in a name. Parts that are empty are left out, so
-// that a comma too many does not mean the root; of a text that is empty, that is the only part.
+// The parts between commas; "\," is a comma in a name, and "\\" a backslash, which before any
+// other character stands for itself as well. Parts that are empty are left out, so that a comma
+// too many does not mean the root; of a text that is empty, that is the only part.
 std::vector<std::string> SplitPaths(std::string_view list);
 
 // A path below the mount's root, without slashes at its end; "" is the root. kInvalid, with

@@ -19,6 +19,7 @@ TEST(SplitPaths, AtCommasThatAreNotEscaped) {
   EXPECT_THAT(SplitPaths("a,b/c,d e"), ElementsAre("a", "b/c", "d e"));
   EXPECT_THAT(SplitPaths("a\\,b,c\\d"), ElementsAre("a,b", "c\\d"));
   EXPECT_THAT(SplitPaths("\\,,\\,"), ElementsAre(",", ","));
+  EXPECT_THAT(SplitPaths("a\\\\,b\\\\c,\\"), ElementsAre("a\\", "b\\c", "\\"));
 }
 
 TEST(SplitPaths, OnlyAnEmptyTextIsTheRoot) {

@@ -25,8 +25,9 @@ struct WarmupSaver::Loading {
   bool wanted GUARDED_BY(mutex) = true;
 };
 
-WarmupSaver::WarmupSaver(const std::string& file, Owner owner)
+WarmupSaver::WarmupSaver(const std::string& file, WarmupStore::Missing missing, Owner owner)
     : file_(file),
+      missing_(missing),
       loading_(std::make_shared<Loading>()),
       owner_(std::move(owner)),
       thread_([this] { Loop(); }) {}
@@ -92,9 +93,9 @@ void WarmupSaver::Loop() {
 }
 
 bool WarmupSaver::Load() {
-  auto loader = StartThread([loading = loading_, file = file_] {
+  auto loader = StartThread([loading = loading_, file = file_, missing = missing_] {
     pthread_setname_np(pthread_self(), "warmup-open");
-    Result<std::vector<WarmupTask>> tasks = WarmupStore(file).Load();
+    Result<std::vector<WarmupTask>> tasks = WarmupStore(file, missing).Load();
     const MutexLock lock(loading->mutex);
     loading->tasks = std::move(tasks);
     loading->changed.NotifyAll();
@@ -110,7 +111,7 @@ bool WarmupSaver::Load() {
     tasks = tl::unexpected(loader.error());
   }
   owner_.loaded(*std::move(tasks));
-  store_.emplace(file_);
+  store_.emplace(file_, missing_);
   return true;
 }
 

@@ -36,7 +36,7 @@ class WarmupSaver {
   };
 
   // A WarmupStore's file. "": it only takes.
-  WarmupSaver(const std::string& file, Owner owner);
+  WarmupSaver(const std::string& file, WarmupStore::Missing missing, Owner owner);
   // Saves a last time, and waits for that. If they are not loaded yet it waits for nothing: the
   // thread that reads them is left behind.
   ~WarmupSaver();
@@ -62,6 +62,7 @@ class WarmupSaver {
 
   // Of the thread.
   const std::string file_;
+  const WarmupStore::Missing missing_;
   const std::shared_ptr<Loading> loading_;
   std::optional<WarmupStore> store_;
   const Owner owner_;

@@ -46,22 +46,9 @@ class WarmupService final : public WarmupTasks {
   WarmupService(const WarmupOptions& options, ObjectStore& store, Tier* tier,
                 const DemandGauge& demand, const Clock& clock, std::stop_token stop)
       : options_(options), store_(store), tier_(tier), clock_(clock), stop_(std::move(stop)) {
-    if (tier == nullptr) return;
-    const auto connection_count_max = static_cast<size_t>(options.connection_count_max);
-    gate_.emplace(demand, connection_count_max, clock);
-    loaders_.emplace("warmup-load", connection_count_max, kNiceness);
-    means_.reset(
-        new WarmupMeans{.store = store,
-                        .tier = *tier,
-                        .loaders = *loaders_,
-                        .gate = *gate_,
-                        .clock = clock,
-                        .connection_count_max = connection_count_max,
-                        .request_wait = std::chrono::seconds(options.request_wait_seconds),
-                        .retry_pause = std::chrono::milliseconds(options.retry_pause_milliseconds),
-                        .listed_room = static_cast<int64_t>(options.listed_count_max)});
-    runners_.emplace("warmup-task", kRunsMax, kNiceness);
+    if (tier != nullptr) PrepareToLoad(*tier, demand);
     saver_.emplace(options.state_file,
+                   tier != nullptr ? WarmupStore::Missing::kMake : WarmupStore::Missing::kLeave,
                    WarmupSaver::Owner{.loaded = [this](auto tasks) { Resume(std::move(tasks)); },
                                       .take = [this] { return TakeChanged(); },
                                       .give_back = [this](const auto& batch) { GiveBack(batch); },
@@ -87,7 +74,6 @@ class WarmupService final : public WarmupTasks {
   }
 
   ~WarmupService() override {
-    if (tier_ == nullptr) return;
     std::vector<std::shared_ptr<WarmupRun>> runs;
     {
       const MutexLock lock(mutex_);
@@ -196,11 +182,28 @@ class WarmupService final : public WarmupTasks {
   }
 
  private:
+  void PrepareToLoad(Tier& tier, const DemandGauge& demand) {
+    const auto connection_count_max = static_cast<size_t>(options_.connection_count_max);
+    gate_.emplace(demand, connection_count_max, clock_);
+    loaders_.emplace("warmup-load", connection_count_max, kNiceness);
+    means_.reset(
+        new WarmupMeans{.store = store_,
+                        .tier = tier,
+                        .loaders = *loaders_,
+                        .gate = *gate_,
+                        .clock = clock_,
+                        .connection_count_max = connection_count_max,
+                        .request_wait = std::chrono::seconds(options_.request_wait_seconds),
+                        .retry_pause = std::chrono::milliseconds(options_.retry_pause_milliseconds),
+                        .listed_room = static_cast<int64_t>(options_.listed_count_max)});
+    runners_.emplace("warmup-task", kRunsMax, kNiceness);
+  }
+
   Result<WarmupTask> Submit(const std::string& path, std::string pattern) REQUIRES(mutex_) {
     if (tier_ == nullptr)
       return Fail(Errc::kUnsupported,
-                  "this mount has no cache to load into: give it g_tier_DadiMemCacheCapacityMB "
-                  "or g_tier_DadiDiskCacheCapacityMB");
+                  "this mount has no cache to load into: that takes g_tier_EnableClusterCache, and "
+                  "g_tier_DadiMemCacheCapacityMB or g_tier_DadiDiskCacheCapacityMB");
     ASSIGN_OR_RETURN(std::string normal, NormalizeWarmupPath(path));
     if (const WarmupTask* const running = history_.FindRunning(normal, pattern))
       return Now(running->id);
@@ -257,6 +260,7 @@ class WarmupService final : public WarmupTasks {
   }
 
   void StartRuns() REQUIRES(mutex_) {
+    if (tier_ == nullptr) return;  // those that an earlier process left wait for a cache
     while (has_begun_ && !stopping() && runs_.size() < kRunsMax && !waiting_.empty()) {
       const uint64_t id = *waiting_.begin();
       waiting_.erase(waiting_.begin());
@@ -319,7 +323,9 @@ class WarmupService final : public WarmupTasks {
       if (task.status == Status::kRunning) waiting_.insert(task.id);
       history_.Put(std::move(task));
     }
-    if (!waiting_.empty()) log::Info("{} warm-up tasks go on", waiting_.size());
+    if (!waiting_.empty())
+      log::Info("{} warm-up tasks {}", waiting_.size(),
+                tier_ != nullptr ? "go on" : "wait until the mount has a cache again");
     StartRuns();
   }
 

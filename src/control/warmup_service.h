@@ -17,9 +17,10 @@ namespace shoal {
 
 // `store` is for listing, and best one of warm-up's own; what is loaded comes through `tier`,
 // the one that keeps objects at the first opening. `tier` null: no cache is configured, and no
-// task can be submitted. All that is given outlives the tasks. Ending them waits for the
-// requests under way, so `store` and `tier` are best told to end those before; whoever does asks
-// `stop` first: from then on no task ends, and those that run go on with the next process.
+// task can be submitted; those that an earlier process left are known, and wait. All that is given
+// outlives the tasks. Ending them waits for the requests under way, so `store` and `tier` are best
+// told to end those before; whoever does asks `stop` first: from then on no task ends, and those
+// that run go on with the next process.
 //
 // A file of tasks that cannot be read or written is warned of, and stops nothing. kInvalid,
 // naming it: an option makes no sense.

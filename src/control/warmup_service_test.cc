@@ -109,6 +109,38 @@ TEST_F(WarmupServiceTest, WhatCannotBeLoadedIsRefusedWithTheReason) {
   EXPECT_EQ(tasks_->Examine("a", {})->total_bytes, 5);
 }
 
+TEST_F(WarmupServiceTest, WithoutACacheTasksOfBeforeAreKnownAndCanBeCanceledAndWaitForIt) {
+  for (const char* const key : {"done", "canceled", "waiting"}) Put(key, 10);
+  Start();
+  Run("done");
+  tasks_.reset();
+  {
+    const auto ends_soon = *StartWarmup(options_, bucket_, tier_.get(), demand_, clock_);
+    for (const char* const path : {"canceled", "waiting"}) ASSERT_TRUE(ends_soon->Load(path, ""));
+  }
+  tier_.reset();
+  StartTasks();
+  const auto statuses = [this] {
+    std::map<std::string, Status> found;
+    for (const WarmupTask& task : tasks_->Newest(10)) found[task.path] = task.status;
+    return found;
+  };
+  EXPECT_EQ(statuses(), (std::map<std::string, Status>{{"done", Status::kCompleted},
+                                                       {"canceled", Status::kRunning},
+                                                       {"waiting", Status::kRunning}}));
+  EXPECT_TRUE(tasks_->Cancel("canceled", std::nullopt));
+  Start();
+  EXPECT_EQ(WaitForEnd("waiting").status, Status::kCompleted);
+  EXPECT_EQ(statuses()["canceled"], Status::kCanceled);
+}
+
+TEST_F(WarmupServiceTest, WithoutACacheNoFileOfTasksIsMade) {
+  StartTasks();
+  EXPECT_THAT(tasks_->Newest(10), IsEmpty());
+  tasks_.reset();
+  EXPECT_FALSE(std::filesystem::exists(options_.state_file));
+}
+
 TEST_F(WarmupServiceTest, APathThatIsNotThereFailsWithENOENT) {
   Start();
   const WarmupTask task = Run("nothing/here");

@@ -93,9 +93,12 @@ void WarmupStore::FinalizeStatement::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
 }
 
-WarmupStore::WarmupStore(std::string file) : file_(std::move(file)) {}
+WarmupStore::WarmupStore(std::string file, Missing missing)
+    : file_(std::move(file)), missing_(missing) {}
 
 Result<std::vector<WarmupTask>> WarmupStore::Load() {
+  if (missing_ == Missing::kLeave && access(file_.c_str(), F_OK) != 0)
+    return std::vector<WarmupTask>();
   const auto load = [this]() -> Result<std::vector<WarmupTask>> {
     RETURN_IF_ERROR(Open());
     return ReadAll();

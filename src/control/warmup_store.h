@@ -20,9 +20,11 @@ namespace shoal {
 
 class WarmupStore {
  public:
+  enum class Missing : uint8_t { kMake, kLeave };
+
   // A file of this mount and bucket alone; it is made when it is needed, and its directory, which
-  // becomes the owner's alone.
-  explicit WarmupStore(std::string file);
+  // becomes the owner's alone. `missing`: of one that is not there, whether loading makes it.
+  explicit WarmupStore(std::string file, Missing missing = Missing::kMake);
 
   // All that it holds. A file that is damaged, or of another version of this program, is put
   // aside with a warning: then there is nothing. kUnreachable: it cannot be read, or is
@@ -54,6 +56,7 @@ class WarmupStore {
   void PutAside(const std::string& why);
 
   const std::string file_;
+  const Missing missing_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;  // null: not open
 };
 

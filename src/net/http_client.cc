@@ -250,6 +250,10 @@ void SetConstantOptions(CURL* handle, const HttpClientOptions& options) {
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
   if (!options.public_key_pin.empty())
     curl_easy_setopt(handle, CURLOPT_PINNEDPUBLICKEY, options.public_key_pin.c_str());
+  if (!options.client_certificate_file.empty())
+    curl_easy_setopt(handle, CURLOPT_SSLCERT, options.client_certificate_file.c_str());
+  if (!options.client_key_file.empty())
+    curl_easy_setopt(handle, CURLOPT_SSLKEY, options.client_key_file.c_str());
   if (!options.use_proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (!options.ca_file.empty()) {
     curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
@@ -282,9 +286,13 @@ void SetMethod(CURL* handle, const HttpRequest& request) {
 
 Result<std::unique_ptr<HttpClient>> HttpClient::Create(const HttpClientOptions& options,
                                                        const Clock& clock) {
-  if (!options.ca_file.empty() && !options.ca_file_may_be_missing &&
-      access(options.ca_file.c_str(), R_OK) != 0)
+  const auto unreadable = [](const std::string& file) {
+    return !file.empty() && access(file.c_str(), R_OK) != 0;
+  };
+  if (!options.ca_file_may_be_missing && unreadable(options.ca_file))
     return Fail(Errc::kInvalid, "CA file " + options.ca_file + ": " + std::strerror(errno));
+  for (const std::string& file : {options.client_certificate_file, options.client_key_file})
+    if (unreadable(file)) return Fail(Errc::kInvalid, file + ": " + std::strerror(errno));
   return std::unique_ptr<HttpClient>(new HttpClient(options, clock));
 }
 

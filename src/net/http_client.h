@@ -25,6 +25,10 @@ struct HttpClientOptions {
   bool verify_certificate = true;
   // Of public_key_pin.h: who has this key is the server, and its certificate is not looked at.
   std::string public_key_pin{};
+  // PEM, to show to a server that asks for one; empty: there is none. The key may be in the same
+  // file, and is not encrypted.
+  std::string client_certificate_file{};
+  std::string client_key_file{};
   bool use_proxy = true;   // one that the environment names
   std::stop_token stop{};  // once asked for, calls end within a second or so
 };
@@ -33,7 +37,7 @@ class CurlHandles;
 
 class HttpClient {
  public:
-  // kInvalid if the CA file cannot be read. `clock` outlives the client.
+  // kInvalid if a file that is named cannot be read. `clock` outlives the client.
   static Result<std::unique_ptr<HttpClient>> Create(const HttpClientOptions& options,
                                                     const Clock& clock);
   ~HttpClient();

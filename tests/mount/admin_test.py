@@ -252,7 +252,8 @@ class AdminTest(MountTest):
             (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
             openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                     "-CAcreateserial", "-out", f"{name}.pem", "-days", "1", "-extfile", "san")
-        self.mount(origin, f"g_server_Port={self.port}", "admin_address=0.0.0.0",
+        mount = self.mount(
+                   origin, f"g_server_Port={self.port}", "admin_address=0.0.0.0",
                    f"admin_cert_file={folder}/server.pem", f"admin_key_file={folder}/server.key",
                    f"admin_client_ca_file={folder}/ca.pem")
         context = ssl.create_default_context(cafile=folder / "ca.pem")
@@ -263,6 +264,22 @@ class AdminTest(MountTest):
         with self.assertRaises((http.client.BadStatusLine, ConnectionError)):
             self.ask("/v1/tier")  # without TLS
         self.assertEqual(self.ask("/v1/tier", context=context)[0], 200)
+
+        def shoal(*words, **environment):
+            return subprocess.run([SHOAL, *words], capture_output=True, text=True,
+                                  env=os.environ | environment, timeout=WAIT_SECONDS)
+
+        shown = dict(SHOAL_ADMIN_CERT=str(folder / "client.pem"),
+                     SHOAL_ADMIN_KEY=str(folder / "client.key"))
+        top = shoal("top", mount.point, "-n", "1", **shown)
+        self.assertEqual((top.returncode, top.stderr), (0, ""))
+        self.assertIn(" ready", top.stdout)
+        refused = shoal("top", mount.point, "-n", "1")
+        self.assertEqual(refused.returncode, 32)
+        self.assertIn("SHOAL_ADMIN_CERT and SHOAL_ADMIN_KEY", refused.stderr)
+        self.assertIn("SHOAL_ADMIN_CERT", shoal("doctor", mount.point).stdout)
+        missing = shoal("top", mount.point, "-n", "1", **shown | dict(SHOAL_ADMIN_KEY="/no/file"))
+        self.assertIn("/no/file: No such file", missing.stderr)
 
     def test_readiness_and_warmth_are_told(self):
         _, mount = self.node(objects=(("model/a", 1 << 20), ("model/b", 300 << 10)))

@@ -71,8 +71,8 @@ class Commands(ReportsTest):
             self.assertEqual(ask(*words), (0, answer, ""), words)
         status, refused, _ = ask("warmup/cancel", "--path", "file")
         self.assertEqual((status, refused["Results"][0]["ErrorCode"]), (32, errno.EINVAL))
-        status, refused, said = ask("warmup/stat", "--path", "file",
-                                    "--preceding_time", str(2**64))
+        self.assertEqual(ask("warmup/stat", "--path", "file", "--preceding_time", str(2**64))[0], 0)
+        status, refused, said = ask("warmup/stat", "--path", ",,")
         self.assertEqual((status, list(refused)), (32, ["ExitStatus", "ErrorMessage"]))
         self.assertEqual(said, f"aliyun-alinas-efc-cli: {refused['ErrorMessage']}\n")
 

@@ -1,6 +1,7 @@
 """Warm-up as its users meet it: the specification's interface, a mount, and what the origin
 is asked for."""
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -106,14 +107,25 @@ class Warmup(CacheTest):
 
     def test_a_list_of_paths_is_a_task_each_and_names_may_have_commas(self):
         origin, directory = self.origin(), self.directory()
-        written = self.put(origin, {"a": 1000, "b/c": 2000, "d,e": 3000})
+        written = self.put(origin, {"a": 1000, "b/c": 2000, "d,e": 3000, "f\\": 4000})
         mount, admin = self.warm_mount(origin, directories=[directory])
         results = admin.warmup("load", "a,b,d\\,e")
         self.assertEqual([(r["Path"], r["ErrorCode"]) for r in results],
                          [("a", 0), ("b", 0), ("d,e", 0)])
         for path, size in (("a", 1000), ("b", 2000), ("d,e", 3000)):
             self.assert_completed(admin.wait(path), size)
+
+        def load(*paths):
+            return subprocess.run([SHOAL, "warmup", "load", "-m", mount.point, *paths],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+
+        self.assertEqual(load("f\\", "d,e").returncode, 0)
+        self.assert_completed(admin.wait("f\\"), 4000)
         self.assert_reads_without_a_get(origin, mount, written)
+        for paths in (("", "a"), ("a", "")):
+            refused = load(*paths)
+            self.assertEqual(refused.returncode, 32, refused)
+            self.assertIn("the root is named beside other paths", refused.stderr)
 
     def test_the_specifications_cli_takes_the_root_lists_and_a_time_and_cancels(self):
         origin, directory = self.origin(), self.directory()
@@ -393,6 +405,22 @@ class Warmup(CacheTest):
         result = admin.warmup("load", "a")[0]
         self.assertNotEqual(result["ErrorCode"], 0)
         self.assertIn("g_tier_DadiDiskCacheCapacityMB", result["ErrorMessage"])
+
+    @needs_survival
+    def test_while_the_cache_is_off_earlier_tasks_are_known(self):
+        origin, directory = self.origin(), self.directory()
+        self.put(origin, {"a": 1000})
+        mount, admin = self.warm_mount(origin, directories=[directory])
+        self.assert_completed(admin.run("a"), 1000)
+        for enabled in ("false", "true"):
+            done = subprocess.run([SHOAL, "update", mount.point, "-o",
+                                   f"g_tier_EnableClusterCache={enabled}"],
+                                  capture_output=True, text=True, timeout=WAIT_SECONDS)
+            self.assertEqual(done.returncode, 0, done)
+            wait_until(admin.answers)
+            self.assert_completed(admin.tasks("a")[0], 1000)
+            refused = admin.warmup("load", "a")[0]["ErrorCode"]
+            self.assertEqual(refused, 0 if enabled == "true" else errno.EOPNOTSUPP)
 
 
 if __name__ == "__main__":
