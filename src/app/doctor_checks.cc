@@ -107,7 +107,8 @@ Finding CheckHelper(const std::filesystem::path& root) {
                 "mount -t alinas runs that one; shoal mount works all the same");
   }
   return Note("mount helper", "there is no /sbin/mount.alinas",
-              "mount -t alinas and fstab need it: ./dev install, or link it to shoal");
+              "mount -t alinas and fstab need it: ln -s \"$(command -v shoal)\" "
+              "/sbin/mount.alinas");
 }
 
 // To a file without a name, which leaves nothing. 0, or an errno. Takes no memory.
