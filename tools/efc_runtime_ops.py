@@ -22,7 +22,9 @@ def find_shoal():
     found = os.environ.get("SHOAL_BIN") or (str(beside) if os.access(beside, os.X_OK) else None)
     found = found or shutil.which("shoal") or shutil.which("shoal", path=INSTALLED)
     if not found:
-        sys.exit(f"efc_runtime_ops.py: cannot find shoal, neither in PATH nor in {INSTALLED}")
+        print(f"efc_runtime_ops.py: cannot find shoal, neither in PATH nor in {INSTALLED}",
+              file=sys.stderr)
+        sys.exit(32)
     return found
 
 
@@ -43,7 +45,7 @@ def main():
     rollback.add_argument("mount_point")
     for command in (update, rollback):
         command.add_argument("--json", action="store_true",
-                             help="print what came of it as one object")
+                             help="have shoal print what came of it as one object")
     arguments = parser.parse_args()
     shoal = find_shoal()
     words = [shoal, arguments.command, arguments.mount_point]

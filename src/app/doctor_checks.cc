@@ -198,7 +198,11 @@ Finding CheckStateDirectory(const std::string& path) {
   const std::string advice = "warm-up tasks do not outlive a restart: name another state_directory";
   std::filesystem::path at = path;
   std::error_code error;
-  while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
+  // A link that leads nowhere is in the way of one.
+  while (std::filesystem::symlink_status(at, error).type() ==
+             std::filesystem::file_type::not_found &&
+         at.has_relative_path())
+    at = at.parent_path();
   if (!std::filesystem::is_directory(at, error))
     return Note(subject, at.string() + " is no directory", advice);
   const int failed = TryToWrite(at);
@@ -210,7 +214,7 @@ Finding CheckStateDirectory(const std::string& path) {
 }
 
 // Not waited for if the disk hangs.
-std::future<Finding> Begin(std::function<Finding()> look) {
+std::future<Finding> BeginLook(std::function<Finding()> look) {
   std::packaged_task<Finding()> task(std::move(look));
   std::future<Finding> found = task.get_future();
   std::thread(std::move(task)).detach();
@@ -227,7 +231,8 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
     findings.push_back(Bad("cache", places.error().detail, ""));
   std::vector<std::future<Finding>> looks;
   for (const std::string& directory : *directories)
-    looks.push_back(Begin([directory, cache] { return CheckCacheDirectory(directory, cache); }));
+    looks.push_back(
+        BeginLook([directory, cache] { return CheckCacheDirectory(directory, cache); }));
   const auto answered_by = SystemClock().Now() + kDiskAnswerMax;
   for (size_t i = 0; i < looks.size(); ++i)
     findings.push_back(looks[i].wait_until(answered_by) == std::future_status::ready
@@ -238,10 +243,10 @@ std::vector<Finding> CheckCache(const CacheOptions& cache) {
 }
 
 Finding CheckState(const std::string& directory) {
-  std::future<Finding> look = Begin([directory] { return CheckStateDirectory(directory); });
+  std::future<Finding> look = BeginLook([directory] { return CheckStateDirectory(directory); });
   if (look.wait_for(kDiskAnswerMax) == std::future_status::ready) return look.get();
-  return Bad("state " + log::Printable(directory), "does not answer",
-             "look at the disk: dmesg; warm-up tasks are not kept meanwhile");
+  return Note("state " + log::Printable(directory), "does not answer",
+              "look at the disk: dmesg; warm-up tasks are not kept meanwhile");
 }
 
 Finding CheckMemory(const MountOptions& options) {
@@ -422,7 +427,9 @@ std::vector<Finding> CheckMount(const MountOptions& options, const Clock& clock)
 std::vector<Finding> CheckSurroundings(const MountOptions& options, const Clock& clock) {
   const CacheOptions& cache = options.cache;
   std::vector<Finding> findings = CheckCache(cache);
-  if (cache.enabled && (cache.memory_capacity_mib > 0 || cache.disk_capacity_mib > 0))
+  const bool has_tier =
+      cache.enabled && (cache.memory_capacity_mib > 0 || cache.disk_capacity_mib > 0);
+  if (has_tier && options.admin.port != 0)
     findings.push_back(CheckState(options.command.state_directory));
   for (Finding& finding : CheckStore(options, clock)) findings.push_back(std::move(finding));
   return findings;

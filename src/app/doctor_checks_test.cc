@@ -89,6 +89,7 @@ TEST(DoctorChecks, NoteAStateDirectoryThatCannotKeepWarmUpTasks) {
   const TemporaryDirectory directory;
   MountOptions options;
   options.cache.memory_capacity_mib = 64;
+  options.admin.port = 17871;
   options.origin.endpoint = "http://127.0.0.1:1";
   options.origin.bucket = "data";
   const SystemClock clock;
@@ -103,6 +104,10 @@ TEST(DoctorChecks, NoteAStateDirectoryThatCannotKeepWarmUpTasks) {
   EXPECT_EQ(finding(path + "/file/below").severity, Finding::Severity::kNote);
   EXPECT_EQ(finding(path + "/file/below").text, path + "/file is no directory");
   EXPECT_EQ(finding(path + "/file/below").subject, "state " + path + "/file/below");
+  std::filesystem::create_symlink("nowhere", path + "/link");
+  EXPECT_EQ(finding(path + "/link").text, path + "/link is no directory");
+  options.admin.port = 0;
+  EXPECT_EQ(finding(path + "/file/below").subject, "endpoint") << "no port, no tasks";
 }
 
 TEST(DoctorChecks, NameWhatIsInTheWayOfACache) {

@@ -77,7 +77,7 @@ std::vector<Finding> CheckLiveMount(const std::string& mount_point, const Clock&
   std::vector<Finding> findings = AskMount(mount_point, subject, has_port, clock);
   if (!options) {
     findings.push_back({Severity::kNote, subject, options.error().detail,
-                        "its store and cache directories were not looked at"});
+                        "its store and directories were not looked at"});
     return findings;
   }
   std::ranges::move(CheckSurroundings(*options, clock), std::back_inserter(findings));
@@ -92,7 +92,7 @@ class DoctorCommand final : public Command {
     app.description(
         "Checks this machine and, if they are given, a mount that is there, or the SOURCE and "
         "options of one that is to be: kernel, limits, rights, memory, clock, credentials, "
-        "endpoint, bucket, cache directories. Changes nothing.");
+        "endpoint, bucket, the directories of the cache and of state. Changes nothing.");
     app.add_option("WHAT", what_, "MOUNTPOINT of a mount, or SOURCE as for shoal mount");
     app.add_option("-o", options_, "Options as for shoal mount; may be repeated")
         ->allow_extra_args(false);

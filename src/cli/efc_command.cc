@@ -84,7 +84,7 @@ class EfcCommand final : public Command {
     const bool is_warmup = operation_.starts_with("warmup/");
     const auto refuse = [&](const char* option, bool is_given, bool is_used) -> Result<> {
       if (!is_given || is_used) return {};
-      return Fail(Errc::kInvalid, fmt::format("{} says nothing to -r {}", option, operation_));
+      return Fail(Errc::kInvalid, fmt::format("{} is not used with -r {}", option, operation_));
     };
     RETURN_IF_ERROR(refuse("--path", path_option_->count() > 0, is_warmup));
     RETURN_IF_ERROR(refuse("--pattern", !pattern_.empty(), is_warmup));

@@ -166,11 +166,11 @@ std::vector<std::string> TopScreen(const Json& status, const Json& tasks, size_t
     lines.emplace_back("recent trouble");
     for (size_t i = 0; i < std::min(errors.size(), kErrorCountMax); ++i) {
       const uint64_t at = Number(errors[i], "last_unix_seconds");
-      lines.push_back(fmt::format("{} ago{}: {}", HumaneDuration(now - std::min(now, at)),
-                                  Number(errors[i], "count") > 1
-                                      ? fmt::format(", {} times", Number(errors[i], "count"))
-                                      : "",
-                                  Text(errors[i], "reason")));
+      lines.push_back(Fitted(fmt::format("{} ago{}: ", HumaneDuration(now - std::min(now, at)),
+                                         Number(errors[i], "count") > 1
+                                             ? fmt::format(", {} times", Number(errors[i], "count"))
+                                             : ""),
+                             Text(errors[i], "reason"), width));
     }
   }
   for (std::string& line : lines)

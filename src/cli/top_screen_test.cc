@@ -68,12 +68,15 @@ TEST(TopScreen, ANarrowTerminalCutsPathsAndNotFigures) {
   status["reason"] = "the store refuses";
   const Json tasks = Json::parse(
       R"([{"Path": "a/very/long/path/of/a/file.bin", "TotalSize": 2048, "CompletedSize": 1024}])");
+  status["errors"][0]["reason"] = "GetObject '" + std::string(100, 'k') + "': HTTP 403";
   const std::vector<std::string> lines = TopScreen(status, tasks, 78);
   EXPECT_EQ(lines[2], "NOT READY: the store refuses");
   EXPECT_EQ(lines[5],
             "memory [###########-----------]  50%  512.0 KiB of 1.0 MiB  3 objects  /...he/");
   EXPECT_EQ(lines[13],
             "[###########-----------]  50%  1.0 KiB of 2.0 KiB  a/very/long/...f/a/file.bin");
+  EXPECT_TRUE(lines.back().starts_with("0:10 ago, 2 times: GetObject 'kkk")) << lines.back();
+  EXPECT_TRUE(lines.back().ends_with("kkk': HTTP 403")) << lines.back();
 }
 
 TEST(TopScreen, FitsTheTerminal) {

@@ -70,7 +70,7 @@ struct Selection {
     // In the list that the port takes there is no name for it.
     if (paths.size() > 1 && std::ranges::find(paths, "") != paths.end())
       return Fail(Errc::kInvalid,
-                  "the root is named beside other paths; name it alone: they are all below it");
+                  "the root cannot be in a list with other paths; name it in a command of its own");
     return {};
   }
 

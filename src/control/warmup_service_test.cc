@@ -125,12 +125,13 @@ TEST_F(WarmupServiceTest, WithoutACacheTasksOfBeforeAreKnownAndCanBeCanceledAndW
     for (const WarmupTask& task : tasks_->Newest(10)) found[task.path] = task.status;
     return found;
   };
+  EXPECT_TRUE(Eventually([&] { return statuses().size() == 3; })) << "they are read";
   EXPECT_EQ(statuses(), (std::map<std::string, Status>{{"done", Status::kCompleted},
                                                        {"canceled", Status::kRunning},
                                                        {"waiting", Status::kRunning}}));
   EXPECT_TRUE(tasks_->Cancel("canceled", std::nullopt));
   Start();
-  EXPECT_EQ(WaitForEnd("waiting").status, Status::kCompleted);
+  EXPECT_TRUE(Eventually([&] { return statuses()["waiting"] == Status::kCompleted; }));
   EXPECT_EQ(statuses()["canceled"], Status::kCanceled);
 }
 

@@ -97,7 +97,7 @@ WarmupStore::WarmupStore(std::string file, Missing missing)
     : file_(std::move(file)), missing_(missing) {}
 
 Result<std::vector<WarmupTask>> WarmupStore::Load() {
-  if (missing_ == Missing::kLeave && access(file_.c_str(), F_OK) != 0)
+  if (missing_ == Missing::kLeave && access(file_.c_str(), F_OK) != 0 && errno == ENOENT)
     return std::vector<WarmupTask>();
   const auto load = [this]() -> Result<std::vector<WarmupTask>> {
     RETURN_IF_ERROR(Open());

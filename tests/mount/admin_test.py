@@ -253,9 +253,9 @@ class AdminTest(MountTest):
             openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                     "-CAcreateserial", "-out", f"{name}.pem", "-days", "1", "-extfile", "san")
         mount = self.mount(
-                   origin, f"g_server_Port={self.port}", "admin_address=0.0.0.0",
-                   f"admin_cert_file={folder}/server.pem", f"admin_key_file={folder}/server.key",
-                   f"admin_client_ca_file={folder}/ca.pem")
+            origin, f"g_server_Port={self.port}", "admin_address=0.0.0.0",
+            f"admin_cert_file={folder}/server.pem", f"admin_key_file={folder}/server.key",
+            f"admin_client_ca_file={folder}/ca.pem")
         context = ssl.create_default_context(cafile=folder / "ca.pem")
         with self.assertRaises((ssl.SSLError, ConnectionError, http.client.BadStatusLine)):
             self.ask("/v1/tier", context=context)

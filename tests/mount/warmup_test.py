@@ -125,7 +125,7 @@ class Warmup(CacheTest):
         for paths in (("", "a"), ("a", "")):
             refused = load(*paths)
             self.assertEqual(refused.returncode, 32, refused)
-            self.assertIn("the root is named beside other paths", refused.stderr)
+            self.assertIn("name it in a command of its own", refused.stderr)
 
     def test_the_specifications_cli_takes_the_root_lists_and_a_time_and_cancels(self):
         origin, directory = self.origin(), self.directory()
