@@ -31,10 +31,13 @@ class AdminClient {
   // Names as they are; values may have any bytes.
   using Parameters = std::vector<std::pair<std::string, std::string>>;
 
-  // Errors are ReadAdminAddress's and, for a token or certificate of no use, kDenied.
+  // Shows the port its token, and the certificate that SHOAL_ADMIN_CERT and SHOAL_ADMIN_KEY name
+  // in the environment, if they do. Errors are ReadAdminAddress's; kDenied for a token that cannot
+  // be read, kInvalid for a file of that certificate.
   static Result<AdminClient> Open(const std::string& mount_point, const Clock& clock);
 
-  // kUnreachable: the port does not answer. kDenied: it wants another token. The status of
+  // kUnreachable: the port does not answer, or wants a certificate and was shown none that it
+  // believes. kDenied: it wants another token. The status of
   // the answer in `status`, when it came with a body: refusals have one that says why.
   struct Answer {
     int status = 0;

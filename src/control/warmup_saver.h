@@ -35,7 +35,7 @@ class WarmupSaver {
     std::function<void()> give_all;
   };
 
-  // A WarmupStore's file. "": it only takes.
+  // A WarmupStore's file, and what that makes of one that is missing. "": it only takes.
   WarmupSaver(const std::string& file, WarmupStore::Missing missing, Owner owner);
   // Saves a last time, and waits for that. If they are not loaded yet it waits for nothing: the
   // thread that reads them is left behind.
