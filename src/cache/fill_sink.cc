@@ -35,18 +35,10 @@ void FillSink::Collect(std::span<const std::byte> bytes) {
     offset_ += skipped;
   }
   while (!bytes.empty()) {
-    if (chunk_.bytes == nullptr) {
-      // Chunks end where a chunk of the whole object would, so that most are of one size.
-      const uint64_t end =
-          std::min(offset_ / kChunkBytesMax * kChunkBytesMax + kChunkBytesMax, range_.end());
-      if (end <= offset_) return;  // more than the range
-      chunk_.offset = offset_;
-      chunk_.size_bytes = 0;
-      capacity_bytes_ = end - offset_;
-      chunk_.bytes = pool_.Take(capacity_bytes_);
-    }
+    if (!HaveChunk()) return;
     const size_t count = std::min<size_t>(bytes.size(), capacity_bytes_ - chunk_.size_bytes);
-    std::memcpy(chunk_.bytes.get() + chunk_.size_bytes, bytes.data(), count);
+    std::byte* const place = chunk_.bytes.get() + chunk_.size_bytes;
+    if (bytes.data() != place) std::memcpy(place, bytes.data(), count);
     chunk_.size_bytes += count;
     offset_ += count;
     bytes = bytes.subspan(count);
@@ -55,9 +47,27 @@ void FillSink::Collect(std::span<const std::byte> bytes) {
   }
 }
 
+std::span<std::byte> FillSink::Room() {
+  if (offset_ < skip_until_ || !HaveChunk()) return {};
+  return {chunk_.bytes.get() + chunk_.size_bytes, capacity_bytes_ - chunk_.size_bytes};
+}
+
+bool FillSink::HaveChunk() {
+  if (chunk_.bytes != nullptr) return true;
+  // Chunks end where a chunk of the whole object would, so that most are of one size.
+  const uint64_t end =
+      std::min(offset_ / kChunkBytesMax * kChunkBytesMax + kChunkBytesMax, range_.end());
+  if (end <= offset_) return false;
+  chunk_.offset = offset_;
+  chunk_.size_bytes = 0;
+  capacity_bytes_ = end - offset_;
+  chunk_.bytes = pool_.Take(capacity_bytes_);
+  return true;
+}
+
 void FillSink::Finish() {
-  if (chunk_.bytes == nullptr) return;
   CacheChunk chunk = std::exchange(chunk_, {});
+  if (chunk.size_bytes == 0) return;  // there is none, or nothing came for it
   const uint64_t until = chunk.offset + chunk.size_bytes;
   if (flight_ != nullptr) flight_->Storing();
   // The object's last page is whole as it is.

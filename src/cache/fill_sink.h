@@ -27,6 +27,8 @@ class FillSink final : public ByteSink {
 
   // The reader first: keeping does not make it wait.
   bool Append(std::span<const std::byte> bytes) override;
+  // The chunk's: a reader may leave without its bytes, the volume may not.
+  std::span<std::byte> Room() override;
   // Keeps the whole pages that came since the last chunk, also of a range cut short.
   void Finish();
   // How far what is wanted was handed on.
@@ -36,6 +38,8 @@ class FillSink final : public ByteSink {
 
  private:
   void Collect(std::span<const std::byte> bytes);
+  // False: the range is over.
+  bool HaveChunk();
 
   const ByteRange range_;
   const ByteRange wanted_;

@@ -26,6 +26,10 @@ class LimitedSink final : public ByteSink {
     missing_bytes_ -= std::min<uint64_t>(bytes.size(), missing_bytes_);
     return next_.Append(bytes);
   }
+  std::span<std::byte> Room() override {
+    const std::span<std::byte> room = next_.Room();
+    return room.first(std::min<uint64_t>(room.size(), std::max(allowed_bytes_, kTurnBytesMin)));
+  }
   [[nodiscard]] bool too_late() const { return turn_ == TrafficLimit::Turn::kTooLate; }
 
  private:

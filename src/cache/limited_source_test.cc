@@ -93,6 +93,51 @@ TEST_F(LimitedSourceTest, SendsATurnAndThenAsMuchAsTimeGoesBy) {
   EXPECT_EQ(sink_.data(), Expected(4 * kTurnBytes));
 }
 
+// Has room for all of it.
+class RoomySink final : public ByteSink {
+ public:
+  bool Append(std::span<const std::byte>) override { return true; }
+  std::span<std::byte> Room() override { return memory_; }
+
+ private:
+  std::vector<std::byte> memory_ = std::vector<std::byte>(kMiB);
+};
+
+// Asks for room before each piece.
+class RoomAskingSource final : public RangeSource {
+ public:
+  std::shared_ptr<ObjectBytes> Open(const ObjectVersion&) override {
+    return std::make_shared<Bytes>(*this);
+  }
+  std::vector<size_t> rooms;
+
+ private:
+  class Bytes final : public ObjectBytes {
+   public:
+    explicit Bytes(RoomAskingSource& source) : source_(source) {}
+    Result<ServedBy> Read(const RangeRequest& request, ByteSink& sink) override {
+      for (uint64_t sent = 0; sent < request.range.length;) {
+        const std::span<std::byte> room = sink.Room();
+        source_.rooms.push_back(room.size());
+        if (!sink.Append(room)) return Fail(Errc::kInterrupted, "no more");
+        sent += room.size();
+      }
+      return ServedBy::kOrigin;
+    }
+
+   private:
+    RoomAskingSource& source_;
+  };
+};
+
+TEST_F(LimitedSourceTest, ThereIsRoomForATurnAndNoMore) {
+  RoomAskingSource asking;
+  LimitedSource limited(asking, limit_);
+  RoomySink roomy;
+  ASSERT_TRUE(limited.Open(object_)->Read({{0, kTurnBytes}, Purpose::kRead, {}}, roomy));
+  EXPECT_EQ(asking.rooms, std::vector<size_t>{kTurnBytes});
+}
+
 TEST_F(LimitedSourceTest, AllRequestsTogetherGetNoMoreThanOne) {
   PatientSink others[3];
   std::vector<std::future<Result<ServedBy>>> reads;

@@ -1,39 +1,21 @@
 // HttpClient: blocking HTTP/1.1 over kept-alive connections. Thread-safe.
 //
-// HTTP and HTTPS, IPv4 and IPv6, through the proxies that the environment names
-// (http_proxy, https_proxy, no_proxy) unless told not to. Follows no redirect, keeps no cookie,
-// decodes no Content-Encoding. Nothing it returns or logs holds a header of the request.
+// HTTP and HTTPS, IPv4 and IPv6, through the proxies that the environment names (proxy.h) unless
+// told not to. Follows no redirect, keeps no cookie, decodes no Content-Encoding. Nothing it
+// returns or logs holds a header of the request.
 #pragma once
 
+#include <cstddef>
 #include <memory>
-#include <stop_token>
-#include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/http_client_options.h"
 #include "net/http_message.h"
 
 namespace shoal {
 
-struct HttpClientOptions {
-  size_t connection_count_max = 64;  // at one time; the next caller waits
-  Duration connect_timeout = std::chrono::seconds(5);
-  // With no byte at all; whole seconds, to which libcurl's averaging adds about three.
-  Duration stall_timeout = std::chrono::seconds(10);
-  std::string ca_file{};                // PEM; empty: the system's authorities
-  bool ca_file_may_be_missing = false;  // calls fail with kUnusable while it is
-  bool verify_certificate = true;
-  // Of public_key_pin.h: who has this key is the server, and its certificate is not looked at.
-  std::string public_key_pin{};
-  // PEM, to show to a server that asks for one; empty: there is none. The key may be in the same
-  // file, and is not encrypted.
-  std::string client_certificate_file{};
-  std::string client_key_file{};
-  bool use_proxy = true;   // one that the environment names
-  std::stop_token stop{};  // once asked for, calls end within a second or so
-};
-
-class CurlHandles;
+class KeptConnections;
 
 class HttpClient {
  public:
@@ -62,7 +44,7 @@ class HttpClient {
 
   const HttpClientOptions options_;
   const Clock& clock_;
-  const std::unique_ptr<CurlHandles> handles_;
+  const std::unique_ptr<KeptConnections> connections_;
 };
 
 }  // namespace shoal

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 #include "net/public_key_pin.h"
 #include "testing/temporary_directory.h"
 #include "testing/test_authority.h"
+#include "testing/tunnel_proxy.h"
 
 namespace shoal {
 namespace {
@@ -98,6 +100,32 @@ TEST_F(HttpClientTlsTest, ACertificateOfTheAuthorityGivenIsGoodAndContentsComeWh
   EXPECT_EQ(kept_.head.status, 200);
   EXPECT_EQ(kept_.head.headers.at("etag"), "\"e\"");
   EXPECT_TRUE(kept_.body.text() == large_);  // not EXPECT_EQ, which would print both
+}
+
+TEST_F(HttpClientTlsTest, AProxyTunnelsToTheServerWhoseCertificateCounts) {
+  Serve(authority_.Issue("IP:127.0.0.1"));
+  const TunnelProxy proxy;
+  const char* const before = std::getenv("no_proxy");
+  const std::string no_proxy = before == nullptr ? "" : before;
+  setenv("no_proxy", "", 1);
+  setenv("https_proxy", proxy.url().c_str(), 1);
+  const auto client = HttpClient::Create({.ca_file = authority_.file()}, clock_).value();
+  Keep kept[2];
+  Result<> sent[2];
+  for (int i = 0; i < 2; ++i)
+    sent[i] = client->Send({.origin = origin_, .target = "/large"}, kept[i],
+                           Deadline::After(clock_, std::chrono::seconds(20)));
+  const Result<> unverified = Send({});
+  unsetenv("https_proxy");
+  setenv("no_proxy", no_proxy.c_str(), 1);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(sent[i]) << sent[i].error().detail;
+    EXPECT_TRUE(kept[i].body.text() == large_);
+  }
+  EXPECT_EQ(proxy.tunnel_count(), 2) << "one for both, and one in which nothing was sent";
+  ASSERT_FALSE(unverified);
+  EXPECT_EQ(unverified.error().code, Errc::kUnusable) << unverified.error().detail;
+  EXPECT_EQ(call_count_, 2);
 }
 
 TEST_F(HttpClientTlsTest, RequestsInARowAreAnsweredOnOneConnection) {

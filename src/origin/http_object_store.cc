@@ -58,6 +58,7 @@ class ExactSink final : public ByteSink {
     missing_bytes_ -= bytes.size();
     return next_.Append(bytes);
   }
+  std::span<std::byte> Room() override { return next_.Room(); }
   [[nodiscard]] uint64_t missing_bytes() const { return missing_bytes_; }
   [[nodiscard]] bool overflowed() const { return overflowed_; }
 

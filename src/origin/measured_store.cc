@@ -34,6 +34,7 @@ class CountingSink final : public ByteSink {
     metrics_.Received(bytes.size());
     return next_.Append(bytes);
   }
+  std::span<std::byte> Room() override { return next_.Room(); }
 
  private:
   ByteSink& next_;

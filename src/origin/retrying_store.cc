@@ -26,6 +26,7 @@ class CountingSink final : public ByteSink {
     taken_bytes_ += bytes.size();
     return true;
   }
+  std::span<std::byte> Room() override { return next_.Room(); }
   [[nodiscard]] uint64_t taken_bytes() const { return taken_bytes_; }
 
  private:

@@ -12,7 +12,8 @@ bool FetchSink::Append(std::span<const std::byte> bytes) {
     if (segment_index_ == fetch_.segments.size()) return false;  // more than was asked for
     const Segment& segment = *fetch_.segments[segment_index_];
     const size_t count = std::min<size_t>(bytes.size(), segment.range.length - filled_bytes_);
-    std::memcpy(segment.buffer.data() + filled_bytes_, bytes.data(), count);
+    std::byte* const place = segment.buffer.data() + filled_bytes_;
+    if (bytes.data() != place) std::memcpy(place, bytes.data(), count);
     bytes = bytes.subspan(count);
     filled_bytes_ += count;
     const size_t filled_index = segment_index_;
@@ -24,6 +25,12 @@ bool FetchSink::Append(std::span<const std::byte> bytes) {
     if (!listener_.OnFilled(fetch_, filled_index, filled_bytes)) return false;
   }
   return true;
+}
+
+std::span<std::byte> FetchSink::Room() {
+  if (segment_index_ == fetch_.segments.size()) return {};
+  const Segment& segment = *fetch_.segments[segment_index_];
+  return {segment.buffer.data() + filled_bytes_, segment.range.length - filled_bytes_};
 }
 
 }  // namespace shoal

@@ -29,8 +29,8 @@ struct Fetch {
   Instant first_byte_at = Instant::min();
 };
 
-// Copies what arrives into the segments' buffers, and tells. The only copy the engine
-// makes. Used by one thread.
+// Puts what arrives into the segments' buffers, and tells. The only copy the engine makes, and
+// none of what came there by itself. Used by one thread.
 class FetchSink final : public ByteSink {
  public:
   class Listener {
@@ -43,6 +43,7 @@ class FetchSink final : public ByteSink {
   FetchSink(Fetch& fetch, Listener& listener) : fetch_(fetch), listener_(listener) {}
 
   bool Append(std::span<const std::byte> bytes) override;
+  std::span<std::byte> Room() override;
 
   // The first segment that is not full; segments.size() when all are.
   [[nodiscard]] size_t segment_index() const { return segment_index_; }

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace shoal {
@@ -57,6 +59,24 @@ TEST_F(FetchSinkTest, WithNoBytesOnlyAsksWhetherMoreIsWanted) {
   listener_.wants_more = false;
   EXPECT_FALSE(sink_.Append({}));
   EXPECT_EQ(listener_.calls, (std::vector<Listener::Call>{{1, 1}, {1, 1}}));
+}
+
+TEST_F(FetchSinkTest, WhatIsPutIntoItsRoomIsInTheSegments) {
+  const auto put = [&](std::string_view text) {
+    const std::span<std::byte> room = sink_.Room();
+    ASSERT_GE(room.size(), text.size());
+    std::memcpy(room.data(), text.data(), text.size());
+    EXPECT_TRUE(sink_.Append(room.first(text.size())));
+  };
+  EXPECT_EQ(sink_.Room().size(), 4U);
+  put("abc");
+  EXPECT_EQ(sink_.Room().size(), 1U) << "of the first segment";
+  put("d");
+  EXPECT_TRUE(sink_.Append(std::as_bytes(std::span("efgh", 2)))) << "from elsewhere";
+  put("gh");
+  EXPECT_TRUE(sink_.Room().empty());
+  EXPECT_EQ(std::memcmp(fetch_.segments[0]->buffer.data(), "abcd", 4), 0);
+  EXPECT_EQ(std::memcmp(fetch_.segments[1]->buffer.data(), "efgh", 4), 0);
 }
 
 TEST_F(FetchSinkTest, TakesNoMoreThanWasAskedFor) {
