@@ -1,13 +1,13 @@
 #include "net/public_key_pin.h"
 
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
-#include <array>
-#include <cstdio>
 #include <memory>
+#include <string>
+
+#include "net/base64.h"
 
 namespace shoal {
 
@@ -20,12 +20,10 @@ Result<std::string> PublicKeyPinOf(const std::string& certificate_file) {
   const int key_bytes =
       certificate ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate.get()), &key) : -1;
   if (key_bytes < 0) return Fail(Errc::kInvalid, certificate_file + ": has no certificate");
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(key, static_cast<size_t>(key_bytes), digest.data());
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(key, static_cast<size_t>(key_bytes), reinterpret_cast<unsigned char*>(digest.data()));
   OPENSSL_free(key);
-  std::array<unsigned char, 4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1> base64{};
-  EVP_EncodeBlock(base64.data(), digest.data(), digest.size());
-  return "sha256//" + std::string(reinterpret_cast<const char*>(base64.data()));
+  return "sha256//" + Base64(digest);
 }
 
 }  // namespace shoal

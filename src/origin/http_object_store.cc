@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "net/base64.h"
 #include "origin/error_document.h"
 #include "origin/list_document.h"
 #include "origin/text_values.h"

@@ -11,6 +11,7 @@
 #include <ctime>
 #include <span>
 
+#include "net/base64.h"
 #include "origin/text_values.h"
 
 namespace shoal {

@@ -33,8 +33,6 @@ struct ContentRange {
 [[nodiscard]] std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_space);
 
 [[nodiscard]] std::string Hex(std::string_view bytes);  // lower case
-[[nodiscard]] std::string Base64(std::string_view bytes);
-[[nodiscard]] std::optional<std::string> FromBase64(std::string_view text);
 
 // `restore`: the x-oss-restore or x-amz-restore header; a restored object is readable.
 [[nodiscard]] StorageClass ParseStorageClass(std::string_view name, std::string_view restore);

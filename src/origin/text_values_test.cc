@@ -51,14 +51,8 @@ TEST(TextValues, ArchivedClassesAreReadableOnlyWhenRestored) {
             StorageClass::kReadable);
 }
 
-TEST(TextValues, BytesAreWrittenAsHexAndAsBase64AndReadFromIt) {
+TEST(TextValues, BytesAreWrittenAsHex) {
   EXPECT_EQ(Hex(std::string_view("\0\x7f\xff", 3)), "007fff");
-  for (const auto& [bytes, text] :
-       {std::pair{"", ""}, {"a", "YQ=="}, {"ab", "YWI="}, {"abc", "YWJj"}, {"\xff\xfe", "//4="}}) {
-    EXPECT_EQ(Base64(bytes), text);
-    EXPECT_EQ(FromBase64(text), bytes);
-  }
-  for (const char* text : {"YQ", "YQ=", "Y!==", "YWJjY"}) EXPECT_EQ(FromBase64(text), std::nullopt);
 }
 
 }  // namespace
