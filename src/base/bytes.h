@@ -34,8 +34,10 @@ class ByteSink {
   // `bytes` is valid during the call only. False: the receiver wants no more,
   // and the sender ends with Errc::kInterrupted. With no bytes, that is all it asks.
   virtual bool Append(std::span<const std::byte> bytes) = 0;
-  // Memory where the next bytes may be put before they are appended, which then copies nothing.
-  // Valid until the next call; empty where there is none, and Append takes any bytes as ever.
+  // Memory where the next bytes may be put before they are appended from there, which then copies
+  // nothing. It is good until the next call of either, and empty where there is none; Append takes
+  // bytes from elsewhere as ever, but for an overlap with it. Who passes on less than came must not
+  // pass it on.
   virtual std::span<std::byte> Room() { return {}; }
 };
 

@@ -25,7 +25,7 @@ class FillSinkTest : public testing::Test {
             pool_,          reader_,
             nullptr,        [this](CacheChunk chunk) { kept_.push_back(std::move(chunk)); }};
   }
-  // Puts so many bytes into its room, at most.
+  // Puts so many bytes into its room, which has to be large enough.
   void Put(FillSink& sink, uint64_t offset, size_t count) {
     const std::span<std::byte> room = sink.Room();
     ASSERT_GE(room.size(), count);

@@ -7,7 +7,7 @@
 namespace shoal {
 namespace {
 
-// Of one turn, at least: pieces come by the 16 KiB, and each turn may cost two threads a switch.
+// Of one turn, at least: pieces may be small, and each turn may cost two threads a switch.
 constexpr uint64_t kTurnBytesMin = 64 * kKiB;
 
 class LimitedSink final : public ByteSink {
@@ -26,9 +26,13 @@ class LimitedSink final : public ByteSink {
     missing_bytes_ -= std::min<uint64_t>(bytes.size(), missing_bytes_);
     return next_.Append(bytes);
   }
+  // Of a turn, or of what may pass in a millisecond: who waits behind it does not wait for long.
   std::span<std::byte> Room() override {
     const std::span<std::byte> room = next_.Room();
-    return room.first(std::min<uint64_t>(room.size(), std::max(allowed_bytes_, kTurnBytesMin)));
+    const uint64_t rate = limit_.rate();
+    if (rate == 0) return room;
+    const uint64_t turn = std::max({allowed_bytes_, kTurnBytesMin, rate / 1000});
+    return room.first(std::min<uint64_t>(room.size(), turn));
   }
   [[nodiscard]] bool too_late() const { return turn_ == TrafficLimit::Turn::kTooLate; }
 

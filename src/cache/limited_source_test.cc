@@ -130,12 +130,19 @@ class RoomAskingSource final : public RangeSource {
   };
 };
 
-TEST_F(LimitedSourceTest, ThereIsRoomForATurnAndNoMore) {
-  RoomAskingSource asking;
-  LimitedSource limited(asking, limit_);
-  RoomySink roomy;
-  ASSERT_TRUE(limited.Open(object_)->Read({{0, kTurnBytes}, Purpose::kRead, {}}, roomy));
-  EXPECT_EQ(asking.rooms, std::vector<size_t>{kTurnBytes});
+TEST_F(LimitedSourceTest, ThereIsRoomForATurnOrWhatMayPassInAMillisecond) {
+  for (const auto& [rate, room_bytes] : {std::pair<uint64_t, size_t>{kTurnBytes, kTurnBytes},
+                                         {128 * kTurnBytes, kTurnBytes},
+                                         {uint64_t{256'000'000}, 256'000},
+                                         {uint64_t{1} << 40, kMiB},
+                                         {0, kMiB}}) {
+    TrafficLimit limit(rate, clock_);
+    RoomAskingSource asking;
+    LimitedSource limited(asking, limit);
+    RoomySink roomy;
+    ASSERT_TRUE(limited.Open(object_)->Read({{0, room_bytes}, Purpose::kRead, {}}, roomy));
+    EXPECT_EQ(asking.rooms, std::vector<size_t>{room_bytes}) << rate;
+  }
 }
 
 TEST_F(LimitedSourceTest, AllRequestsTogetherGetNoMoreThanOne) {

@@ -5,10 +5,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <optional>
 
+#include "base/bytes.h"
 #include "base/log.h"
 
 namespace shoal {
@@ -16,6 +16,8 @@ namespace {
 
 // Servers and what lies between end connections that are idle, and not all of them say so.
 constexpr Duration kIdleMax = std::chrono::seconds(100);
+// The most that libcurl's option takes.
+constexpr long kReceiveBytesMax = 512 * kKiB;
 // The longest that one waits without looking whether it is to stop.
 constexpr Duration kWaitMax = std::chrono::milliseconds(500);
 
@@ -68,9 +70,9 @@ std::string HintOf(CURL* handle, CURLcode code, std::string_view reason) {
 std::string HintOf(const Proxy& proxy, const std::string& origin, std::string_view reason) {
   const bool is_named =
       !proxy.place.empty() && reason.find(" " + proxy.place) != std::string_view::npos;
-  const bool is_endpoint =
-      PlaceOf(origin, origin.starts_with("https:") ? "443" : "80") == proxy.place;
-  return is_named && !is_endpoint ? fmt::format("; that is the proxy of {}", proxy.variable) : "";
+  return is_named && PlaceOf(origin) != proxy.place
+             ? fmt::format("; that is the proxy of {}", proxy.variable)
+             : "";
 }
 
 // A proxy that will not let us through says so to CONNECT. That is not asked again.
@@ -138,15 +140,23 @@ Result<> ClientConnection::Open(const std::string& origin, Deadline deadline) {
   if (remaining == Duration::zero()) return Fail(Errc::kTimedOut, "the deadline passed");
   std::unique_ptr<CURL, Cleanup> handle(curl_easy_init());
   if (handle == nullptr) return Fail(Errc::kUnreachable, "no memory for a connection");
-  proxy_ = options_.use_proxy ? ProxyOf(origin) : Proxy{};
+  proxy_ = {};
+  if (options_.use_proxy) {
+    ASSIGN_OR_RETURN(proxy_, ProxyOf(origin));
+  }
   reason_[0] = '\0';
   SetOptions(handle.get(), origin, remaining);
   const CURLcode code = curl_easy_perform(handle.get());
   if (code != CURLE_OK) return tl::unexpected(WhyNotOpen(handle.get(), code, origin));
   curl_easy_getinfo(handle.get(), CURLINFO_ACTIVESOCKET, &socket_);
+  // What is received at once, and no buffer of libcurl's any more.
+  curl_easy_setopt(handle.get(), CURLOPT_BUFFERSIZE, kReceiveBytesMax);
+  reason_[0] = '\0';  // of an address that it tried before, maybe
   handle_ = std::move(handle);
   origin_ = origin;
   used_at_ = clock_.Now();
+  early_byte_.reset();
+  cut_short_ = false;
   return {};
 }
 
@@ -159,29 +169,51 @@ Error ClientConnection::WhyNotOpen(CURL* handle, CURLcode code, const std::strin
   return {CodeOf(code, said), log::Printable(said) + hint};
 }
 
-bool ClientConnection::IsOpenTo(const std::string& origin) const {
-  if (handle_ == nullptr || origin_ != origin || clock_.Now() - used_at_ > kIdleMax) return false;
-  pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
-  return poll(&waiting, 1, 0) == 0;
+bool ClientConnection::IsAtRest(const std::string& origin) {
+  return handle_ != nullptr && origin_ == origin && !cut_short_ &&
+         clock_.Now() - used_at_ <= kIdleMax && !HasInput();
+}
+
+// The socket alone does not tell: TLS may have taken from it what nobody asked for yet, and what is
+// there may be for TLS itself.
+bool ClientConnection::HasInput() {
+  std::byte byte{};
+  size_t count = 0;
+  const CURLcode code = curl_easy_recv(handle_.get(), &byte, 1, &count);
+  if (code == CURLE_OK && count == 1) early_byte_ = byte;
+  return code != CURLE_AGAIN;
 }
 
 Result<> ClientConnection::Send(std::string_view bytes, Deadline deadline) {
+  Instant stalled_at = clock_.Now() + options_.stall_timeout;
   while (!bytes.empty()) {
+    RETURN_IF_ERROR(MayGoOn(deadline));
     size_t count = 0;
     const CURLcode code = curl_easy_send(handle_.get(), bytes.data(), bytes.size(), &count);
-    if (code == CURLE_AGAIN) {
-      RETURN_IF_ERROR(Await(POLLOUT, deadline, clock_.Now() + options_.stall_timeout));
+    if (code == CURLE_OK) {
+      bytes.remove_prefix(count);
+      stalled_at = clock_.Now() + options_.stall_timeout;
       continue;
     }
-    if (code != CURLE_OK) return tl::unexpected(Broken(code));
-    bytes.remove_prefix(count);
+    // A request may be refused before it is whole, and nobody takes the rest.
+    HasInput();
+    cut_short_ = early_byte_.has_value();
+    if (cut_short_) return {};
+    if (code != CURLE_AGAIN) return tl::unexpected(Broken(code));
+    RETURN_IF_ERROR(Await(POLLOUT | POLLIN, deadline, stalled_at));
   }
   return {};
 }
 
 Result<size_t> ClientConnection::Receive(std::span<std::byte> room, Deadline deadline) {
+  if (early_byte_) {
+    room[0] = *early_byte_;
+    early_byte_.reset();
+    return 1;
+  }
   std::optional<Instant> stalled_at;
   while (true) {
+    RETURN_IF_ERROR(MayGoOn(deadline));
     size_t count = 0;
     const CURLcode code = curl_easy_recv(handle_.get(), room.data(), room.size(), &count);
     if (code == CURLE_OK) {
@@ -194,16 +226,20 @@ Result<size_t> ClientConnection::Receive(std::span<std::byte> room, Deadline dea
   }
 }
 
-Result<> ClientConnection::Await(short events, Deadline deadline, Instant stalled_at) const {
+Result<> ClientConnection::MayGoOn(Deadline deadline) const {
   if (options_.stop.stop_requested()) return Fail(Errc::kInterrupted, "stopping");
+  if (deadline.Passed(clock_)) return Fail(Errc::kTimedOut, "the deadline passed");
+  return {};
+}
+
+Result<> ClientConnection::Await(short events, Deadline deadline, Instant stalled_at) const {
   const Instant now = clock_.Now();
-  if (now >= deadline.at) return Fail(Errc::kTimedOut, "the deadline passed");
   if (now >= stalled_at)
     return Fail(Errc::kTimedOut,
                 fmt::format("not a byte in {} s",
                             std::chrono::duration<double>(options_.stall_timeout).count()));
   pollfd waiting{.fd = socket_, .events = events, .revents = 0};
-  const Duration wait = std::min({deadline.at - now, stalled_at - now, kWaitMax});
+  const Duration wait = std::min({deadline.Remaining(clock_), stalled_at - now, kWaitMax});
   poll(&waiting, 1, static_cast<int>(Milliseconds(wait)));
   return {};
 }

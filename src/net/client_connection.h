@@ -4,7 +4,7 @@
 // libcurl finds the address, connects, speaks to the proxy and does TLS (CURLOPT_CONNECT_ONLY);
 // what is sent and received is ours, so that it is received where it is to stay.
 //
-// Used by one thread at a time. Errors say nothing of the origin: their caller does.
+// Used by one thread at a time. The origin is for the caller to put before what errors say.
 #pragma once
 
 #include <curl/curl.h>
@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,16 +35,19 @@ class ClientConnection {
   // In place of the one there was. The errors are those of HttpClient::Send.
   Result<> Open(const std::string& origin, Deadline deadline);
   void Close() { handle_.reset(); }
-  // It leads there and is at rest: nothing came since the last answer, not even its end. Only
-  // sending tells whether the other side is there still.
-  [[nodiscard]] bool IsOpenTo(const std::string& origin) const;
+  // It leads there, all that was sent was taken, and nothing came since the last answer: not a
+  // byte, nor the end. Only sending tells whether the other side is there still.
+  [[nodiscard]] bool IsAtRest(const std::string& origin);
   // Of the last Open.
   [[nodiscard]] const Proxy& proxy() const { return proxy_; }
 
-  // All of it. kUnreachable, kTimedOut or kInterrupted, as HttpClient::Send.
+  // Both REQUIRE that it is open. kUnreachable it broke, kTimedOut, kInterrupted, as
+  // HttpClient::Send.
+  //
+  // All of it; or less where the other side answers before that.
   Result<> Send(std::string_view bytes, Deadline deadline);
-  // How many bytes came, at least one; 0 once the other side has ended the connection. The errors
-  // are those of Send.
+  // How many bytes came, at least one; 0 once the other side has ended the connection. REQUIRES:
+  // `room` is not empty.
   Result<size_t> Receive(std::span<std::byte> room, Deadline deadline);
 
  private:
@@ -53,6 +57,10 @@ class ClientConnection {
 
   void SetOptions(CURL* handle, const std::string& origin, Duration remaining);
   Error WhyNotOpen(CURL* handle, CURLcode code, const std::string& origin) const;
+  // Something came, if only the end. Takes one byte out of it.
+  bool HasInput();
+  // Nobody asked for the end, and there is time.
+  [[nodiscard]] Result<> MayGoOn(Deadline deadline) const;
   // For the socket to be ready for `events` of poll(2), or for a moment to pass.
   Result<> Await(short events, Deadline deadline, Instant stalled_at) const;
   [[nodiscard]] Error Broken(CURLcode code) const;
@@ -67,6 +75,8 @@ class ClientConnection {
   std::string origin_;
   Proxy proxy_;
   Instant used_at_{};
+  std::optional<std::byte> early_byte_;  // that HasInput took
+  bool cut_short_ = false;               // not all was sent
 };
 
 }  // namespace shoal

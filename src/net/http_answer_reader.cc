@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "net/header_name.h"
+
 namespace shoal {
 namespace {
 
@@ -15,10 +17,7 @@ constexpr size_t kHeadPieceBytes = 4 * kKiB;
 constexpr size_t kBodyPieceBytes = 64 * kKiB;
 // Of a head, or of what describes a chunk, whose end has not come.
 constexpr size_t kHeldBytesMax = kHeadBytesMax + kBodyPieceBytes;
-
-char LowerCase(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+constexpr int kInterimCountMax = 16;
 
 auto NotHttp(const boost::beast::error_code& fault) {
   if (fault == http::error::header_limit)
@@ -30,10 +29,13 @@ auto NotHttp(const boost::beast::error_code& fault) {
 
 // --- The parser
 
+void HttpAnswerParser::on_response_impl(int status, Text, int, Fault& fault) {
+  if (status < 100) fault = http::error::bad_status;  // Beast takes any three digits
+  head_.status = status;
+}
+
 void HttpAnswerParser::on_field_impl(Field, Text name, Text value, Fault&) {
-  std::string key(name.size(), '\0');
-  std::ranges::transform(name, key.begin(), LowerCase);
-  head_.headers.insert_or_assign(std::move(key), std::string(value));
+  head_.headers.insert_or_assign(HeaderName({name.data(), name.size()}), std::string(value));
 }
 
 void HttpAnswerParser::on_header_impl(Fault& fault) {
@@ -92,8 +94,11 @@ Result<> HttpAnswerReader::Took(size_t count) {
     if (taken == 0 && buffer_.size() < kHeldBytesMax) return {};  // it needs more
     if (taken == 0)
       return Fail(Errc::kUnreachable, "the answer is not HTTP: a line without an end");
+    if (!parser_->is_done() || !parser_->is_interim()) continue;
     // The answer itself is still to come.
-    if (parser_->is_done() && parser_->is_interim()) BeginParser();
+    if (++interim_count_ > kInterimCountMax)
+      return Fail(Errc::kUnreachable, "the answer is not HTTP: it does not begin");
+    BeginParser();
   }
   return {};
 }

@@ -34,7 +34,7 @@ class HttpAnswerParser final : public boost::beast::http::basic_parser<false> {
   using Fault = boost::beast::error_code;
 
   void on_request_impl(Verb, Text, Text, int, Fault&) override {}
-  void on_response_impl(int status, Text, int, Fault&) override { head_.status = status; }
+  void on_response_impl(int status, Text, int, Fault& fault) override;
   void on_field_impl(Field, Text name, Text value, Fault&) override;
   void on_header_impl(Fault& fault) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>&, Fault&) override {}
@@ -86,6 +86,7 @@ class HttpAnswerReader {
   boost::beast::flat_buffer buffer_;        // what was not received in its place
   std::span<std::byte> receivers_room_;     // that Room gave; empty: it is in the buffer
   bool has_begun_ = false;
+  int interim_count_ = 0;
 };
 
 }  // namespace shoal

@@ -8,47 +8,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
+
+#include "testing/offering_receiver.h"
 
 namespace shoal {
 namespace {
-
-// Keeps the body in memory of its own, of which it offers so much at a time.
-class Offering final : public HttpReceiver, public ByteSink {
- public:
-  explicit Offering(size_t room_bytes) : room_bytes_(room_bytes) {}
-
-  ByteSink* Begin(HttpHead answer) override {
-    ++begin_count;
-    head = std::move(answer);
-    return this;
-  }
-  bool Append(std::span<const std::byte> bytes) override {
-    EXPECT_LE(size_ + bytes.size(), memory_.size());
-    if (bytes.data() == memory_.data() + size_)
-      in_place_bytes += bytes.size();
-    else
-      std::memcpy(memory_.data() + size_, bytes.data(), bytes.size());
-    size_ += bytes.size();
-    return size_ <= size_bytes_max;
-  }
-  std::span<std::byte> Room() override {
-    return std::span(memory_).subspan(size_, std::min(room_bytes_, memory_.size() - size_));
-  }
-
-  [[nodiscard]] std::string_view body() const {
-    return {reinterpret_cast<const char*>(memory_.data()), size_};
-  }
-  HttpHead head;
-  int begin_count = 0;
-  size_t in_place_bytes = 0;
-  size_t size_bytes_max = SIZE_MAX;
-
- private:
-  const size_t room_bytes_;
-  std::vector<std::byte> memory_ = std::vector<std::byte>(kMiB);
-  size_t size_ = 0;
-};
 
 // Gives the reader `bytes` in pieces of at most `piece_bytes` until it is done. Returns how many
 // it took.
@@ -75,7 +39,7 @@ TEST(HttpAnswerReaderTest, AnAnswerIsTheSameInWhateverPiecesItComes) {
       body;
   for (const size_t room_bytes : {size_t{0}, size_t{1}, size_t{1000}, size_t{kMiB}}) {
     for (const size_t piece_bytes : kPieces) {
-      Offering receiver(room_bytes);
+      OfferingReceiver receiver(room_bytes);
       HttpAnswerReader reader(receiver, true);
       const Result<size_t> given = Give(reader, answer, piece_bytes);
       ASSERT_TRUE(given) << given.error().detail;
@@ -93,7 +57,7 @@ TEST(HttpAnswerReaderTest, AnAnswerIsTheSameInWhateverPiecesItComes) {
 
 TEST(HttpAnswerReaderTest, WhatFollowsTheHeadIsReceivedWhereTheReceiverSays) {
   const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n";
-  Offering receiver(kMiB);
+  OfferingReceiver receiver(kMiB);
   HttpAnswerReader reader(receiver, true);
   ASSERT_TRUE(Give(reader, head + std::string(20'000, 'b'), SIZE_MAX));
   EXPECT_EQ(receiver.body().size(), 20'000u);
@@ -102,7 +66,7 @@ TEST(HttpAnswerReaderTest, WhatFollowsTheHeadIsReceivedWhereTheReceiverSays) {
 }
 
 TEST(HttpAnswerReaderTest, NoMoreIsReceivedThereThanBelongsToTheAnswer) {
-  Offering receiver(kMiB);
+  OfferingReceiver receiver(kMiB);
   HttpAnswerReader reader(receiver, true);
   ASSERT_TRUE(Give(reader, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", SIZE_MAX));
   EXPECT_EQ(reader.Room().size(), 7u);
@@ -110,7 +74,7 @@ TEST(HttpAnswerReaderTest, NoMoreIsReceivedThereThanBelongsToTheAnswer) {
 
 TEST(HttpAnswerReaderTest, ChunksAreTakenApartAndAnswersOnTheWayAreNotTheAnswer) {
   for (const size_t piece_bytes : kPieces) {
-    Offering receiver(kMiB);
+    OfferingReceiver receiver(kMiB);
     HttpAnswerReader reader(receiver, true);
     const Result<size_t> given =
         Give(reader,
@@ -129,7 +93,7 @@ TEST(HttpAnswerReaderTest, ChunksAreTakenApartAndAnswersOnTheWayAreNotTheAnswer)
 }
 
 TEST(HttpAnswerReaderTest, AnAnswerOfNoLengthGoesOnUntilTheConnectionEnds) {
-  Offering receiver(kMiB);
+  OfferingReceiver receiver(kMiB);
   HttpAnswerReader reader(receiver, true);
   ASSERT_TRUE(Give(reader, "HTTP/1.1 200 OK\r\n\r\nabc", 5));
   EXPECT_FALSE(reader.done());
@@ -147,7 +111,7 @@ TEST(HttpAnswerReaderTest, SomeAnswersHaveNoBodyWhateverTheySay) {
            {"HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n", true},
            {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true},
        }) {
-    Offering receiver(kMiB);
+    OfferingReceiver receiver(kMiB);
     HttpAnswerReader reader(receiver, has_body);
     ASSERT_TRUE(Give(reader, answer, SIZE_MAX)) << answer;
     EXPECT_TRUE(reader.done()) << answer;
@@ -161,7 +125,7 @@ TEST(HttpAnswerReaderTest, AConnectionIsNotKeptWhereItsServerSaysSoOrSaysTooMuch
   for (const char* answer : {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
                              "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
                              "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK"}) {
-    Offering receiver(0);
+    OfferingReceiver receiver(0);
     HttpAnswerReader reader(receiver, true);
     ASSERT_TRUE(Give(reader, answer, SIZE_MAX)) << answer;
     EXPECT_TRUE(reader.done()) << answer;
@@ -170,12 +134,21 @@ TEST(HttpAnswerReaderTest, AConnectionIsNotKeptWhereItsServerSaysSoOrSaysTooMuch
   }
 }
 
+TEST(HttpAnswerReaderTest, NorWhereThereIsABodyThatMayNotBe) {
+  OfferingReceiver receiver(kMiB);
+  HttpAnswerReader reader(receiver, /*has_body=*/false);
+  ASSERT_TRUE(Give(reader, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", SIZE_MAX));
+  EXPECT_TRUE(reader.done());
+  EXPECT_FALSE(reader.keeps_connection());
+  EXPECT_EQ(receiver.body(), "");
+}
+
 TEST(HttpAnswerReaderTest, AnAnswerCutShortIsUnreachable) {
   for (const char* answer :
        {"", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 100 Continue\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"}) {
-    Offering receiver(kMiB);
+    OfferingReceiver receiver(kMiB);
     HttpAnswerReader reader(receiver, true);
     ASSERT_TRUE(Give(reader, answer, 4)) << answer;
     EXPECT_EQ(reader.has_begun(), *answer != '\0') << answer;
@@ -188,16 +161,20 @@ TEST(HttpAnswerReaderTest, AnAnswerCutShortIsUnreachable) {
 }
 
 TEST(HttpAnswerReaderTest, WhatIsNotHttpIsUnreachable) {
+  std::string endless_interim;
+  for (int i = 0; i < 1000; ++i) endless_interim += "HTTP/1.1 100 Continue\r\n\r\n";
   const std::string endless_chunk =
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;" + std::string(kMiB, 'x');
   for (const std::string& answer :
        {std::string("hello\r\n\r\n"), std::string("HTTP/2.0 200 OK\r\n\r\n"),
         std::string("HTTP/1.1 abc OK\r\n\r\n"),
+        std::string("HTTP/1.1 099 OK\r\nContent-Length: 5\r\n\r\nhello"),
+        std::string("HTTP/1.1 000 OK\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
         std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"),
-        endless_chunk}) {
-    Offering receiver(kMiB);
+        endless_interim, endless_chunk}) {
+    OfferingReceiver receiver(kMiB);
     HttpAnswerReader reader(receiver, true);
     const Result<size_t> given = Give(reader, answer, SIZE_MAX);
     ASSERT_FALSE(given) << answer.substr(0, 100);
@@ -207,7 +184,7 @@ TEST(HttpAnswerReaderTest, WhatIsNotHttpIsUnreachable) {
 }
 
 TEST(HttpAnswerReaderTest, AReceiverThatWantsNoMoreIsAskedNoMore) {
-  Offering receiver(kMiB);
+  OfferingReceiver receiver(kMiB);
   receiver.size_bytes_max = 5000;
   HttpAnswerReader reader(receiver, true);
   const Result<size_t> given = Give(

@@ -1,15 +1,11 @@
 #include "net/http_call_parser.h"
 
-#include <algorithm>
+#include "net/header_name.h"
 
 namespace shoal {
 namespace {
 
 namespace http = boost::beast::http;
-
-char LowerCase(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 }  // namespace
 
@@ -38,9 +34,7 @@ void HttpCallParser::on_field_impl(Field, Text name, Text value, Fault& fault) {
     fault = http::error::header_limit;
     return;
   }
-  std::string key(name.size(), '\0');
-  std::ranges::transform(name, key.begin(), LowerCase);
-  auto [field, is_new] = call_.headers.try_emplace(std::move(key));
+  auto [field, is_new] = call_.headers.try_emplace(HeaderName({name.data(), name.size()}));
   if (!is_new) field->second += ", ";
   field->second.append(value.data(), value.size());
   size_bytes_ += name.size() + value.size();

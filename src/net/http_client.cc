@@ -1,6 +1,5 @@
 #include "net/http_client.h"
 
-#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +23,8 @@ bool HasControlByte(std::string_view text) {
 
 // What is wrong with it; nothing if it can be sent.
 Result<> Check(const HttpRequest& request) {
-  if (HasControlByte(request.target)) return Fail(Errc::kUnusable, "a control byte in the target");
+  if (HasControlByte(request.target) || request.target.find(' ') != std::string::npos)
+    return Fail(Errc::kUnusable, "a blank or a control byte in the target");
   for (const auto& [name, value] : request.headers)
     if (HasControlByte(name) || HasControlByte(value))
       return Fail(Errc::kUnusable, "a control byte in header '" + log::Printable(name) + "'");
@@ -98,7 +98,7 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
     return tl::unexpected(std::move(error));
   };
   while (true) {
-    const bool was_kept = connection->IsOpenTo(request.origin);
+    const bool was_kept = connection->IsAtRest(request.origin);
     if (!was_kept)
       if (auto opened = connection->Open(request.origin, deadline); !opened)
         return of_origin(std::move(opened).error());
@@ -106,9 +106,10 @@ Result<> HttpClient::Send(const HttpRequest& request, HttpReceiver& receiver, De
     auto outcome = Exchange(*connection, TextOf(request, connection->proxy()), answer, deadline);
     if (!outcome || !answer.keeps_connection()) connection->Close();
     if (outcome) return {};
-    // The other side may have ended what was idle just before this came.
-    const bool went_nowhere = was_kept && !answer.has_begun();
-    if (!went_nowhere || outcome.error().code != Errc::kUnreachable)
+    // The other side may have ended what was idle just before this came. A POST may have been
+    // heard.
+    const bool may_go_again = was_kept && !answer.has_begun() && request.method != "POST";
+    if (!may_go_again || outcome.error().code != Errc::kUnreachable)
       return of_origin(std::move(outcome).error());
   }
 }

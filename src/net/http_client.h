@@ -32,8 +32,10 @@ class HttpClient {
   // kInterrupted the receiver wanted no more, or `stop` was asked for; kTimedOut no connection,
   // no byte or no end in time; kUnreachable no answer, or one cut short or not HTTP; kUnusable
   // the server's certificate does not verify, or has another key than the pin, it speaks no TLS, a
-  // proxy refuses, or a header of the request, which may have come from there, holds a control
-  // byte.
+  // proxy refuses or is none, or the target or a header of the request, which may have come from
+  // there, holds a control byte.
+  //
+  // A GET or HEAD that a kept connection leaves unanswered is sent once more, on a new one.
   Result<> Send(const HttpRequest& request, HttpReceiver& receiver, Deadline deadline);
 
   // From now on. Calls under way go on.

@@ -3,13 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <boost/asio.hpp>
 #include <functional>
 #include <latch>
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "testing/fake_clock.h"
+#include "testing/offering_receiver.h"
+#include "testing/proxy_environment.h"
 #include "testing/scripted_http_server.h"
 
 namespace shoal {
@@ -35,6 +39,7 @@ class HttpClientTest : public testing::Test {
   }
   [[nodiscard]] Deadline Soon() const { return Deadline::After(clock_, std::chrono::seconds(20)); }
 
+  ProxyEnvironment environment_;
   SystemClock clock_;
   Keep kept_;
 };
@@ -60,20 +65,16 @@ TEST_F(HttpClientTest, AProxyThatIsDownIsCalledAProxy) {
   };
   const std::string proxy = closed();
   const std::string endpoint = closed();
-  setenv("http_proxy", proxy.c_str(), 1);
+  environment_.Set("http_proxy", proxy);
   const Result<> sent = Client()->Send({.origin = endpoint, .target = "/"}, kept_, Soon());
   const Result<> directly =
       Client({.use_proxy = false})->Send({.origin = endpoint, .target = "/"}, kept_, Soon());
-  unsetenv("http_proxy");
   ASSERT_FALSE(sent || directly);
   EXPECT_THAT(sent.error().detail, testing::EndsWith("; that is the proxy of http_proxy"));
   EXPECT_THAT(directly.error().detail, testing::Not(testing::HasSubstr("proxy")));
 }
 
 TEST_F(HttpClientTest, AProxyThatRefusesToConnectIsNamedAndSaysWhatItWants) {
-  const char* const before = std::getenv("no_proxy");
-  const std::string no_proxy = before == nullptr ? "" : before;
-  setenv("no_proxy", "", 1);
   for (const auto& [status, code, words] :
        {std::tuple{"407 Proxy Authentication Required", Errc::kUnusable,
                    "asks for a user name and a password: http://USER:PASSWORD@HOST:PORT"},
@@ -81,10 +82,9 @@ TEST_F(HttpClientTest, AProxyThatRefusesToConnectIsNamedAndSaysWhatItWants) {
          "refuses to connect us; no_proxy names hosts to reach without it"},
         {"503 Busy", Errc::kUnreachable, ""}}) {
     ScriptedHttpServer proxy([&, status = status](const auto&) { return Answer(status, "", ""); });
-    setenv("https_proxy", ("http://me:secret@" + proxy.authority()).c_str(), 1);
+    environment_.Set("https_proxy", "http://me:secret@" + proxy.authority());
     const Result<> sent =
         Client()->Send({.origin = "https://store.example", .target = "/"}, kept_, Soon());
-    unsetenv("https_proxy");
     ASSERT_FALSE(sent);
     EXPECT_EQ(sent.error().code, code) << sent.error().detail;
     if (code != Errc::kUnusable) continue;
@@ -93,22 +93,16 @@ TEST_F(HttpClientTest, AProxyThatRefusesToConnectIsNamedAndSaysWhatItWants) {
               "https://store.example: HTTP " + std::string(status).substr(0, 3) +
                   " of the proxy of https_proxy, 127.0.0.1 port " + port + ", which " + words);
   }
-  setenv("no_proxy", no_proxy.c_str(), 1);
 }
 
 TEST_F(HttpClientTest, UsesTheProxyOfTheEnvironmentUnlessToldNotTo) {
   ScriptedHttpServer proxy([](const auto&) { return Answer("200 OK", "", "proxy"); });
   ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "server"); });
-  const char* const before = std::getenv("no_proxy");
-  const std::string no_proxy = before == nullptr ? "" : before;
-  setenv("http_proxy", proxy.origin().c_str(), 1);
-  setenv("no_proxy", "", 1);
+  environment_.Set("http_proxy", proxy.origin());
   Keep direct;
   const auto sent = Client()->Send({.origin = server.origin(), .target = "/"}, kept_, Soon());
   const auto sent_directly = Client({.use_proxy = false})
                                  ->Send({.origin = server.origin(), .target = "/"}, direct, Soon());
-  unsetenv("http_proxy");
-  setenv("no_proxy", no_proxy.c_str(), 1);
   ASSERT_TRUE(sent && sent_directly);
   EXPECT_EQ(kept_.body.text(), "proxy");
   EXPECT_EQ(direct.body.text(), "server");
@@ -117,16 +111,11 @@ TEST_F(HttpClientTest, UsesTheProxyOfTheEnvironmentUnlessToldNotTo) {
 
 TEST_F(HttpClientTest, AProxyIsGivenTheWholeUrlAndItsOwnPassword) {
   ScriptedHttpServer proxy([](const auto&) { return Answer("200 OK", "", "proxy"); });
-  const char* const before = std::getenv("no_proxy");
-  const std::string no_proxy = before == nullptr ? "" : before;
-  setenv("http_proxy", ("http://me:secret@" + proxy.authority()).c_str(), 1);
-  setenv("no_proxy", "", 1);
+  environment_.Set("http_proxy", "http://me:secret@" + proxy.authority());
   const auto client = Client();
   for (const char* const target : {"/a?b=%20c", "/d"})
     EXPECT_TRUE(
         client->Send({.origin = "http://store.example:8080", .target = target}, kept_, Soon()));
-  unsetenv("http_proxy");
-  setenv("no_proxy", no_proxy.c_str(), 1);
   const auto requests = proxy.requests();
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].target, "http://store.example:8080/a?b=%20c");
@@ -203,6 +192,133 @@ TEST_F(HttpClientTest, AConnectionToAnotherServerIsNotUsed) {
     EXPECT_EQ(from_one.body.text(), "one");
     EXPECT_EQ(from_two.body.text(), "two");
   }
+}
+
+TEST_F(HttpClientTest, ABodyIsReceivedWhereItsReceiverSays) {
+  std::string body(3 * kMiB + 1, '\0');
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 7 + i / 256);
+  ScriptedHttpServer server([&](const auto&) { return Answer("200 OK", "", body); });
+  const auto client = Client();
+  for (const size_t room_bytes : {size_t{1000}, size_t{kMiB}, size_t{16 * kMiB}}) {
+    OfferingReceiver offering(room_bytes);
+    ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, offering, Soon()));
+    EXPECT_TRUE(offering.body() == body);
+    EXPECT_GE(offering.in_place_bytes, body.size() - 4096);
+  }
+  EXPECT_EQ(server.requests().back().connection, 0);
+}
+
+TEST_F(HttpClientTest, TheDeadlineAndAStopEndAnAnswerThatComesWithoutAPause) {
+  ScriptedHttpServer server(
+      [](const auto&) { return Answer("200 OK", "", std::string(8 * kMiB, 'x')); });
+  FakeClock clock;
+  OfferingReceiver slow(1000);
+  slow.on_append = [&] { clock.Advance(std::chrono::milliseconds(10)); };
+  const auto timed_out =
+      HttpClient::Create({}, clock).value()->Send({.origin = server.origin(), .target = "/"}, slow,
+                                                  Deadline::After(clock, std::chrono::seconds(1)));
+  ASSERT_FALSE(timed_out);
+  EXPECT_EQ(timed_out.error(), (Error{Errc::kTimedOut, server.origin() + ": the deadline passed"}));
+
+  std::stop_source stop;
+  OfferingReceiver stopping(1000);
+  stopping.on_append = [&] { stop.request_stop(); };
+  const auto stopped = Client({.stop = stop.get_token()})
+                           ->Send({.origin = server.origin(), .target = "/"}, stopping, Deadline{});
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error(), (Error{Errc::kInterrupted, "stopping"}));
+  EXPECT_LE(stopping.body().size(), 4096u) << "what came with the head";
+}
+
+TEST_F(HttpClientTest, AConnectionThatWasIdleForLongIsNotUsed) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "x"); });
+  FakeClock clock;
+  const auto client = HttpClient::Create({}, clock).value();
+  for (const int idle_seconds : {0, 99, 101}) {
+    clock.Advance(std::chrono::seconds(idle_seconds));
+    ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Deadline{}));
+  }
+  const auto requests = server.requests();
+  EXPECT_EQ(requests.at(1).connection, 0);
+  EXPECT_EQ(requests.at(2).connection, 1);
+}
+
+// Says each of its answers to one who connects, and reads nothing.
+class DeafServer {
+ public:
+  explicit DeafServer(std::vector<std::string> answers)
+      : acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
+    thread_ = std::thread([this, answers = std::move(answers)] {
+      for (const std::string& answer : answers) {
+        sockets_.push_back(acceptor_.accept());
+        boost::asio::write(sockets_.back(), boost::asio::buffer(answer));
+      }
+    });
+  }
+  ~DeafServer() { thread_.join(); }
+  [[nodiscard]] std::string origin() const {
+    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
+  }
+
+ private:
+  boost::asio::io_context context_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::vector<boost::asio::ip::tcp::socket> sockets_;
+  std::thread thread_;
+};
+
+TEST_F(HttpClientTest, ARequestThatNobodyTakesTimesOut) {
+  DeafServer server({""});
+  const auto outcome = Client({.stall_timeout = std::chrono::milliseconds(50)})
+                           ->Send({.method = "POST",
+                                   .origin = server.origin(),
+                                   .target = "/",
+                                   .body = std::string(32 * kMiB, 'x')},
+                                  kept_, Deadline{});
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), (Error{Errc::kTimedOut, server.origin() + ": not a byte in 0.05 s"}));
+}
+
+TEST_F(HttpClientTest, AnAnswerCountsThoughTheRequestWasNotTakenWhole) {
+  DeafServer server(
+      {Answer("413 Payload Too Large", "", "no").bytes, Answer("200 OK", "", "x").bytes});
+  const auto client = Client();
+  const auto outcome = client->Send({.method = "POST",
+                                     .origin = server.origin(),
+                                     .target = "/",
+                                     .body = std::string(32 * kMiB, 'x')},
+                                    kept_, Soon());
+  ASSERT_TRUE(outcome) << outcome.error().detail;
+  EXPECT_EQ(kept_.head.status, 413);
+  EXPECT_EQ(kept_.body.text(), "no");
+
+  Keep next;  // which is not taken for the rest of the other
+  ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, next, Soon()));
+  EXPECT_EQ(next.head.status, 200);
+}
+
+TEST_F(HttpClientTest, AConnectionThatItsServerWillNotKeepIsNotUsed) {
+  ScriptedHttpServer server(
+      [](const auto&) { return Answer("200 OK", "Connection: close\r\n", "x"); });
+  const auto client = Client();
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+  EXPECT_EQ(server.requests().at(1).connection, 1);
+}
+
+TEST_F(HttpClientTest, APostThatAnOldConnectionLeavesUnansweredIsNotRepeated) {
+  ScriptedHttpServer server([](const ScriptedRequest& request) {
+    if (request.method == "POST") return ScriptedReply{.then = Then::kClose};
+    return Answer("200 OK", "", "x");
+  });
+  const auto client = Client();
+  ASSERT_TRUE(client->Send({.origin = server.origin(), .target = "/"}, kept_, Soon()));
+  Keep kept;
+  const auto outcome =
+      client->Send({.method = "POST", .origin = server.origin(), .target = "/"}, kept, Soon());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::kUnreachable);
+  EXPECT_EQ(server.requests().size(), 2u);
 }
 
 TEST_F(HttpClientTest, AStopEndsAnAnswerThatDoesNot) {
@@ -380,6 +496,17 @@ TEST_F(HttpClientTest, RefusesAHeaderWithAControlByteAndDoesNotRepeatItsValue) {
                                       kept_, Soon());
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error(), (Error{Errc::kUnusable, "a control byte in header 'if-match'"}));
+  EXPECT_TRUE(server.requests().empty());
+}
+
+TEST_F(HttpClientTest, RefusesATargetThatIsNone) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", ""); });
+  for (const char* target : {"/a b", "/a\r\nX-Injected: 1"}) {
+    const auto outcome =
+        Client()->Send({.origin = server.origin(), .target = target}, kept_, Soon());
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error(), (Error{Errc::kUnusable, "a blank or a control byte in the target"}));
+  }
   EXPECT_TRUE(server.requests().empty());
 }
 

@@ -6,8 +6,9 @@
 #include <sys/mount.h>
 
 #include <atomic>
+#include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,6 +18,8 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/public_key_pin.h"
+#include "testing/offering_receiver.h"
+#include "testing/proxy_environment.h"
 #include "testing/temporary_directory.h"
 #include "testing/test_authority.h"
 #include "testing/tunnel_proxy.h"
@@ -84,6 +87,7 @@ class HttpClientTlsTest : public testing::Test {
     for (char& byte : bytes) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
     return bytes;
   }();
+  ProxyEnvironment environment_;
   SystemClock clock_;
   TestAuthority authority_;
   HttpServerOptions options_;
@@ -105,10 +109,7 @@ TEST_F(HttpClientTlsTest, ACertificateOfTheAuthorityGivenIsGoodAndContentsComeWh
 TEST_F(HttpClientTlsTest, AProxyTunnelsToTheServerWhoseCertificateCounts) {
   Serve(authority_.Issue("IP:127.0.0.1"));
   const TunnelProxy proxy;
-  const char* const before = std::getenv("no_proxy");
-  const std::string no_proxy = before == nullptr ? "" : before;
-  setenv("no_proxy", "", 1);
-  setenv("https_proxy", proxy.url().c_str(), 1);
+  environment_.Set("https_proxy", proxy.url());
   const auto client = HttpClient::Create({.ca_file = authority_.file()}, clock_).value();
   Keep kept[2];
   Result<> sent[2];
@@ -116,8 +117,6 @@ TEST_F(HttpClientTlsTest, AProxyTunnelsToTheServerWhoseCertificateCounts) {
     sent[i] = client->Send({.origin = origin_, .target = "/large"}, kept[i],
                            Deadline::After(clock_, std::chrono::seconds(20)));
   const Result<> unverified = Send({});
-  unsetenv("https_proxy");
-  setenv("no_proxy", no_proxy.c_str(), 1);
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(sent[i]) << sent[i].error().detail;
     EXPECT_TRUE(kept[i].body.text() == large_);
@@ -126,6 +125,53 @@ TEST_F(HttpClientTlsTest, AProxyTunnelsToTheServerWhoseCertificateCounts) {
   ASSERT_FALSE(unverified);
   EXPECT_EQ(unverified.error().code, Errc::kUnusable) << unverified.error().detail;
   EXPECT_EQ(call_count_, 2);
+}
+
+TEST_F(HttpClientTlsTest, ABodyIsReceivedWhereItsReceiverSays) {
+  Serve(authority_.Issue("IP:127.0.0.1"));
+  const auto client = HttpClient::Create({.ca_file = authority_.file()}, clock_).value();
+  for (const size_t room_bytes : {size_t{1000}, size_t{16 * kMiB}}) {
+    OfferingReceiver offering(room_bytes);
+    ASSERT_TRUE(client->Send({.origin = origin_, .target = "/large"}, offering,
+                             Deadline::After(clock_, std::chrono::seconds(20))));
+    EXPECT_TRUE(offering.body() == large_);
+    EXPECT_GE(offering.in_place_bytes, large_.size() - 4096);
+  }
+}
+
+// One record of TLS holds both, and the socket is empty once the answer is whole.
+TEST_F(HttpClientTlsTest, WhatFollowsAnAnswerIsNotTheNextOne) {
+  namespace asio = boost::asio;
+  const auto issued = authority_.Issue("IP:127.0.0.1");
+  asio::io_context io;
+  asio::ssl::context tls(asio::ssl::context::tls_server);
+  tls.use_certificate_chain_file(issued.certificate_file);
+  tls.use_private_key_file(issued.key_file, asio::ssl::context::pem);
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  const std::string answer =
+      "HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n" + std::string(8000, 'a');
+  const std::string evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL";
+  std::thread server([&] {
+    for (int i = 0; i < 2; ++i) {
+      asio::ssl::stream<asio::ip::tcp::socket> stream(acceptor.accept(), tls);
+      stream.handshake(asio::ssl::stream_base::server);
+      std::string request;
+      asio::read_until(stream, asio::dynamic_buffer(request), "\r\n\r\n");
+      asio::write(stream, asio::buffer(answer + evil));
+      boost::system::error_code fault;
+      asio::read(stream, asio::dynamic_buffer(request), fault);  // until the client ends it
+    }
+  });
+  origin_ = "https://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port());
+  auto client = HttpClient::Create({.ca_file = authority_.file()}, clock_).value();
+  for (int i = 0; i < 2; ++i) {
+    OfferingReceiver offering(kMiB);
+    EXPECT_TRUE(client->Send({.origin = origin_, .target = "/"}, offering,
+                             Deadline::After(clock_, std::chrono::seconds(20))));
+    EXPECT_TRUE(offering.body() == std::string(8000, 'a')) << offering.body().substr(0, 10);
+  }
+  client.reset();
+  server.join();
 }
 
 TEST_F(HttpClientTlsTest, RequestsInARowAreAnsweredOnOneConnection) {

@@ -1,23 +1,26 @@
 #include "net/proxy.h"
 
 #include <curl/curl.h>
-#include <openssl/evp.h>
+#include <spdlog/fmt/fmt.h>
 
-#include <boost/algorithm/string/case_conv.hpp>
+#include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/network_v4.hpp>
 #include <boost/asio/ip/network_v6.hpp>
 #include <cstdlib>
-#include <initializer_list>
 #include <memory>
 #include <vector>
+
+#include "net/base64.h"
 
 namespace shoal {
 namespace {
 
 namespace ip = boost::asio::ip;
 using boost::system::error_code;
+
+constexpr std::string_view kSchemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
 
 struct Deleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -27,8 +30,7 @@ using Url = std::unique_ptr<CURLU, Deleter>;
 
 Url Parse(const std::string& text) {
   Url url(curl_url());
-  const std::string whole = text.find("://") == std::string::npos ? "http://" + text : text;
-  const auto code = curl_url_set(url.get(), CURLUPART_URL, whole.c_str(), CURLU_NON_SUPPORT_SCHEME);
+  const auto code = curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
   return code == CURLUE_OK ? std::move(url) : nullptr;
 }
 
@@ -39,18 +41,20 @@ std::string PartOf(const Url& url, CURLUPart part, unsigned flags = 0) {
   return text == nullptr ? "" : text;
 }
 
+// Without the brackets of an IPv6 address, as libcurl's sentences have it.
+std::string HostOf(const Url& url) {
+  const std::string host = PartOf(url, CURLUPART_HOST);
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
+std::string PlaceOf(const Url& url, const char* default_port) {
+  const std::string port = PartOf(url, CURLUPART_PORT);
+  return HostOf(url) + " port " + (port.empty() ? default_port : port);
+}
+
 std::string Value(const char* variable) {
   const char* const value = std::getenv(variable);
   return value == nullptr ? "" : value;
-}
-
-std::string Base64(const std::string& text) {
-  std::string encoded((text.size() + 2) / 3 * 4 + 1, '\0');  // and a zero
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  encoded.resize(static_cast<size_t>(size));
-  return encoded;
 }
 
 bool Holds(const std::string& network, const ip::address& address) {
@@ -90,14 +94,12 @@ bool NamesHost(std::string_view hosts, std::string_view host) {
   return false;
 }
 
-std::string PlaceOf(const std::string& url, const char* default_port) {
-  const Url parsed = Parse(url);
-  if (parsed == nullptr) return {};
-  const std::string port = PartOf(parsed, CURLUPART_PORT);
-  return PartOf(parsed, CURLUPART_HOST) + " port " + (port.empty() ? default_port : port);
+std::string PlaceOf(const std::string& origin) {
+  const Url url = Parse(origin);
+  return url == nullptr ? "" : PlaceOf(url, origin.starts_with("https:") ? "443" : "80");
 }
 
-Proxy ProxyOf(const std::string& origin) {
+Result<Proxy> ProxyOf(const std::string& origin) {
   const bool is_secure = origin.starts_with("https:");
   const std::vector<const char*> variables =
       is_secure ? std::vector{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}
@@ -108,21 +110,24 @@ Proxy ProxyOf(const std::string& origin) {
     proxy.variable = variable;
     if (!proxy.url.empty()) break;
   }
-  if (proxy.url.empty()) return {};
-
-  std::string host = PartOf(Parse(origin), CURLUPART_HOST);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (proxy.url.empty()) return Proxy{};
   const std::string exempt = Value("no_proxy").empty() ? Value("NO_PROXY") : Value("no_proxy");
-  if (NamesHost(exempt, host)) return {};
+  if (NamesHost(exempt, HostOf(Parse(origin)))) return Proxy{};
 
-  proxy.place = PlaceOf(proxy.url, "1080");
-  const Url parsed = Parse(proxy.url);
-  if (parsed == nullptr) return proxy;  // libcurl says so
-  proxy.takes_requests = !is_secure && PartOf(parsed, CURLUPART_SCHEME).starts_with("http");
-  const std::string user = PartOf(parsed, CURLUPART_USER, CURLU_URLDECODE);
+  // As a name alone libcurl would guess the scheme from it.
+  if (proxy.url.find("://") == std::string::npos) proxy.url.insert(0, "http://");
+  const Url url = Parse(proxy.url);
+  const std::string scheme = PartOf(url, CURLUPART_SCHEME);
+  if (std::ranges::find(kSchemes, scheme) == std::end(kSchemes))
+    return Fail(Errc::kUnusable, fmt::format("{} names no proxy: a URL like "
+                                             "http://USER:PASSWORD@HOST:PORT, its signs encoded",
+                                             proxy.variable));
+  proxy.place = PlaceOf(url, scheme == "https" ? "443" : "1080");
+  proxy.takes_requests = !is_secure && scheme.starts_with("http");
+  const std::string user = PartOf(url, CURLUPART_USER, CURLU_URLDECODE);
   if (proxy.takes_requests && !user.empty())
     proxy.authorization =
-        "Basic " + Base64(user + ":" + PartOf(parsed, CURLUPART_PASSWORD, CURLU_URLDECODE));
+        "Basic " + Base64(user + ":" + PartOf(url, CURLUPART_PASSWORD, CURLU_URLDECODE));
   return proxy;
 }
 

@@ -56,9 +56,11 @@ class TunnelProxy {
     const auto port = static_cast<uint16_t>(std::stoi(tunnel->head.substr(colon + 1)));
     Fault fault;
     tunnel->server.connect({boost::asio::ip::address_v4::loopback(), port}, fault);
-    const std::string answer =
-        fault ? "HTTP/1.1 502 Bad Gateway\r\n\r\n" : "HTTP/1.1 200 Connection established\r\n\r\n";
+    const bool is_connected = !fault;
+    const std::string answer = is_connected ? "HTTP/1.1 200 Connection established\r\n\r\n"
+                                            : "HTTP/1.1 502 Bad Gateway\r\n\r\n";
     boost::asio::write(tunnel->client, boost::asio::buffer(answer), fault);
+    if (!is_connected || fault) return;
     ++tunnel_count_;
     Pass(tunnel, tunnel->client, tunnel->server, tunnel->pieces[0]);
     Pass(tunnel, tunnel->server, tunnel->client, tunnel->pieces[1]);
