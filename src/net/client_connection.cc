@@ -196,10 +196,10 @@ Result<> ClientConnection::Send(std::string_view bytes, Deadline deadline) {
       continue;
     }
     // A request may be refused before it is whole, and nobody takes the rest.
-    HasInput();
-    cut_short_ = early_byte_.has_value();
-    if (cut_short_) return {};
+    cut_short_ = HasInput();
+    if (early_byte_) return {};
     if (code != CURLE_AGAIN) return tl::unexpected(Broken(code));
+    if (cut_short_) return tl::unexpected(Broken(CURLE_SEND_ERROR));
     RETURN_IF_ERROR(Await(POLLOUT | POLLIN, deadline, stalled_at));
   }
   return {};

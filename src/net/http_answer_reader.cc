@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "net/chunked_input.h"
 #include "net/header_name.h"
 
 namespace shoal {
@@ -86,7 +87,7 @@ Result<> HttpAnswerReader::Took(size_t count) {
     return taken ? Result<>() : tl::unexpected(taken.error());
   }
   buffer_.commit(count);
-  while (buffer_.size() > 0 && !parser_->is_done()) {
+  while (buffer_.size() > 0 && !parser_->is_done() && !AwaitsMore(*parser_, buffer_.size())) {
     const auto held = buffer_.data();
     ASSIGN_OR_RETURN(const size_t taken,
                      Parse({static_cast<const std::byte*>(held.data()), held.size()}));

@@ -92,6 +92,18 @@ TEST(HttpAnswerReaderTest, ChunksAreTakenApartAndAnswersOnTheWayAreNotTheAnswer)
   }
 }
 
+TEST(HttpAnswerReaderTest, AChunkedBodyMayBeEmpty) {
+  for (const size_t piece_bytes : kPieces) {
+    OfferingReceiver receiver(kMiB);
+    HttpAnswerReader reader(receiver, true);
+    const Result<size_t> given =
+        Give(reader, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", piece_bytes);
+    ASSERT_TRUE(given) << given.error().detail;
+    EXPECT_TRUE(reader.done());
+    EXPECT_EQ(receiver.body(), "");
+  }
+}
+
 TEST(HttpAnswerReaderTest, AnAnswerOfNoLengthGoesOnUntilTheConnectionEnds) {
   OfferingReceiver receiver(kMiB);
   HttpAnswerReader reader(receiver, true);

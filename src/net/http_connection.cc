@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/chunked_input.h"
 
 namespace shoal {
 namespace {
@@ -155,7 +156,7 @@ void HttpConnection::TookBytes(size_t byte_count) {
 }
 
 void HttpConnection::Parse() {
-  while (buffer_.size() > 0 && !parser_->is_done()) {
+  while (buffer_.size() > 0 && !parser_->is_done() && !AwaitsMore(*parser_, buffer_.size())) {
     error_code fault;
     const size_t used = parser_->put(buffer_.data(), fault);
     buffer_.consume(used);

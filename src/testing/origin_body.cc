@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "net/base64.h"
 #include "testing/origin_digest.h"
 
 namespace shoal::embedded {

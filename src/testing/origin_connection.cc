@@ -17,6 +17,7 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "net/base64.h"
 #include "testing/origin_body.h"
 #include "testing/origin_digest.h"
 #include "testing/origin_documents.h"

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "origin/text_values.h"
+#include "net/base64.h"
 #include "testing/origin_digest.h"
 #include "testing/origin_documents.h"
 #include "testing/origin_range.h"
