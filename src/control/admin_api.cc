@@ -139,6 +139,13 @@ struct AdminApi::Route {
   HttpAnswer (AdminApi::*answer)(const Call&);
   std::span<const std::string_view> parameters = {};
   bool takes_any_parameter = false;  // and POST alone
+
+  [[nodiscard]] std::span<const std::string_view> methods() const {
+    static constexpr std::string_view kMethods[] = {"HEAD", "GET", "POST"};
+    const std::span<const std::string_view> all = kMethods;
+    if (takes_any_parameter) return all.last(1);
+    return kind == AdminCallKind::kChanges ? all.last(2) : all;
+  }
 };
 
 const AdminApi::Route* AdminApi::FindRoute(std::string_view path) {
@@ -193,11 +200,11 @@ HttpAnswer AdminApi::Answer(const HttpCall& call, const AdminAccessRules& rules)
                    "/v1/stat, /v1/status, /v1/options, /v1/tier, /v1/tier/clear, "
                    "/v1/action/clear_readdir_cache and clear_metadata_cache, /metrics, /healthz, "
                    "/readyz and / for people");
-  const bool only_post = route->takes_any_parameter;
-  if (call.method != "POST" && (only_post || call.method != "GET")) {
-    HttpAnswer answer = Refusal(
-        405, (only_post ? "POST, not " : "GET or POST, not ") + log::Printable(call.method));
-    answer.headers.emplace_back("Allow", only_post ? "POST" : "GET, POST");
+  if (const auto methods = route->methods();
+      std::ranges::find(methods, call.method) == methods.end()) {
+    const std::string allowed = fmt::format("{}", fmt::join(methods, ", "));
+    HttpAnswer answer = Refusal(405, allowed + ", not " + log::Printable(call.method));
+    answer.headers.emplace_back("Allow", allowed);
     return answer;
   }
   if (!query) return WithCommonHeaders(BadRequest(query.error()));

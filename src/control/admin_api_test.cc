@@ -263,6 +263,14 @@ TEST_F(AdminApiTest, OtherMethodsAre405AndDoNothing) {
   }
 }
 
+TEST_F(AdminApiTest, WhatTellsCanBeAskedByHeadAsProbesDo) {
+  for (const char* target : {"/healthz", "/readyz", "/metrics", "/v1/status", "/"})
+    EXPECT_EQ(Send({.method = "HEAD", .target = target}).status, Get(target).status) << target;
+  const HttpAnswer refused = Send({.method = "PUT", .target = "/v1/tier"});
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(AdminJson::parse(refused.body)["ErrorMessage"], "HEAD, GET, POST, not PUT");
+}
+
 TEST_F(AdminApiTest, TierAnswersTheTenCountersAndClearsThem) {
   report_.SetTier({1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
   const std::string shape = R"({"ErrorCode":0,"ErrorMessage":"Request processed","tier_read":1,)"
