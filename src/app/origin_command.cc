@@ -28,7 +28,7 @@ Faults are a JSON list, here or as "faults" in a config:
   [{"match": {"op": "Get", "key_prefix": "a/"}, "kind": "cut_after_bytes",
     "bytes": 1000, "probability": 0.1, "count": 3}]
 Kinds: status503, status429 ("retry_after": seconds), status500, cut_after_bytes
-("bytes"), wrong_etag, wrong_content_range, mangled_list, hang, reset.
+("bytes"), wrong_bytes, wrong_etag, wrong_content_range, mangled_list, hang, reset.
 
 Credentials: a JSON list of {"id", "secret"[, "token", "expiration"][, "deny": [RIGHT]]},
 or lines of ID:SECRET. RIGHT is oss:GetObject or another of OSS's. Read again when the file changes.)";

@@ -35,7 +35,7 @@ class ByteSink {
   // and the sender ends with Errc::kInterrupted. With no bytes, that is all it asks.
   virtual bool Append(std::span<const std::byte> bytes) = 0;
   // Memory where the next bytes may be put before they are appended from there, which then copies
-  // nothing. It is good until the next call of either, and empty where there is none; Append takes
+  // nothing. It is good until bytes are appended, and empty where there is none; Append takes
   // bytes from elsewhere as ever, but for an overlap with it. Who passes on less than came must not
   // pass it on.
   virtual std::span<std::byte> Room() { return {}; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "net/base64.h"
 #include "origin/error_document.h"
 #include "origin/list_document.h"
+#include "origin/object_body.h"
 #include "origin/text_values.h"
 
 namespace shoal {
@@ -20,6 +22,13 @@ constexpr Duration kRetryAfterMax = std::chrono::minutes(5);
 std::string_view Header(const HttpHead& head, std::string_view name) {
   const auto found = head.headers.find(name);
   return found == head.headers.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// The CRC-64 of the whole object, which OSS tells with any range of it. Not of a link: which of the
+// two objects a link's would be of is written nowhere.
+std::optional<uint64_t> Crc64Of(const HttpHead& head) {
+  if (Header(head, "x-oss-object-type") == "Symlink") return std::nullopt;
+  return ParseNumber(Header(head, "x-oss-hash-crc64ecma"));
 }
 
 // OSS and S3 name their headers alike, but for the prefix.
@@ -46,28 +55,6 @@ std::string AnswerOf(const HttpHead& head) {
 auto WrongAnswer(const Operation& operation, const HttpHead& head, std::string_view what) {
   return Wrong(Describe(operation, fmt::format("answered wrongly: {}{}", what, AnswerOf(head))));
 }
-
-// Passes on `size_bytes` and no more.
-class ExactSink final : public ByteSink {
- public:
-  ExactSink(ByteSink& next, uint64_t size_bytes) : next_(next), missing_bytes_(size_bytes) {}
-  bool Append(std::span<const std::byte> bytes) override {
-    if (bytes.size() > missing_bytes_) {
-      overflowed_ = true;
-      return false;
-    }
-    missing_bytes_ -= bytes.size();
-    return next_.Append(bytes);
-  }
-  std::span<std::byte> Room() override { return next_.Room(); }
-  [[nodiscard]] uint64_t missing_bytes() const { return missing_bytes_; }
-  [[nodiscard]] bool overflowed() const { return overflowed_; }
-
- private:
-  ByteSink& next_;
-  uint64_t missing_bytes_;
-  bool overflowed_ = false;
-};
 
 Result<> CheckRange(const HttpHead& head, const ObjectVersion& version, ByteRange range) {
   const std::string_view etag = Header(head, "etag");
@@ -278,18 +265,24 @@ Result<> HttpObjectStore::Get(const ObjectVersion& version, ByteRange range, Byt
   // Without it, OSS answers a range it does not like with the whole object.
   if (oss_) call.headers["x-oss-range-behavior"] = "standard";
 
-  ExactSink exact(sink, range.length);
+  ObjectBody body(sink, range.length);
   HttpHead answered;
   Result<> outcome = Exchange(
       call,
       [&](const HttpHead& head) -> Result<ByteSink*> {
         RETURN_IF_ERROR(CheckRange(head, version, range));
-        return &exact;
+        const auto crc64 = Crc64Of(head);
+        if (crc64 && range.length == version.size_bytes) body.Expect(*crc64);
+        return &body;
       },
       deadline, answered);
-  if (exact.overflowed())
+  if (body.overflowed())
     outcome = WrongAnswer(call.operation, answered, "too many bytes");
-  else if (outcome && exact.missing_bytes() > 0)
+  else if (body.differs())
+    outcome = WrongAnswer(call.operation, answered,
+                          fmt::format("bytes with the CRC-64 {} where the object's is {}",
+                                      body.crc64(), Header(answered, "x-oss-hash-crc64ecma")));
+  else if (outcome && body.missing_bytes() > 0)
     outcome = WrongAnswer(call.operation, answered, "too few bytes");
   Note(call, answered, outcome);
   return outcome;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "origin/crc64.h"
 #include "origin/text_values.h"
 #include "testing/scripted_http_server.h"
 
@@ -181,6 +182,39 @@ TEST_F(HttpObjectStoreTest, GetAsksForARangeOfOneVersion) {
 
 TEST_F(HttpObjectStoreTest, GetOfAWholeObjectMayBeAnsweredWith200) {
   Serve([](const auto&) { return Answer("200 OK", "ETag: \"e\"\r\n", "0123456789"); });
+  ASSERT_TRUE(Get({0, 10}));
+  EXPECT_EQ(sink_.kept, "0123456789");
+}
+
+TEST_F(HttpObjectStoreTest, OfAWholeObjectNothingIsBelievedThatItsChecksumDoesNotMatch) {
+  const auto serve = [&](const std::string& crc64, const std::string& type) {
+    sink_.kept.clear();
+    Serve([=](const ScriptedRequest& request) {
+      const bool is_whole = request.headers.at("range") == "bytes=0-9";
+      ScriptedReply reply =
+          Answer("206 Partial Content",
+                 "ETag: \"e\"\r\nx-oss-request-id: R1\r\nx-oss-object-type: " + type +
+                     "\r\nx-oss-hash-crc64ecma: " + crc64 + "\r\nContent-Range: bytes " +
+                     (is_whole ? "0-9/10\r\n" : "2-5/10\r\n"),
+                 is_whole ? "0123456789" : "2345");
+      return reply;
+    });
+  };
+  const std::string right = std::to_string(Crc64(0, std::as_bytes(std::span("0123456789", 10))));
+  serve(right, "Normal");
+  ASSERT_TRUE(Get({0, 10}));
+  EXPECT_EQ(sink_.kept, "0123456789");
+
+  serve("7", "Normal");
+  EXPECT_EQ(
+      Get({0, 10}).error(),
+      (Error{Errc::kUnreachable, "GetObject 'k': answered wrongly: bytes with the CRC-64 " + right +
+                                     " where the object's is 7 (HTTP 206, request R1)"}));
+  EXPECT_EQ(sink_.kept, "");
+  ASSERT_TRUE(Get({2, 4})) << "it is the whole object's, and says nothing of a part";
+  EXPECT_EQ(sink_.kept, "2345");
+
+  serve("7", "Symlink");
   ASSERT_TRUE(Get({0, 10}));
   EXPECT_EQ(sink_.kept, "0123456789");
 }

@@ -7,6 +7,8 @@
 #include <functional>
 #include <mutex>
 
+#include "origin/crc64.h"
+#include "origin/text_values.h"
 #include "testing/origin_digest.h"
 
 namespace shoal::embedded {
@@ -42,6 +44,23 @@ std::string PrintStamp(const FileStamp& stamp) {
          " " + std::to_string(stamp.inode) + "\n";
 }
 
+// Calls `take` with each piece of it in turn.
+template <class Take>
+Result<> ReadPieces(const FileDescriptor& file, Take take) {
+  ASSIGN_OR_RETURN(const struct stat status, StatusOf(file));
+  // One more than it holds, so that a small file takes one read to its end.
+  const auto size_bytes = static_cast<uint64_t>(status.st_size);
+  std::vector<std::byte> piece(std::min<uint64_t>(size_bytes + 1, kPieceBytesMax));
+  off_t offset = 0;
+  while (true) {
+    const ssize_t got = pread(file.get(), piece.data(), piece.size(), offset);
+    if (got < 0) return tl::unexpected(ErrorFromErrno(errno, "read"));
+    if (got == 0) return {};
+    take(std::span<const std::byte>(piece).first(static_cast<size_t>(got)));
+    offset += got;
+  }
+}
+
 // Not the work of this server: its ETag is the MD5, as the service would have made it,
 // or for what is too large to read now, one that changes when the file does.
 Result<ObjectRecord> RecordOfForeignFile(const FileDescriptor& file, const struct stat& status) {
@@ -54,26 +73,25 @@ Result<ObjectRecord> RecordOfForeignFile(const FileDescriptor& file, const struc
     record.etag = Md5Hex(PrintStamp(stamp)) + "-1";
     return record;
   }
-  ASSIGN_OR_RETURN(record.etag, Md5HexOf(file));
+  ASSIGN_OR_RETURN(const Sums sums, SumsOf(file));
+  record.etag = sums.md5_hex;
+  record.crc64 = sums.crc64;
   return record;
 }
 
 }  // namespace
 
-Result<std::string> Md5HexOf(const FileDescriptor& file) {
-  Digest md5(Digest::Kind::kMd5);
-  ASSIGN_OR_RETURN(const struct stat status, StatusOf(file));
-  // One more than it holds, so that a small file takes one read to its end.
-  const auto size_bytes = static_cast<uint64_t>(status.st_size);
-  std::vector<std::byte> piece(std::min<uint64_t>(size_bytes + 1, kPieceBytesMax));
-  off_t offset = 0;
-  while (true) {
-    const ssize_t got = pread(file.get(), piece.data(), piece.size(), offset);
-    if (got < 0) return tl::unexpected(ErrorFromErrno(errno, "read"));
-    if (got == 0) return Hex(md5.Finish());
-    md5.Add(std::span(piece).first(static_cast<size_t>(got)));
-    offset += got;
-  }
+Result<Sums> SumsOf(const FileDescriptor& file) {
+  RunningSums sums;
+  RETURN_IF_ERROR(ReadPieces(file, [&](std::span<const std::byte> piece) { sums.Add(piece); }));
+  return sums.Finish();
+}
+
+Result<uint64_t> Crc64Of(const FileDescriptor& file) {
+  uint64_t sum = 0;
+  RETURN_IF_ERROR(
+      ReadPieces(file, [&](std::span<const std::byte> piece) { sum = Crc64(sum, piece); }));
+  return sum;
 }
 
 bool FitsFileName(std::string_view key) {
@@ -92,6 +110,7 @@ bool FitsFileName(std::string_view key) {
 
 std::string ObjectRecord::Print() const {
   std::string text = "etag " + etag + "\nclass " + storage_class + "\n";
+  if (crc64) text.append("crc64 ").append(std::to_string(*crc64)).append("\n");
   for (const auto& [name, value] : headers)
     text.append("header ").append(name).append(" ").append(value).append("\n");
   return text;
@@ -112,6 +131,8 @@ std::optional<ObjectRecord> ObjectRecord::Parse(std::string_view text) {
       record.etag = line;
     } else if (kind == "class") {
       record.storage_class = line;
+    } else if (kind == "crc64") {
+      record.crc64 = ParseNumber(line);
     } else if (kind == "header") {
       const std::string name(word(line));
       record.headers.emplace_back(name, line);

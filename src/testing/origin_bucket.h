@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "testing/origin_digest.h"
 #include "testing/origin_files.h"
 #include "testing/origin_key_index.h"
 
@@ -32,7 +33,8 @@ namespace shoal::embedded {
 inline constexpr std::string_view kSideArea = ".shoal-origin";
 
 struct ObjectRecord {
-  std::string etag;  // lower-case hex, no quotes; "hash-N" after a multipart upload
+  std::string etag;               // lower-case hex, no quotes; "hash-N" after a multipart upload
+  std::optional<uint64_t> crc64;  // empty where it was not reckoned
   std::string storage_class = "Standard";  // as OSS names them
   // content-type and its kind, and "meta-NAME" for user metadata. Lower case.
   std::vector<std::pair<std::string, std::string>> headers;
@@ -129,8 +131,9 @@ class Bucket {
   std::unordered_map<std::string, KnownRecord> known_ GUARDED_BY(mutex_);
 };
 
-// The MD5 of a whole file, in lower-case hex.
-Result<std::string> Md5HexOf(const FileDescriptor& file);
+// Of a whole file.
+Result<Sums> SumsOf(const FileDescriptor& file);
+Result<uint64_t> Crc64Of(const FileDescriptor& file);
 
 // Whether a file below the bucket's directory can bear this name.
 bool FitsFileName(std::string_view key);

@@ -166,6 +166,18 @@ bool IsUnchanged(const FileBody& body) {
   return status && FileStamp::Of(*status) == body.stamp;
 }
 
+// Makes one byte in the middle of an object's another.
+void Spoil(OriginAnswer& answer) {
+  if (!answer.file || answer.file->length == 0) return;
+  std::string bytes(answer.file->length, '\0');
+  const ssize_t got = pread(answer.file->file.get(), bytes.data(), bytes.size(),
+                            static_cast<off_t>(answer.file->offset));
+  if (got != static_cast<ssize_t>(bytes.size())) return;
+  bytes[bytes.size() / 2] ^= 1;
+  answer.body = std::move(bytes);
+  answer.file.reset();
+}
+
 std::string NewRequestId() {
   std::array<char, 12> random;
   RAND_bytes(reinterpret_cast<unsigned char*>(random.data()), random.size());
@@ -400,6 +412,7 @@ void Connection::Bend(const Fault& fault, Operation operation, OriginAnswer& ans
     if (fault.kind == FaultKind::kWrongContentRange && name == "Content-Range")
       value = Shifted(value);
   }
+  if (fault.kind == FaultKind::kWrongBytes) Spoil(answer);
   // As a proxy that gave up in the middle would leave it: with a length that is right.
   if (fault.kind == FaultKind::kMangledList && operation == Operation::kList)
     answer.body.resize(answer.body.size() / 2);

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <iterator>
 
+#include "origin/crc64.h"
+
 namespace shoal::embedded {
 namespace {
 
@@ -42,6 +44,15 @@ std::string Digest::Finish() {
   unsigned size = 0;
   EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
   return {reinterpret_cast<const char*>(digest.data()), size};
+}
+
+void RunningSums::Add(std::span<const std::byte> bytes) {
+  md5_.Add(bytes);
+  crc64_ = Crc64(crc64_, bytes);
+}
+
+Sums RunningSums::Finish() {
+  return {.md5_hex = Hex(md5_.Finish()), .crc64 = crc64_};
 }
 
 std::string FromHex(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,24 @@ class Digest {
 
  private:
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+// What the services tell of an object's bytes.
+struct Sums {
+  std::string md5_hex;
+  uint64_t crc64 = 0;  // OSS's, origin/crc64.h
+};
+
+// Used by one thread.
+class RunningSums {
+ public:
+  void Add(std::span<const std::byte> bytes);
+  // Called once, last.
+  Sums Finish();
+
+ private:
+  Digest md5_{Digest::Kind::kMd5};
+  uint64_t crc64_ = 0;
 };
 
 std::string FromHex(std::string_view text);  // "" unless pairs of hex digits

@@ -338,6 +338,32 @@ TEST_F(OriginServerTest, ACopyOfAMultipartUploadHasTheEtagOfItsBytesInS3) {
   EXPECT_EQ(s3.Ask("HEAD", "bucket", "k").headers.at("etag"), '"' + embedded::BareEtag(etag) + '"');
 }
 
+TEST_F(OriginServerTest, OssTellsTheChecksumOfAnObjectHoweverItCame) {
+  Start();
+  const std::string digits = "123456789";
+  const std::string crc64 = "11051210869376104954";  // of the digits
+  const auto told = [](const HttpAnswer& answer) -> std::string {
+    const auto found = answer.headers.find("x-oss-hash-crc64ecma");
+    return found == answer.headers.end() ? "none" : found->second;
+  };
+  WriteOutside("outside", digits);
+  EXPECT_EQ(told(Ask("PUT", "put", {}, {}, digits)), crc64);
+  ASSERT_EQ(Ask("PUT", "copy", {}, {{"x-oss-copy-source", "/bucket/put"}}).status, 200);
+  const std::string id = UploadId(Ask("POST", "parts", {{"uploads", ""}}));
+  const OriginHttpClient::Query part = {{"partNumber", "1"}, {"uploadId", id}};
+  EXPECT_EQ(told(Ask("PUT", "parts", part, {}, digits)), crc64);
+  EXPECT_EQ(told(Ask("POST", "parts", {{"uploadId", id}}, {{"x-oss-complete-all", "yes"}})), crc64);
+  for (int restart = 0; restart < 2; ++restart) {
+    for (const char* key : {"outside", "put", "copy", "parts"}) {
+      EXPECT_EQ(told(Ask("HEAD", key)), crc64) << key;
+      EXPECT_EQ(told(Ask("GET", key, {}, {{"range", "bytes=0-2"}})), crc64) << key;
+    }
+    Start();  // it is kept
+  }
+  OriginHttpClient s3(server_->url(), keys_, clock_, SignatureScheme::kAwsV4);
+  EXPECT_EQ(told(s3.Ask("GET", "bucket", "put")), "none");
+}
+
 TEST_F(OriginServerTest, ARequestLineMayNameTheHost) {
   Start();
   const auto port = static_cast<uint16_t>(std::stoi(server_->url().substr(17)));
@@ -382,6 +408,8 @@ TEST_F(OriginServerTest, ScriptedFaultsHappenAndAreCounted) {
   const HttpAnswer cut = Ask("GET", "k");
   EXPECT_EQ(cut.curl_code, CURLE_PARTIAL_FILE);
   EXPECT_EQ(cut.body, "0123");
+  arm(R"("kind": "wrong_bytes")");
+  EXPECT_EQ(Ask("GET", "k", {}, {{"range", "bytes=2-4"}}).body, "224");
   arm(R"("kind": "wrong_etag")");
   const std::string etag = Ask("GET", "k").headers.at("etag");
   EXPECT_NE(etag, Ask("GET", "k").headers.at("etag"));
@@ -395,7 +423,7 @@ TEST_F(OriginServerTest, ScriptedFaultsHappenAndAreCounted) {
   pugi::xml_document document;
   EXPECT_FALSE(document.load_string(Ask("GET", "").body.c_str()));
   const auto stats = nlohmann::json::parse(server_->Statistics());
-  EXPECT_EQ(stats["faults_injected"], 9);
+  EXPECT_EQ(stats["faults_injected"], 10);
 }
 
 TEST_F(OriginServerTest, AHungRequestEndsWithTheServer) {

@@ -76,8 +76,10 @@ ServiceError NoSuchKey();
 // What a request's headers say an object shall be like.
 ServiceResult<ObjectRecord> RecordFromHeaders(const OriginRequest& request);
 ServiceResult<WriteCondition> ConditionFromHeaders(const OriginRequest& request);
-// Writes the whole body, and answers its MD5 in hex.
-ServiceResult<std::string> Receive(RequestBody& body, const StagedFile& staged);
+// OSS's x-oss-hash-crc64ecma. Nothing in S3's dialect, or where there is none.
+void AddCrc64(std::optional<uint64_t> crc64, Dialect dialect, OriginAnswer& answer);
+// Writes the whole body, and answers its sums.
+ServiceResult<Sums> Receive(RequestBody& body, const StagedFile& staged);
 ServiceError CommitError(const Error& error, const OriginRequest& request);
 // Its bytes cannot be read until it is restored.
 bool IsArchived(const ObjectRecord& record);

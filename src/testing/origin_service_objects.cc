@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#include "origin/text_values.h"
 #include "net/base64.h"
+#include "origin/text_values.h"
 #include "testing/origin_digest.h"
 #include "testing/origin_documents.h"
 #include "testing/origin_range.h"
@@ -118,19 +118,24 @@ ServiceError CommitError(const Error& error, const OriginRequest& request) {
   return PreconditionFailed();
 }
 
-ServiceResult<std::string> Receive(RequestBody& body, const StagedFile& staged) {
-  Digest md5(Digest::Kind::kMd5);
+void AddCrc64(std::optional<uint64_t> crc64, Dialect dialect, OriginAnswer& answer) {
+  if (crc64 && dialect == Dialect::kOss)
+    answer.headers.emplace_back("x-oss-hash-crc64ecma", std::to_string(*crc64));
+}
+
+ServiceResult<Sums> Receive(RequestBody& body, const StagedFile& staged) {
+  RunningSums sums;
   std::vector<std::byte> piece(kPieceBytes);
   uint64_t received = 0;
   while (true) {
     ASSIGN_OR_RETURN(const size_t size, body.Read(piece));
-    if (size == 0) return Hex(md5.Finish());
+    if (size == 0) return sums.Finish();
     received += size;
     if (received > kPutBytesMax)
       return Refuse(
           {400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size."});
     const auto bytes = std::span<const std::byte>(piece).first(size);
-    md5.Add(bytes);
+    sums.Add(bytes);
     if (const auto written = WriteAll(staged.file(), bytes); !written)
       return Refuse(InternalError(written.error()));
   }
@@ -163,6 +168,7 @@ ServiceResult<OriginAnswer> OriginService::Get(Bucket& bucket, const OriginReque
   if (is_oss || record.storage_class != "Standard")
     answer.headers.emplace_back(std::string(VendorPrefix(request.dialect)) + "storage-class",
                                 StorageClassName(request.dialect, record.storage_class));
+  AddCrc64(record.crc64, request.dialect, answer);
   AddRecordHeaders(record, request.dialect, answer);
   const uint64_t size_bytes = found->stamp.size_bytes;
   const bool standard = !is_oss || request.Header("x-oss-range-behavior") == "standard";
@@ -184,13 +190,16 @@ ServiceResult<OriginAnswer> OriginService::Put(Bucket& bucket, const OriginReque
   ASSIGN_OR_RETURN(const WriteCondition condition, ConditionFromHeaders(request));
   auto staged = bucket.Stage();
   if (!staged) return Refuse(InternalError(staged.error()));
-  ASSIGN_OR_RETURN(record.etag, Receive(body, *staged));
+  ASSIGN_OR_RETURN(const Sums sums, Receive(body, *staged));
+  record.etag = sums.md5_hex;
+  record.crc64 = sums.crc64;
   const auto done = bucket.Commit(*std::move(staged), request.key, record, condition);
   if (!done) return Refuse(CommitError(done.error(), request));
   OriginAnswer answer;
   answer.headers.emplace_back("ETag", QuotedEtag(request.dialect, record.etag));
   if (request.dialect == Dialect::kOss)
     answer.headers.emplace_back("Content-MD5", Base64(FromHex(record.etag)));
+  AddCrc64(record.crc64, request.dialect, answer);
   return answer;
 }
 
@@ -248,11 +257,13 @@ ServiceResult<OriginAnswer> OriginService::Copy(Bucket& bucket, const OriginRequ
       !copied)
     return Refuse(InternalError(copied.error()));
   record.etag = source.record->etag;
+  record.crc64 = source.record->crc64;
   // S3 makes a copy in one piece, and its ETag with it, however the source was uploaded.
   if (request.dialect == Dialect::kS3 && record.etag.find('-') != std::string::npos) {
-    const auto etag = Md5HexOf(staged->file());
-    if (!etag) return Refuse(InternalError(etag.error()));
-    record.etag = *etag;
+    const auto sums = SumsOf(staged->file());
+    if (!sums) return Refuse(InternalError(sums.error()));
+    record.etag = sums->md5_hex;
+    record.crc64 = sums->crc64;
   }
   const auto status = StatusOf(staged->file());
   const auto done = bucket.Commit(*std::move(staged), request.key, record, condition);

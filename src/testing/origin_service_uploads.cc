@@ -77,10 +77,13 @@ ServiceResult<OriginAnswer> OriginService::UploadPart(OpenBucket& open,
   ASSIGN_OR_RETURN(const UploadInfo upload, FindUpload(open.uploads, request));
   auto staged = open.bucket.Stage();
   if (!staged) return Refuse(InternalError(staged.error()));
-  ASSIGN_OR_RETURN(const std::string etag, Receive(body, *staged));
-  if (const auto added = open.uploads.AddPart(upload.id, number, etag, *std::move(staged)); !added)
+  ASSIGN_OR_RETURN(const Sums sums, Receive(body, *staged));
+  if (const auto added = open.uploads.AddPart(upload.id, number, sums.md5_hex, *std::move(staged));
+      !added)
     return Refuse(InternalError(added.error()));
-  return OriginAnswer{200, {{"ETag", QuotedEtag(request.dialect, etag)}}};
+  OriginAnswer answer{200, {{"ETag", QuotedEtag(request.dialect, sums.md5_hex)}}};
+  AddCrc64(sums.crc64, request.dialect, answer);
+  return answer;
 }
 
 ServiceResult<OriginAnswer> OriginService::CopyPart(OpenBucket& open,
@@ -100,14 +103,15 @@ ServiceResult<OriginAnswer> OriginService::CopyPart(OpenBucket& open,
           CopyBytes(source.file, chosen.range.offset, chosen.range.length, staged->file());
       !copied)
     return Refuse(InternalError(copied.error()));
-  const auto etag = Md5HexOf(staged->file());
-  if (!etag) return Refuse(InternalError(etag.error()));
+  const auto sums = SumsOf(staged->file());
+  if (!sums) return Refuse(InternalError(sums.error()));
+  const std::string& etag = sums->md5_hex;
   const auto status = StatusOf(staged->file());
-  if (const auto added = open.uploads.AddPart(upload.id, number, *etag, *std::move(staged)); !added)
+  if (const auto added = open.uploads.AddPart(upload.id, number, etag, *std::move(staged)); !added)
     return Refuse(InternalError(added.error()));
   OriginAnswer answer = XmlAnswer(
-      CopyDocument("CopyPartResult", request.dialect, *etag, status ? status->st_mtim.tv_sec : 0));
-  answer.headers.emplace_back("ETag", QuotedEtag(request.dialect, *etag));
+      CopyDocument("CopyPartResult", request.dialect, etag, status ? status->st_mtim.tv_sec : 0));
+  answer.headers.emplace_back("ETag", QuotedEtag(request.dialect, etag));
   return answer;
 }
 
@@ -127,10 +131,11 @@ ServiceResult<OriginAnswer> OriginService::CompleteUpload(OpenBucket& open,
       const std::vector<PartInfo> chosen,
       ChooseParts(wanted, *present,
                   request.dialect == Dialect::kOss ? kOssPartBytesMin : kS3PartBytesMin));
-  const auto etag = open.uploads.Complete(upload, chosen, condition);
-  if (!etag) return Refuse(CommitError(etag.error(), request));
-  OriginAnswer answer = XmlAnswer(CompleteUploadDocument(request, *etag));
-  answer.headers.emplace_back("ETag", QuotedEtag(request.dialect, *etag));
+  const auto record = open.uploads.Complete(upload, chosen, condition);
+  if (!record) return Refuse(CommitError(record.error(), request));
+  OriginAnswer answer = XmlAnswer(CompleteUploadDocument(request, record->etag));
+  answer.headers.emplace_back("ETag", QuotedEtag(request.dialect, record->etag));
+  AddCrc64(record->crc64, request.dialect, answer);
   return answer;
 }
 

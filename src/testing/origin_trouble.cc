@@ -11,8 +11,8 @@ using nlohmann::json;
 
 constexpr size_t kRulesMax = 1000;
 constexpr auto kKindNames = std::to_array<std::string_view>(
-    {"status503", "status429", "status500", "cut_after_bytes", "wrong_etag", "wrong_content_range",
-     "mangled_list", "hang", "reset"});
+    {"status503", "status429", "status500", "cut_after_bytes", "wrong_bytes", "wrong_etag",
+     "wrong_content_range", "mangled_list", "hang", "reset"});
 
 Result<> ReadNumber(const json& object, const char* name, uint64_t& out) {
   if (!object.contains(name)) return {};

@@ -12,9 +12,9 @@
 //                "probability": 0.1, "count": 3}]}                default: always, for ever
 //
 // Kinds: status503, status429 (with "retry_after", seconds), status500, cut_after_bytes
-// (the body ends after "bytes"), wrong_etag, wrong_content_range, mangled_list, hang (no
-// answer until the client goes away), reset. The first rule that applies wins. "op" is a
-// name of origin_operation.h.
+// (the body ends after "bytes"), wrong_bytes (one byte of an object's is another, and the answer
+// as right as it can be), wrong_etag, wrong_content_range, mangled_list, hang (no answer until the
+// client goes away), reset. The first rule that applies wins. "op" is a name of origin_operation.h.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ enum class FaultKind : uint8_t {
   kStatus429,
   kStatus500,
   kCutAfterBytes,
+  kWrongBytes,
   kWrongEtag,
   kWrongContentRange,
   kMangledList,

@@ -99,8 +99,8 @@ Result<std::vector<PartInfo>> Uploads::Parts(const std::string& id) const {
   return parts;
 }
 
-Result<std::string> Uploads::Complete(const UploadInfo& upload, const std::vector<PartInfo>& parts,
-                                      const WriteCondition& condition) {
+Result<ObjectRecord> Uploads::Complete(const UploadInfo& upload, const std::vector<PartInfo>& parts,
+                                       const WriteCondition& condition) {
   ASSIGN_OR_RETURN(StagedFile whole, bucket_.Stage());
   std::string digests;
   for (const PartInfo& part : parts) {
@@ -113,9 +113,10 @@ Result<std::string> Uploads::Complete(const UploadInfo& upload, const std::vecto
   }
   ObjectRecord record = upload.record;
   record.etag = fmt::format("{}-{}", Md5Hex(digests), parts.size());
+  ASSIGN_OR_RETURN(record.crc64, Crc64Of(whole.file()));
   RETURN_IF_ERROR(bucket_.Commit(std::move(whole), upload.key, record, condition));
   RETURN_IF_ERROR(Abort(upload.id));
-  return record.etag;
+  return record;
 }
 
 Result<> Uploads::Abort(const std::string& id) {

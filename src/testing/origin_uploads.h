@@ -43,9 +43,9 @@ class Uploads {
                    StagedFile bytes);
   // In order of their numbers.
   [[nodiscard]] Result<std::vector<PartInfo>> Parts(const std::string& id) const;
-  // Joins `parts` into the object, and ends the upload. The object's ETag.
-  Result<std::string> Complete(const UploadInfo& upload, const std::vector<PartInfo>& parts,
-                               const WriteCondition& condition);
+  // Joins `parts` into the object, and ends the upload. The object's record.
+  Result<ObjectRecord> Complete(const UploadInfo& upload, const std::vector<PartInfo>& parts,
+                                const WriteCondition& condition);
   Result<> Abort(const std::string& id);
   // Ordered by key, then id.
   [[nodiscard]] Result<std::vector<UploadInfo>> All() const;

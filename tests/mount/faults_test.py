@@ -99,6 +99,23 @@ class Faults(MountTest):
                     sha256(mount / "file")
                 self.assertIn(raised.exception.errno, (errno.EIO, errno.ETIMEDOUT, errno.ESTALE))
 
+    def test_bytes_of_an_object_that_came_whole_are_compared_with_the_stores_checksum(self):
+        origin = self.origin()
+        written = {name: sha256(origin.put(name, pattern(size, size))) for name, size in
+                   (("small", 100_000), ("a_block", MIB), ("damaged", 50_000))}
+        wrong = {"kind": "wrong_bytes", "match": {"op": "Get"}}
+        for options in ([], [cache_options(memory_mib=256)]):
+            with self.subTest(options):
+                mount = self.mount(origin, "request_deadline=2", *options)
+                origin.configure(faults=[wrong])
+                self.assert_errno(errno.EIO, (mount / "damaged").read_bytes)
+                self.assertRegex(mount.log(), "'damaged'.* CRC-64 [0-9]+ where the object's is ")
+                origin.configure(faults=[dict(wrong, count=3)])
+                read = {name: sha256(mount / name) for name in written}
+                self.assertEqual(read, written)
+                self.assertEqual(origin.control("config")["faults"][0]["count"], 0)
+                mount.close()
+
     def test_a_mangled_list_document_is_an_error_and_not_an_empty_directory(self):
         origin = self.origin()
         origin.put("d/file", b"x")
