@@ -73,9 +73,10 @@ class SigningKey {
                                     const SigningScope& scope, std::string_view secret,
                                     SigningKey* key = nullptr);
 
-// Adds to the headers of `request`, which has none of these yet: the date, the token and the content hash where the
-// scheme has them, and Authorization. The payload is signed as UNSIGNED-PAYLOAD.
-// AWS V4 signs every header of `request`, which must include host. `key` as above.
+// Adds to the headers of `request`, which has none of these yet: the date, the token and the
+// content hash where the scheme has them, and Authorization. The payload is signed as
+// UNSIGNED-PAYLOAD. AWS V4 signs every header of `request`, which must include host. `key` as
+// above.
 void Sign(SignatureScheme scheme, SignableRequest& request, const AccessKeys& keys,
           std::string_view region, int64_t now_unix_seconds, SigningKey* key = nullptr);
 
