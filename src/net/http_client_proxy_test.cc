@@ -4,9 +4,11 @@
 
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "testing/http_client_fixture.h"
 #include "testing/scripted_http_server.h"
+#include "testing/tunnel_proxy.h"
 
 namespace shoal {
 namespace {
@@ -76,6 +78,24 @@ TEST_F(HttpClientTest, AProxyIsGivenTheWholeUrlAndItsOwnPassword) {
     EXPECT_EQ(request.headers.at("host"), "store.example:8080");
     EXPECT_EQ(request.headers.at("proxy-authorization"), "Basic bWU6c2VjcmV0");  // me:secret
     EXPECT_EQ(request.connection, 0);
+  }
+}
+
+TEST_F(HttpClientTest, ASocksProxyPassesBytesOnAndLooksNamesUpIfToldTo) {
+  ScriptedHttpServer server([](const auto&) { return Answer("200 OK", "", "server"); });
+  const std::string port = server.authority().substr(server.authority().find(':'));
+  for (const auto& [scheme, host] :
+       {std::pair{"socks5", "127.0.0.1"}, {"socks5h", "store.example"}}) {
+    const TunnelProxy proxy(TunnelProxy::Protocol::kSocks5);
+    environment_.Set("all_proxy", std::string(scheme) + "://" + proxy.authority());
+    KeepAnswer kept;
+    const Result<> sent =
+        Client()->Send({.origin = "http://" + (host + port), .target = "/a"}, kept, Soon());
+    ASSERT_TRUE(sent) << scheme << ": " << sent.error().detail;
+    EXPECT_EQ(kept.body.text(), "server");
+    EXPECT_EQ(server.requests().back().target, "/a");
+    EXPECT_EQ(server.requests().back().headers.at("host"), host + port);
+    EXPECT_EQ(proxy.tunnel_count(), 1);
   }
 }
 
