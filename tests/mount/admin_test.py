@@ -118,7 +118,7 @@ class AdminTest(MountTest):
             self.assertEqual((status, answer["ErrorCode"], answer["Results"]), (400, 22, []), target)
             self.assertTrue(answer["ErrorMessage"])
         status, headers, _ = self.ask("/v1/tier", method="DELETE")
-        self.assertEqual((status, headers["Allow"]), (405, "GET, POST"))
+        self.assertEqual((status, headers["Allow"]), (405, "HEAD, GET, POST"))
         status, answer = self.json("/v1/no/such")
         self.assertEqual(status, 404)
         self.assertIn("/v1/warmup/load", answer["ErrorMessage"])
