@@ -23,8 +23,8 @@ namespace {
 // The program and what it answers from; and without what makes it quick.
 constexpr uint64_t kProgramMib = 32;
 constexpr uint64_t kProgramMibMin = 20;
-// What a connection holds back until it was compared (origin/object_body.h), its thread, and what
-// the allocator keeps of both.
+// A connection's buffers, with what is compared before it is given on (origin/checked_store.h), its
+// thread, and what the allocator keeps of all.
 constexpr uint64_t kConnectionKib = 512;
 // What a fetch collects before the cache has it: a chunk.
 constexpr uint64_t kCollectedKib = 1024;

@@ -18,7 +18,7 @@ class AnsweringStore final : public ObjectStore {
     if (key == object) return ObjectInfo{};
     return Fail(Errc::kNotFound, "Head");
   }
-  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override {
     return Fail(Errc::kUnsupported, "Get");
   }
   Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kUnsupported, "Usage"); }

@@ -24,7 +24,9 @@ class ForwardingStore : public ObjectStore {
     return store_.List(query, deadline);
   }
   Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kNotFound, ""); }
-  Result<> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override { return {}; }
+  Result<GetAnswer> Get(const ObjectVersion&, ByteRange, ByteSink&, Deadline) override {
+    return {};
+  }
   Result<BucketUsage> Usage(Deadline) override { return BucketUsage{}; }
 
  private:

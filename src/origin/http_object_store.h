@@ -30,8 +30,8 @@ class HttpObjectStore final : public ObjectStore {
                   const Clock& clock);
 
   Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override;
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-               Deadline deadline) override;
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline deadline) override;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override;
   Result<BucketUsage> Usage(Deadline deadline) override;
   void SetConnectionCountMax(size_t count_max) override {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "origin/crc64.h"
 #include "origin/text_values.h"
 #include "testing/scripted_http_server.h"
 
@@ -54,7 +53,9 @@ class HttpObjectStoreTest : public testing::Test {
         HttpClient::Create({}, clock_).value(), quiet_time_, &requests_, clock_);
   }
   [[nodiscard]] Deadline Soon() const { return Deadline::After(clock_, std::chrono::seconds(20)); }
-  Result<> Get(ByteRange range) { return store_->Get({"k", "\"e\"", 10}, range, sink_, Soon()); }
+  Result<GetAnswer> Get(ByteRange range) {
+    return store_->Get({"k", "\"e\"", 10}, range, sink_, Soon());
+  }
   // What a Get of bytes 2 to 5 fails with when it is answered so; nothing may reach the sink.
   Error WrongGet(const ScriptedReply& reply) {
     Serve([&](const auto&) { return reply; });
@@ -186,37 +187,30 @@ TEST_F(HttpObjectStoreTest, GetOfAWholeObjectMayBeAnsweredWith200) {
   EXPECT_EQ(sink_.kept, "0123456789");
 }
 
-TEST_F(HttpObjectStoreTest, OfAWholeObjectNothingIsBelievedThatItsChecksumDoesNotMatch) {
-  const auto serve = [&](const std::string& crc64, const std::string& type) {
-    sink_.kept.clear();
-    Serve([=](const ScriptedRequest& request) {
-      const bool is_whole = request.headers.at("range") == "bytes=0-9";
-      ScriptedReply reply =
-          Answer("206 Partial Content",
-                 "ETag: \"e\"\r\nx-oss-request-id: R1\r\nx-oss-object-type: " + type +
-                     "\r\nx-oss-hash-crc64ecma: " + crc64 + "\r\nContent-Range: bytes " +
-                     (is_whole ? "0-9/10\r\n" : "2-5/10\r\n"),
-                 is_whole ? "0123456789" : "2345");
-      return reply;
-    });
+TEST_F(HttpObjectStoreTest, GetTellsTheChecksumThatOssTellsOfTheObject) {
+  const auto told = [&](const std::string& headers, SignatureScheme scheme) {
+    Serve(
+        [=](const auto&) {
+          return Answer(
+              "206 Partial Content",
+              "ETag: \"e\"\r\nContent-Range: bytes 2-5/10\r\nx-oss-request-id: R1\r\n" + headers,
+              "2345");
+        },
+        scheme);
+    const auto answer = Get({2, 4});
+    EXPECT_TRUE(answer) << answer.error().detail;
+    EXPECT_EQ(answer->request_id, "R1");
+    return answer->crc64;
   };
-  const std::string right = std::to_string(Crc64(0, std::as_bytes(std::span("0123456789", 10))));
-  serve(right, "Normal");
-  ASSERT_TRUE(Get({0, 10}));
-  EXPECT_EQ(sink_.kept, "0123456789");
-
-  serve("7", "Normal");
-  EXPECT_EQ(
-      Get({0, 10}).error(),
-      (Error{Errc::kUnreachable, "GetObject 'k': answered wrongly: bytes with the CRC-64 " + right +
-                                     " where the object's is 7 (HTTP 206, request R1)"}));
-  EXPECT_EQ(sink_.kept, "");
-  ASSERT_TRUE(Get({2, 4})) << "it is the whole object's, and says nothing of a part";
-  EXPECT_EQ(sink_.kept, "2345");
-
-  serve("7", "Symlink");
-  ASSERT_TRUE(Get({0, 10}));
-  EXPECT_EQ(sink_.kept, "0123456789");
+  const std::string sum = "x-oss-hash-crc64ecma: 18446744073709551615\r\n";
+  using enum SignatureScheme;
+  EXPECT_EQ(told(sum, kOssV4), UINT64_MAX);
+  EXPECT_EQ(told(sum + "x-oss-object-type: Normal\r\n", kOssV4), UINT64_MAX);
+  EXPECT_EQ(told(sum + "x-oss-object-type: Symlink\r\n", kOssV4), std::nullopt)
+      << "it is the link's, and the bytes are its target's";
+  EXPECT_EQ(told(sum, kAwsV4), std::nullopt);
+  EXPECT_EQ(told("x-oss-hash-crc64ecma: none\r\n", kOssV4), std::nullopt);
+  EXPECT_EQ(told("", kOssV4), std::nullopt);
 }
 
 TEST_F(HttpObjectStoreTest, GetTakesAChunkedBodyOfTheRightLength) {
@@ -460,13 +454,13 @@ TEST_F(HttpObjectStoreTest, TheLastRequestForAnObjectIsKeptWithItsIdHoweverItEnd
   expect_last("HeadObject", "H1", 200, "");
   ASSERT_TRUE(Get({2, 4}));
   expect_last("GetObject", "G1", 206, "");
-  const Result<> too_few = Get({2, 4});
+  const auto too_few = Get({2, 4});
   ASSERT_FALSE(too_few);
   expect_last("GetObject", "G2", 206, too_few.error().detail);
-  const Result<> refused = Get({2, 4});
+  const auto refused = Get({2, 4});
   ASSERT_FALSE(refused);
   expect_last("GetObject", "G3", 503, refused.error().detail);
-  const Result<> unanswered = Get({2, 4});
+  const auto unanswered = Get({2, 4});
   ASSERT_FALSE(unanswered);
   expect_last("GetObject", "", 0, unanswered.error().detail);
 }

@@ -89,8 +89,8 @@ Result<ObjectInfo> MeasuredStore::Head(std::string_view key, Deadline deadline) 
   return Measure(StoreMetrics::Kind::kHead, key, [&] { return next_->Head(key, deadline); });
 }
 
-Result<> MeasuredStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-                            Deadline deadline) {
+Result<GetAnswer> MeasuredStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                                     Deadline deadline) {
   CountingSink counting(sink, metrics_);
   return Measure(StoreMetrics::Kind::kGet, version.key,
                  [&] { return next_->Get(version, range, counting, deadline); });

@@ -63,8 +63,8 @@ class MeasuredStore final : public ObjectStore {
       : next_(std::move(next)), metrics_(metrics), clock_(clock) {}
 
   Result<ObjectInfo> Head(std::string_view key, Deadline deadline) override;
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-               Deadline deadline) override;
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline deadline) override;
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override;
   Result<BucketUsage> Usage(Deadline deadline) override;
   void SetConnectionCountMax(size_t count_max) override { next_->SetConnectionCountMax(count_max); }

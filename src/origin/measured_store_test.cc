@@ -28,7 +28,7 @@ class MeasuredStoreTest : public ::testing::Test {
     store_ = std::make_unique<MeasuredStore>(std::move(bucket), metrics_, clock_);
   }
 
-  Result<> Get(ByteSink& sink) {
+  Result<GetAnswer> Get(ByteSink& sink) {
     const auto info = bucket_->Head("key", {});
     return store_->Get(info->version, {2, 5}, sink, {});
   }

@@ -58,6 +58,12 @@ struct BucketUsage {
   uint64_t object_count = 0;
 };
 
+// What a store tells with the bytes that it gives.
+struct GetAnswer {
+  std::optional<uint64_t> crc64{};  // of the whole object (crc64.h); empty where it is not told
+  std::string request_id{};
+};
+
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
@@ -66,8 +72,8 @@ class ObjectStore {
 
   // Sends exactly range.length bytes to `sink`, or fails having sent a prefix of them.
   // REQUIRES: 0 < range.length, range.end() <= version.size_bytes.
-  virtual Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-                       Deadline deadline) = 0;
+  virtual Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                                Deadline deadline) = 0;
 
   virtual Result<ListPage> List(const ListQuery& query, Deadline deadline) = 0;
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "origin/bucket_address.h"
+#include "origin/checked_store.h"
 #include "origin/credentials.h"
 #include "origin/http_object_store.h"
 #include "origin/quiet_time.h"
@@ -85,13 +86,14 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
   auto bucket =
       std::make_unique<HttpObjectStore>(std::move(address), scheme, std::move(credentials),
                                         std::move(client), quiet_time, means.requests, clock);
-  return std::make_unique<RetryingStore>(
+  auto retrying = std::make_unique<RetryingStore>(
       std::move(bucket),
       RetryPolicy{.call_max =
                       std::chrono::seconds(static_cast<int64_t>(options.request_deadline_seconds))},
       RetryingStore::Waiting{.sleep = [stop = means.stop](Duration wait) { Sleep(wait, stop); },
                              .chance = &Chance},
       std::move(quiet_time), clock);
+  return std::make_unique<CheckedStore>(std::move(retrying), clock);
 }
 
 }  // namespace shoal

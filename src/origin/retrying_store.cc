@@ -103,15 +103,15 @@ Result<ObjectInfo> RetryingStore::Head(std::string_view key, Deadline deadline) 
       deadline, [&](Deadline until) { return next_->Head(key, until); }, kNeverProgressed);
 }
 
-Result<> RetryingStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-                            Deadline deadline) {
+Result<GetAnswer> RetryingStore::Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                                     Deadline deadline) {
   CountingSink counting(sink);
   uint64_t taken_before_bytes = 0;
   return Retry(
       deadline,
-      [&](Deadline until) -> Result<> {
+      [&](Deadline until) -> Result<GetAnswer> {
         taken_before_bytes = counting.taken_bytes();
-        if (taken_before_bytes == range.length) return {};  // broke after the last byte
+        if (taken_before_bytes == range.length) return GetAnswer{};  // broke after the last byte
         return next_->Get(version,
                           {range.offset + taken_before_bytes, range.length - taken_before_bytes},
                           counting, until);

@@ -32,7 +32,8 @@ class ScriptedStore final : public ObjectStore {
     RETURN_IF_ERROR(Take());
     return ObjectInfo{.version = {.key = std::string(key), .etag = "e", .size_bytes = 1}};
   }
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline) override {
     ranges.push_back(range);
     etags.push_back(version.etag);
     const uint64_t end = range.offset + std::min(range.length, steps.front().sent_bytes);
@@ -40,7 +41,8 @@ class ScriptedStore final : public ObjectStore {
       const auto byte = static_cast<std::byte>(i);
       if (!sink.Append({&byte, 1})) return Fail(Errc::kInterrupted, "stopped");
     }
-    return Take();
+    RETURN_IF_ERROR(Take());
+    return GetAnswer{.crc64 = 7, .request_id = std::to_string(call_count)};
   }
   Result<ListPage> List(const ListQuery&, Deadline) override {
     RETURN_IF_ERROR(Take());
@@ -132,7 +134,10 @@ TEST_F(RetryingStoreTest, WhatCannotGetBetterIsFinal) {
 TEST_F(RetryingStoreTest, AGetGoesOnAfterTheLastByteTaken) {
   script_->steps = {{Errc::kUnreachable, 3}, {Errc::kUnreachable, 0}, {Errc::kTimedOut, 2}, {}};
   KeepBytes sink;
-  ASSERT_TRUE(store_->Get({"k", "\"e\"", 100}, {10, 8}, sink, In(seconds(20))));
+  const auto answer = store_->Get({"k", "\"e\"", 100}, {10, 8}, sink, In(seconds(20)));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->crc64, 7U);
+  EXPECT_EQ(answer->request_id, "4");
   EXPECT_EQ(sink.kept, (std::vector<uint8_t>{10, 11, 12, 13, 14, 15, 16, 17}));
   EXPECT_EQ(script_->ranges, (std::vector<ByteRange>{{10, 8}, {13, 5}, {13, 5}, {15, 3}}));
   EXPECT_EQ(script_->etags, (std::vector<std::string>(4, "\"e\"")));

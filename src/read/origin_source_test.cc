@@ -14,12 +14,13 @@ namespace {
 class OneObjectStore final : public ObjectStore {
  public:
   Result<ObjectInfo> Head(std::string_view, Deadline) override { return Fail(Errc::kInvalid, ""); }
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline) override {
     if (version.key != "fish") return Fail(Errc::kNotFound, version.key);
     const std::string_view part =
         std::string_view("a shoal of fish").substr(range.offset, range.length);
     if (!sink.Append(std::as_bytes(std::span(part)))) return Fail(Errc::kInterrupted, "sink");
-    return {};
+    return GetAnswer{};
   }
   Result<ListPage> List(const ListQuery&, Deadline) override { return Fail(Errc::kInvalid, ""); }
   Result<BucketUsage> Usage(Deadline) override { return Fail(Errc::kInvalid, ""); }

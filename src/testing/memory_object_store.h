@@ -95,7 +95,8 @@ class MemoryObjectStore final : public ObjectStore {
     return info;
   }
 
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink, Deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline) override {
     std::string body;
     {
       const std::unique_lock lock(mutex_);
@@ -108,7 +109,7 @@ class MemoryObjectStore final : public ObjectStore {
       body = found->body.substr(range.offset, range.length);
     }
     if (!sink.Append(std::as_bytes(std::span(body)))) return Fail(Errc::kInterrupted, "GetObject");
-    return {};
+    return GetAnswer{};
   }
 
   Result<ListPage> List(const ListQuery& query, Deadline) override {

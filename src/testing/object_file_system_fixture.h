@@ -40,7 +40,7 @@ class DirectEngine final : public ReadEngine {
     Reader(ObjectStore& s, ObjectVersion v) : store(s), version(std::move(v)) {}
     void Read(ByteRange range, ReadDone done) override {
       Text text;
-      const Result<> got = store.Get(version, range, text, {});
+      const auto got = store.Get(version, range, text, {});
       if (!got) return done(tl::unexpected(got.error()));
       const std::span<const std::byte> piece = std::as_bytes(std::span(text.text));
       done(std::span(&piece, 1));
@@ -68,8 +68,8 @@ class HookedStore final : public ObjectStore {
     after_head();
     return object;
   }
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-               Deadline deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline deadline) override {
     return store_.Get(version, range, sink, deadline);
   }
   Result<ListPage> List(const ListQuery& query, Deadline deadline) override {

@@ -19,7 +19,7 @@ constexpr size_t kRecordBytesMax = 256 << 10;
 constexpr size_t kKeyBytesMax = 64 << 10;
 // At the limit all are forgotten, and read again when asked for.
 constexpr size_t kKnownRecordsMax = 1'000'000;
-// The MD5 of a larger file would keep a client waiting.
+// The sums of a larger file would keep a client waiting.
 constexpr uint64_t kHashedBytesMax = uint64_t{64} << 20;
 // Small files may live inside their inode and own no block, without being sparse.
 constexpr uint64_t kSparseBytesMin = 1 << 20;
@@ -87,7 +87,9 @@ Result<Sums> SumsOf(const FileDescriptor& file) {
   return sums.Finish();
 }
 
-Result<uint64_t> Crc64Of(const FileDescriptor& file) {
+Result<std::optional<uint64_t>> Crc64Of(const FileDescriptor& file) {
+  ASSIGN_OR_RETURN(const struct stat status, StatusOf(file));
+  if (static_cast<uint64_t>(status.st_size) > kHashedBytesMax) return std::nullopt;
   uint64_t sum = 0;
   RETURN_IF_ERROR(
       ReadPieces(file, [&](std::span<const std::byte> piece) { sum = Crc64(sum, piece); }));

@@ -133,7 +133,8 @@ class Bucket {
 
 // Of a whole file.
 Result<Sums> SumsOf(const FileDescriptor& file);
-Result<uint64_t> Crc64Of(const FileDescriptor& file);
+// Empty of one that is so large that it would keep a client waiting.
+Result<std::optional<uint64_t>> Crc64Of(const FileDescriptor& file);
 
 // Whether a file below the bucket's directory can bear this name.
 bool FitsFileName(std::string_view key);

@@ -412,7 +412,7 @@ void Connection::Bend(const Fault& fault, Operation operation, OriginAnswer& ans
     if (fault.kind == FaultKind::kWrongContentRange && name == "Content-Range")
       value = Shifted(value);
   }
-  if (fault.kind == FaultKind::kWrongBytes) Spoil(answer);
+  if (fault.kind == FaultKind::kWrongBytes && operation == Operation::kGet) Spoil(answer);
   // As a proxy that gave up in the middle would leave it: with a length that is right.
   if (fault.kind == FaultKind::kMangledList && operation == Operation::kList)
     answer.body.resize(answer.body.size() / 2);

@@ -103,8 +103,8 @@ class Bucket final : public ObjectStore {
     return memory_.List(query, deadline);
   }
   Result<BucketUsage> Usage(Deadline deadline) override { return memory_.Usage(deadline); }
-  Result<> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
-               Deadline deadline) override {
+  Result<GetAnswer> Get(const ObjectVersion& version, ByteRange range, ByteSink& sink,
+                        Deadline deadline) override {
     std::function<void()> before;
     {
       std::unique_lock lock(mutex_);

@@ -109,7 +109,9 @@ class Faults(MountTest):
                 mount = self.mount(origin, "request_deadline=2", *options)
                 origin.configure(faults=[wrong])
                 self.assert_errno(errno.EIO, (mount / "damaged").read_bytes)
-                self.assertRegex(mount.log(), "'damaged'.* CRC-64 [0-9]+ where the object's is ")
+                with open(mount / "damaged", "rb", buffering=0) as file:
+                    self.assert_errno(errno.EIO, os.pread, file.fileno(), 4096, 20480)
+                self.assertRegex(mount.log(), "'damaged': what came is not the object: its CRC-64 is .*after 3 attempts")
                 origin.configure(faults=[dict(wrong, count=3)])
                 read = {name: sha256(mount / name) for name in written}
                 self.assertEqual(read, written)
