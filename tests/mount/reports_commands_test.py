@@ -153,8 +153,15 @@ class Commands(ReportsTest):
         load = subprocess.Popen([SHOAL, "warmup", "load", link / "file"], stderr=subprocess.PIPE)
         self.addCleanup(load.stderr.close)
         self.addCleanup(load.kill)
-        wait_until(lambda: b"socket" in b"".join(
-            os.readlink(f).encode() for f in pathlib.Path(f"/proc/{load.pid}/fd").iterdir()))
+
+        def has_a_socket():
+            for file in pathlib.Path(f"/proc/{load.pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it closes others meanwhile
+                    if os.readlink(file).startswith("socket"):
+                        return True
+            return False
+
+        wait_until(has_a_socket)
 
     def test_a_mount_that_nobody_keeps_is_bad(self):
         mounts = [self.node()[1], self.mount(self.origin())]
