@@ -5,14 +5,13 @@ import ctypes
 import hashlib
 import mmap
 import os
-import pathlib
 import subprocess
 import threading
 import unittest
 
 from caching import (MIB, cache_options, cached_bytes, used_bytes, wait_until,
                      wait_until_cached)
-from harness import SHOAL
+from harness import SHOAL, open_files
 from media import MediaTest
 
 
@@ -95,8 +94,8 @@ class Capacity(MediaTest):
     @staticmethod
     def memory_of(mount):
         """The tmpfs that no path leads to: its root is a descriptor of the daemon."""
-        for descriptor in pathlib.Path(f"/proc/{mount.worker()}/fd").iterdir():
-            if os.readlink(descriptor) == "/" and descriptor.stat().st_dev != os.stat("/").st_dev:
+        for descriptor, name in open_files(mount.worker()):
+            if name == "/" and descriptor.stat().st_dev != os.stat("/").st_dev:
                 return descriptor
         raise AssertionError("there is no memory cache")
 

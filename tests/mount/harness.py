@@ -74,6 +74,13 @@ def state_directory(mount_point):
     return pathlib.Path("/run/shoal") / name
 
 
+def open_files(pid):
+    """Path and name of each file that the process has open. It may close some meanwhile."""
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield path, os.readlink(path)
+
+
 def sha256(path):
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:

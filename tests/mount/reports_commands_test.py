@@ -13,7 +13,7 @@ import unittest
 
 from admin import free_port
 from caching import MIB, wait_until
-from harness import SHOAL, WAIT_SECONDS, needs_survival, state_directory
+from harness import SHOAL, WAIT_SECONDS, needs_survival, open_files, state_directory
 from reporting import COUNTERS, ReportsTest, run
 
 
@@ -153,15 +153,7 @@ class Commands(ReportsTest):
         load = subprocess.Popen([SHOAL, "warmup", "load", link / "file"], stderr=subprocess.PIPE)
         self.addCleanup(load.stderr.close)
         self.addCleanup(load.kill)
-
-        def has_a_socket():
-            for file in pathlib.Path(f"/proc/{load.pid}/fd").iterdir():
-                with contextlib.suppress(FileNotFoundError):  # it closes others meanwhile
-                    if os.readlink(file).startswith("socket"):
-                        return True
-            return False
-
-        wait_until(has_a_socket)
+        wait_until(lambda: any(name.startswith("socket") for _, name in open_files(load.pid)))
 
     def test_a_mount_that_nobody_keeps_is_bad(self):
         mounts = [self.node()[1], self.mount(self.origin())]

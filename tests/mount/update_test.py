@@ -12,7 +12,7 @@ import unittest
 from admin import Admin, free_port
 from caching import cache_options, wait_until
 from harness import (KEY_ID, KEY_SECRET, SHOAL, TRANSPORTS, WAIT_SECONDS, mounted, needs_linux,
-                     pattern, state_directory)
+                     open_files, pattern, state_directory)
 from surviving import SurvivalTest
 
 TOOL = pathlib.Path(__file__).parents[2] / "tools/efc_runtime_ops.py"
@@ -231,8 +231,8 @@ class Updates(SurvivalTest):
     def test_a_program_that_cannot_read_what_is_handed_over_is_refused_and_changes_nothing(self):
         _, mount = self.small_mount()
         # As docs/hand_over.md has it.
-        path = next(p for p in pathlib.Path(f"/proc/{mount.process.pid}/fd").iterdir()
-                    if "memfd:shoal-mount" in os.readlink(p))
+        path = next(path for path, name in open_files(mount.process.pid)
+                    if "memfd:shoal-mount" in name)
         with open(path, "r+b", buffering=0) as memory, open(mount / "file", "rb") as opened:
             os.pwrite(memory.fileno(), (99).to_bytes(4, "little"), 65536 + 8)
             before = mount.state()
