@@ -92,11 +92,11 @@ Result<GetAnswer> CheckedStore::GetWhole(const ObjectVersion& version, std::span
     HeldBytes held(sink, room, is_doubted ? Duration::max() : kHeldTimeMax, clock_);
     auto answer = next_->Get(version, {0, room.size()}, held, deadline);
     if (!answer) {
-      if (!is_doubted) held.PassOn();
+      if (!is_doubted && answer.error().code != Errc::kInterrupted) held.PassOn();
       return answer;
     }
     const bool is_compared = !held.passes_on() && answer->crc64;
-    if (!is_compared || *answer->crc64 == held.crc64()) {
+    if (is_compared ? *answer->crc64 == held.crc64() : !is_doubted) {
       if (is_compared) Trust(version);
       if (!held.PassOn()) return Fail(Errc::kInterrupted, "the reader wants no more");
       return answer;
@@ -106,7 +106,8 @@ Result<GetAnswer> CheckedStore::GetWhole(const ObjectVersion& version, std::span
     const std::string wrong = fmt::format(
         "GetObject '{}': what came is not the object: its CRC-64 is {}, and the object's {} "
         "(request {})",
-        log::Printable(version.key), held.crc64(), *answer->crc64,
+        log::Printable(version.key), held.crc64(),
+        answer->crc64 ? std::to_string(*answer->crc64) : "was not told",
         log::Printable(answer->request_id));
     if (attempt == kAttemptsMax || deadline.Passed(clock_))
       return Fail(Errc::kUnusable, wrong + fmt::format("; gave up after {} attempts", attempt));

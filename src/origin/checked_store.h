@@ -1,5 +1,6 @@
 // CheckedStore: bytes of an object are given to nobody before they were compared with the checksum
 // that the store tells, where they are few, come whole, and soon. What differs is asked for again.
+// Of use for OSS alone: S3 tells none.
 #pragma once
 
 #include <atomic>

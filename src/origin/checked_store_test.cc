@@ -162,6 +162,8 @@ TEST_F(CheckedStoreTest, AVersionIsDoubtedForAMinuteAndNoOther) {
   clock_.Advance(CheckedStore::kDoubtedFor - std::chrono::milliseconds(1));
   EXPECT_EQ(asked_for_a_part_of(kDigits), all)
       << "which differs, and is doubted for another minute";
+  clock_.Advance(CheckedStore::kDoubtedFor - std::chrono::milliseconds(1));
+  EXPECT_EQ(asked_for_a_part_of(kDigits), all);
   clock_.Advance(CheckedStore::kDoubtedFor);
   EXPECT_EQ(asked_for_a_part_of(kDigits), part);
 }
@@ -176,7 +178,17 @@ TEST_F(CheckedStoreTest, OfWhatIsDoubtedNothingIsPassedOnThatIsNotCompared) {
     return Fail(Errc::kTimedOut, "cut");
   };
   EXPECT_EQ(Get().error().code, Errc::kTimedOut);
+  Serve({"123456789"}, std::nullopt);
+  EXPECT_EQ(Get().error().code, Errc::kUnusable) << "no checksum is told";
   EXPECT_EQ(sink_.kept, "");
+}
+
+TEST_F(CheckedStoreTest, AsManyBytesAsItSaysAreHeldBack) {
+  const std::string text(CheckedStore::kHeldBytesMax, 'x');
+  Serve({text.substr(1), "x"}, Crc64(0, BytesOf(text)));
+  ASSERT_TRUE(Get({.key = "k", .etag = "", .size_bytes = text.size()}, {0, text.size()}));
+  EXPECT_EQ(kept_before_, "||");
+  EXPECT_EQ(sink_.kept, text);
 }
 
 TEST_F(CheckedStoreTest, OfManyThatDifferedTheNewestAreDoubted) {
@@ -277,6 +289,7 @@ TEST_F(CheckedStoreTest, ItEndsOnceNobodyWantsWhatIsHeldBack) {
   sink_.wants_more = false;
   EXPECT_EQ(Get().error().code, Errc::kInterrupted);
   EXPECT_EQ(kept_before_, "|");
+  EXPECT_EQ(sink_.kept, "") << "or a cache would keep it";
 }
 
 }  // namespace

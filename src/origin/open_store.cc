@@ -93,6 +93,7 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const OriginOptions& options,
       RetryingStore::Waiting{.sleep = [stop = means.stop](Duration wait) { Sleep(wait, stop); },
                              .chance = &Chance},
       std::move(quiet_time), clock);
+  if (scheme == SignatureScheme::kAwsV4) return retrying;
   return std::make_unique<CheckedStore>(std::move(retrying), clock);
 }
 

@@ -112,10 +112,13 @@ class Faults(MountTest):
                 with open(mount / "damaged", "rb", buffering=0) as file:
                     self.assert_errno(errno.EIO, os.pread, file.fileno(), 4096, 20480)
                 self.assertRegex(mount.log(), "'damaged': what came is not the object: its CRC-64 is .*after 3 attempts")
-                origin.configure(faults=[dict(wrong, count=3)])
+                origin.configure(faults=[
+                    {"kind": "wrong_bytes", "match": {"op": "Get", "key_prefix": name}, "count": 2}
+                    for name in written])
                 read = {name: sha256(mount / name) for name in written}
                 self.assertEqual(read, written)
-                self.assertEqual(origin.control("config")["faults"][0]["count"], 0)
+                self.assertEqual([rule["count"] for rule in origin.control("config")["faults"]],
+                                 [0, 0, 0])
                 mount.close()
 
     def test_a_mangled_list_document_is_an_error_and_not_an_empty_directory(self):
