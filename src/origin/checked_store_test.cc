@@ -183,6 +183,17 @@ TEST_F(CheckedStoreTest, OfWhatIsDoubtedNothingIsPassedOnThatIsNotCompared) {
   EXPECT_EQ(sink_.kept, "");
 }
 
+TEST_F(CheckedStoreTest, NorOfTheNextAttemptAtWhatDiffered) {
+  Serve({"123456789"}, 7);
+  next_->script = [wrong = next_->script, attempt_count = 0](ByteSink& sink) mutable {
+    if (++attempt_count == 1) return wrong(sink);
+    EXPECT_TRUE(Send(sink, "12"));
+    return Result<GetAnswer>(Fail(Errc::kTimedOut, "cut"));
+  };
+  EXPECT_EQ(Get().error().code, Errc::kTimedOut);
+  EXPECT_EQ(sink_.kept, "");
+}
+
 TEST_F(CheckedStoreTest, AsManyBytesAsItSaysAreHeldBack) {
   const std::string text(CheckedStore::kHeldBytesMax, 'x');
   Serve({text.substr(1), "x"}, Crc64(0, BytesOf(text)));
