@@ -61,7 +61,7 @@ struct BucketUsage {
 // What a store tells with the bytes that it gives.
 struct GetAnswer {
   std::optional<uint64_t> crc64{};  // of the whole object (crc64.h); empty where it is not told
-  std::string request_id{};
+  std::string request_id{};         // of the last request; empty where it is not known
 };
 
 class ObjectStore {
